@@ -1,0 +1,3 @@
+//! Delivers events to an endpoint: at least once, each with exactly one end.
+
+pub mod settings;

@@ -1,0 +1,1 @@
+//! The misbehaving local endpoint.

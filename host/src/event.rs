@@ -1,0 +1,95 @@
+//! Events and where they stand: plain data that every other module may use.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// One record from an ingress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Unique in the module and the same on every redelivery: `ingress/partition:number`.
+    pub id: Box<str>,
+    /// The record's key (Kinesis: partition key).
+    pub key: Option<Box<str>>,
+    /// When the record entered the ingress, in milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// Names and values that the ingress adds.
+    pub attributes: Vec<(Box<str>, Box<str>)>,
+    /// The record itself: any bytes.
+    pub data: Bytes,
+}
+
+impl Event {
+    /// What this event costs in memory, in bytes: its parts plus a flat share for the
+    /// allocations that hold them. Counts against `buffer.max-bytes`.
+    pub fn memory(&self) -> usize {
+        const ALLOCATIONS: usize = 160;
+        let attributes: usize = self
+            .attributes
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 32)
+            .sum();
+        let key = self.key.as_ref().map_or(0, |key| key.len());
+        ALLOCATIONS + self.id.len() + key + attributes + self.data.len()
+    }
+}
+
+/// Where a record ends in its partition: reading goes on behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Position {
+    /// The number of records made so far (datagen, standard input).
+    Count(u64),
+    /// A place in a file.
+    Line {
+        /// Bytes up to and with the record's line end.
+        offset: u64,
+        /// Lines up to and with the record's own, from 1.
+        line: u64,
+    },
+}
+
+/// A record as an ingress hands it over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The record.
+    pub event: Event,
+    /// The partition (shard) it came from: an index into [`Ingress::partitions`].
+    ///
+    /// [`Ingress::partitions`]: crate::ingress::Ingress::partitions
+    pub partition: u32,
+    /// Where it ends there.
+    pub position: Position,
+}
+
+/// The claim of one sink on one event's progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// The ingress, by its place in the module.
+    pub ingress: u16,
+    /// The partition of that ingress.
+    pub partition: u32,
+    /// The event's number in that partition since the host started, from 0.
+    pub ordinal: u64,
+}
+
+/// An event on its way to a sink.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The event, shared between the sinks that it is routed to.
+    pub event: Arc<Event>,
+    /// To be settled exactly once by the sink.
+    pub ticket: Ticket,
+}
+
+/// A record for an egress: a result or a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The record's key, where it has one.
+    pub key: Option<Box<str>>,
+    /// Names and values beside the data.
+    pub attributes: Vec<(Box<str>, Box<str>)>,
+    /// The record itself.
+    pub data: Bytes,
+}

@@ -1,0 +1,37 @@
+//! One attempt to hand a request to the endpoint: the trait, and the hyper client behind it.
+//!
+//! Implementations neither retry nor sleep: pacing lives above this seam.
+
+pub mod settings;
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
+
+use crate::outcome::{Failure, Response};
+
+/// A request that is ready to send, and is sent again byte for byte: cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The absolute URI, on the endpoint's origin.
+    pub uri: Uri,
+    /// The plugin's headers, checked; framing, `host` and secrets are added by the transport.
+    pub headers: HeaderMap,
+    /// The body, none for no body at all.
+    pub body: Option<Bytes>,
+}
+
+/// Makes one attempt to hand a request to the endpoint.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `request` and returns the complete response.
+    ///
+    /// # Errors
+    /// Only when no complete response arrived. A 503 is a response, not an error.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the request delivered; the caller must send it again.
+    fn send(&self, request: Request) -> impl Future<Output = Result<Response, Failure>> + Send;
+}

@@ -1,0 +1,1 @@
+//! Makes records, as Flink's datagen connector does (`DataGeneratorSource`), from a seed.

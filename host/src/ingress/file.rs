@@ -1,0 +1,1 @@
+//! Reads NDJSON from a file or standard input: a line is a record, whatever it holds.

@@ -1,0 +1,25 @@
+//! Nozzle delivers streams of records to any HTTP endpoint; a WebAssembly component decides
+//! what each call looks like and what each response means.
+//!
+//! ```text
+//! ingress ─▶ router ─▶ buffer ─▶ batcher ─▶ plugin.shape ─▶ dispatcher ─▶ HTTP ─▶ plugin.handle ─▶ verdict
+//!    ▲                 bounded    count,     checked by       in-flight,    hyper     or status       │
+//!    │                            bytes,age  the host         order                   policy          ├─▶ results egress
+//!    │                                                            ▲                                   ├─▶ dead-letter egress
+//!    │                                                            └────────── retry, with back-off ◀──┤
+//!    └─────────────── progress: the contiguous settled prefix of each partition is stored ◀───────────┘
+//! ```
+
+pub mod batch;
+pub mod config;
+pub mod delivery;
+pub mod egress;
+pub mod endpoint;
+pub mod event;
+pub mod http;
+pub mod ingress;
+pub mod metrics;
+pub mod network;
+pub mod outcome;
+pub mod plugin;
+pub mod progress;

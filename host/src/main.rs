@@ -1,0 +1,2 @@
+//! The `nozzle` binary.
+fn main() {}

@@ -1,0 +1,37 @@
+//! What came of one attempt: plain data, between the transport, the plugin and the engine.
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+/// What came of one attempt.
+pub type Outcome = Result<Response, Failure>;
+
+/// A complete response; 3xx too, as redirects are never followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status code, 100 to 999.
+    pub status: u16,
+    /// As received.
+    pub headers: HeaderMap,
+    /// At most `max_response_body` bytes.
+    pub body: Bytes,
+    /// Whether the body was longer.
+    pub truncated: bool,
+}
+
+/// Why no complete response arrived. The texts name no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The attempt took longer than `timeout.attempt`.
+    #[error("no complete response within the attempt's timeout")]
+    Timeout,
+    /// No connection: refused, unreachable, or the name was not found.
+    #[error("could not connect: {0}")]
+    Connect(String),
+    /// The TLS handshake failed.
+    #[error("TLS handshake failed: {0}")]
+    Tls(String),
+    /// The connection ended early, or what came was not HTTP.
+    #[error("protocol error: {0}")]
+    Protocol(String),
+}

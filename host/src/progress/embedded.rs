@@ -1,0 +1,1 @@
+//! The embedded progress store, in the state directory.
