@@ -1,3 +1,126 @@
 //! How far each partition is settled: the pure tracker, and the store behind it.
+//!
+//! # Invariants
+//! - [`Tracker::settled`] never passes an event that a sink has not settled.
+//! - A position is stored only after every event up to it is settled by every sink that it was routed to.
 
-pub mod embedded;
+mod ledger;
+
+pub use ledger::Ledger;
+
+use std::collections::VecDeque;
+
+use crate::event::Position;
+
+/// The events of one partition that are read and not yet all settled.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    /// The ordinal of the first entry.
+    base: u64,
+    entries: VecDeque<Entry>,
+    settled: Option<Position>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    position: Position,
+    /// Sinks that have not settled the event.
+    open: u16,
+}
+
+/// A ticket was settled more often than it was issued: a bug in the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("event {ordinal} was settled twice")]
+pub struct SettledTwice {
+    /// The event's number in its partition.
+    pub ordinal: u64,
+}
+
+impl Tracker {
+    /// Takes in the next event of the partition, which `sinks` sinks will settle, and gives its ordinal.
+    pub fn begin(&mut self, position: Position, sinks: u16) -> u64 {
+        let ordinal = self.base + self.entries.len() as u64;
+        self.entries.push_back(Entry { position, open: sinks });
+        if sinks == 0 {
+            self.advance();
+        }
+        ordinal
+    }
+
+    /// One sink has settled the event.
+    ///
+    /// # Errors
+    /// When it was settled before by as many sinks as it has.
+    pub fn settle(&mut self, ordinal: u64) -> Result<(), SettledTwice> {
+        let entry = ordinal
+            .checked_sub(self.base)
+            .and_then(|index| self.entries.get_mut(usize::try_from(index).ok()?))
+            .filter(|entry| entry.open > 0)
+            .ok_or(SettledTwice { ordinal })?;
+        entry.open -= 1;
+        if ordinal == self.base {
+            self.advance();
+        }
+        Ok(())
+    }
+
+    /// The position up to which every event is settled; none before the first.
+    pub fn settled(&self) -> Option<&Position> {
+        self.settled.as_ref()
+    }
+
+    /// Events behind the settled prefix.
+    pub fn unsettled(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.open > 0).count()
+    }
+
+    fn advance(&mut self) {
+        while let Some(entry) = self.entries.pop_front_if(|entry| entry.open == 0) {
+            self.base += 1;
+            self.settled = Some(entry.position);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_prefix_waits_for_the_slowest_sink() {
+        let mut tracker = Tracker::default();
+        let first = tracker.begin(Position::Count(1), 2);
+        let second = tracker.begin(Position::Count(2), 1);
+
+        let after_second = tracker.settle(second).map(|()| tracker.settled().cloned());
+        let after_one = tracker.settle(first).map(|()| tracker.settled().cloned());
+        let after_both = tracker.settle(first).map(|()| tracker.settled().cloned());
+
+        assert_eq!(after_second, Ok(None));
+        assert_eq!(after_one, Ok(None));
+        assert_eq!(after_both, Ok(Some(Position::Count(2))));
+        assert_eq!(tracker.settle(second), Err(SettledTwice { ordinal: second }));
+    }
+
+    proptest! {
+        /// In whatever order events are settled, the prefix ends before the first that is not.
+        #[test]
+        fn the_prefix_never_passes_an_unsettled_event(order in Just((0_u64..60).collect::<Vec<_>>()).prop_shuffle()) {
+            let mut tracker = Tracker::default();
+            for n in 0..60 {
+                tracker.begin(Position::Count(n), 1);
+            }
+            let mut open: std::collections::BTreeSet<u64> = order.iter().copied().collect();
+
+            for ordinal in order {
+                tracker.settle(ordinal).expect("each is settled once");
+                open.remove(&ordinal);
+                let first_open = open.first().copied().unwrap_or(60);
+                let expected = first_open.checked_sub(1).map(Position::Count);
+                prop_assert_eq!(tracker.settled(), expected.as_ref());
+            }
+        }
+    }
+}

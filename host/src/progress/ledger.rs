@@ -1,0 +1,84 @@
+//! The trackers of one ingress, shared between its reader and the sinks.
+
+use std::sync::{Mutex, MutexGuard};
+
+use tracing::error;
+
+use super::Tracker;
+use crate::event::{Position, Ticket};
+
+/// The trackers of one ingress, by partition. Locked for moments, never over an `.await`.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    partitions: Mutex<Vec<Partition>>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    tracker: Tracker,
+    /// The last position that was handed out for storing.
+    stored: Option<Position>,
+}
+
+impl Ledger {
+    /// Takes in events that were read, in order, each for `sinks` sinks; gives the ordinals.
+    pub fn begin(&self, events: impl Iterator<Item = (u32, Position)>, sinks: u16) -> Vec<u64> {
+        let mut partitions = self.lock();
+        events
+            .map(|(partition, position)| {
+                let index = partition as usize;
+                if partitions.len() <= index {
+                    partitions.resize_with(index + 1, Partition::default);
+                }
+                partitions[index].tracker.begin(position, sinks)
+            })
+            .collect()
+    }
+
+    /// One sink has settled these events.
+    pub fn settle(&self, tickets: impl Iterator<Item = Ticket>) {
+        let mut partitions = self.lock();
+        for ticket in tickets {
+            let settled = partitions
+                .get_mut(ticket.partition as usize)
+                .map(|partition| partition.tracker.settle(ticket.ordinal));
+            if let Some(Err(error)) = settled {
+                error!(%error, "an event has two ends");
+                debug_assert!(false, "{error}");
+            }
+        }
+    }
+
+    /// The partitions whose settled prefix has grown since the last call of this method that
+    /// was followed by [`Ledger::stored`].
+    pub fn advanced(&self) -> Vec<(u32, Position)> {
+        (0..)
+            .zip(self.lock().iter())
+            .filter_map(|(index, partition)| {
+                let settled = partition.tracker.settled()?;
+                (partition.stored.as_ref() != Some(settled)).then(|| (index, settled.clone()))
+            })
+            .collect()
+    }
+
+    /// Says that these positions are durable.
+    pub fn stored(&self, positions: &[(u32, Position)]) {
+        let mut partitions = self.lock();
+        for (index, position) in positions {
+            if let Some(partition) = partitions.get_mut(*index as usize) {
+                partition.stored = Some(position.clone());
+            }
+        }
+    }
+
+    /// Events read and not settled by all of their sinks.
+    pub fn unsettled(&self) -> usize {
+        self.lock().iter().map(|partition| partition.tracker.unsettled()).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Partition>> {
+        // A panic while the lock is held cannot leave a tracker half changed in a way that
+        // advances it: going on is safe.
+        self.partitions.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
