@@ -1,0 +1,149 @@
+//! Tells an endpoint that is down from an event that fails: pure, driven by the caller's clock.
+//!
+//! An endpoint failure counts against an event only if the endpoint has answered since the event's
+//! attempt before. When several fail in a row without an answer between them, the endpoint is
+//! *down*: calls go one at a time, as probes, until one is answered.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    retry,
+    settings::{OnOutage, RetrySettings},
+};
+
+/// Endpoint failures in a row that mean an outage.
+const DOWN_AFTER: u32 = 5;
+
+/// Whether the endpoint answers.
+#[derive(Debug)]
+pub struct Outage {
+    on_outage: OnOutage,
+    last_answer: Option<Instant>,
+    /// Endpoint failures since the last answer, and when the first of them was seen.
+    failures: u32,
+    since: Option<Instant>,
+    /// Time spent without an answer in outages that are over.
+    spent: Duration,
+    /// When the next probe may go.
+    next_probe: Option<Instant>,
+    probes: u32,
+}
+
+impl Outage {
+    /// An endpoint that is not known to be down.
+    pub fn new(on_outage: OnOutage) -> Self {
+        Self {
+            on_outage,
+            last_answer: None,
+            failures: 0,
+            since: None,
+            spent: Duration::ZERO,
+            next_probe: None,
+            probes: 0,
+        }
+    }
+
+    /// The endpoint has answered; true if that ends an outage.
+    pub fn answered(&mut self, now: Instant) -> bool {
+        let was_down = self.is_down();
+        if let Some(since) = self.since.take() {
+            self.spent += now - since;
+        }
+        self.last_answer = Some(now);
+        self.failures = 0;
+        self.probes = 0;
+        self.next_probe = None;
+        was_down
+    }
+
+    /// The endpoint failed on an event whose attempt before ended, or whose first attempt began, at
+    /// `before`. Says whether that counts against the event.
+    pub fn failed(&mut self, now: Instant, before: Instant) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.since.get_or_insert(now);
+        match self.on_outage {
+            OnOutage::DeadLetter => true,
+            OnOutage::Hold => self.last_answer.is_some_and(|answer| answer >= before),
+        }
+    }
+
+    /// Whether calls go only as probes.
+    pub fn is_down(&self) -> bool {
+        self.on_outage == OnOutage::Hold && self.failures >= DOWN_AFTER
+    }
+
+    /// When the next call may go, none for at once.
+    pub fn next_probe(&self) -> Option<Instant> {
+        self.is_down().then_some(self.next_probe).flatten()
+    }
+
+    /// A call goes as a probe: the next one waits for its turn.
+    pub fn probing(&mut self, now: Instant, retry: &RetrySettings) {
+        self.probes = self.probes.saturating_add(1);
+        self.next_probe = Some(now + retry::bound(retry, self.probes));
+    }
+
+    /// Time since the host started in which the endpoint did not answer.
+    pub fn spent(&self, now: Instant) -> Duration {
+        self.spent + self.since.map_or(Duration::ZERO, |since| now - since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_failure_counts_only_if_the_endpoint_answered_others_meanwhile() {
+        let start = Instant::now();
+        let mut outage = Outage::new(OnOutage::Hold);
+
+        let never_answered = outage.failed(at(start, 1), start);
+        outage.answered(at(start, 2));
+        let answered_meanwhile = outage.failed(at(start, 3), at(start, 1));
+        let silent_since = outage.failed(at(start, 5), at(start, 3));
+
+        assert!(!never_answered);
+        assert!(answered_meanwhile);
+        assert!(!silent_since);
+    }
+
+    #[test]
+    fn failures_in_a_row_are_an_outage_until_the_next_answer() {
+        let start = Instant::now();
+        let retry = RetrySettings::default();
+        let mut outage = Outage::new(OnOutage::Hold);
+        for second in 0..5 {
+            assert!(!outage.is_down());
+            outage.failed(at(start, second), start);
+        }
+
+        outage.probing(at(start, 5), &retry);
+        outage.probing(at(start, 6), &retry);
+
+        assert!(outage.is_down());
+        assert_eq!(outage.next_probe(), Some(at(start, 6) + Duration::from_millis(400)));
+        assert_eq!(outage.spent(at(start, 60)), Duration::from_secs(60));
+        assert!(outage.answered(at(start, 60)));
+        assert!(!outage.is_down());
+        assert_eq!(outage.next_probe(), None);
+        assert_eq!(outage.spent(at(start, 90)), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn dead_letter_counts_always_and_never_holds() {
+        let start = Instant::now();
+        let mut outage = Outage::new(OnOutage::DeadLetter);
+
+        let counted: Vec<_> = (0..10).map(|second| outage.failed(at(start, second), start)).collect();
+
+        assert_eq!(counted, [true; 10]);
+        assert!(!outage.is_down());
+    }
+}
