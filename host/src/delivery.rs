@@ -15,5 +15,69 @@
 pub mod contract;
 pub mod outage;
 pub mod retry;
+pub mod retry_after;
 pub mod settings;
 pub mod verdict;
+
+mod engine;
+mod item;
+mod letters;
+mod order;
+mod outbox;
+mod prepare;
+
+pub use engine::{SinkEnd, run};
+pub use prepare::Endpoint;
+
+use std::sync::Arc;
+
+use self::settings::DeliverySettings;
+use crate::{egress::EgressHandle, event::Ticket, metrics::SinkStats, progress::Ledger};
+
+/// Everything the engine of one sink works with.
+pub struct Sink<P, T> {
+    /// `namespace/name`, for logs and dead letters.
+    pub id: Arc<str>,
+    /// The checked settings.
+    pub settings: DeliverySettings,
+    /// Where requests go.
+    pub endpoint: Endpoint,
+    /// Shapes and handles.
+    pub plugin: P,
+    /// Makes attempts.
+    pub transport: T,
+    /// `shape` calls side by side, at least 1: the plugin's instances.
+    pub shape_slots: usize,
+    /// Where results go; without it they are thrown away.
+    pub results: Option<EgressHandle>,
+    /// Where dead letters go.
+    pub dead_letters: EgressHandle,
+    /// The ingresses, by [`Ticket::ingress`].
+    pub sources: Vec<Source>,
+    /// What the sink counts.
+    pub stats: Arc<SinkStats>,
+}
+
+/// An ingress as a sink sees it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// `namespace/name`.
+    pub id: Arc<str>,
+    /// Its progress.
+    pub ledger: Arc<Ledger>,
+}
+
+impl<P, T> Sink<P, T> {
+    fn ingress_of(&self, ticket: Ticket) -> &str {
+        self.sources.get(usize::from(ticket.ingress)).map_or("", |source| &source.id)
+    }
+
+    fn settle(&self, tickets: impl Iterator<Item = Ticket> + Clone) {
+        for (index, source) in (0..).zip(&self.sources) {
+            let mut own = tickets.clone().filter(|ticket| ticket.ingress == index).peekable();
+            if own.peek().is_some() {
+                source.ledger.settle(own);
+            }
+        }
+    }
+}

@@ -6,7 +6,9 @@
 
 pub mod dead_letter;
 pub mod file;
+pub mod settings;
 pub mod stdout;
+pub mod task;
 
 use std::{future::Future, io};
 
@@ -82,5 +84,23 @@ impl EgressHandle {
             .await
             .map_err(|_| EgressClosed)?;
         accepted.await.map_err(|_| EgressClosed)
+    }
+}
+
+/// Any of the egresses that a module file can name.
+#[derive(Debug)]
+pub enum AnyEgress {
+    /// `file`.
+    File(file::FileEgress),
+    /// `stdout`.
+    Stdout(stdout::StdoutEgress),
+}
+
+impl Egress for AnyEgress {
+    async fn write(&mut self, records: &[Record]) -> Result<(), EgressError> {
+        match self {
+            Self::File(file) => file.write(records).await,
+            Self::Stdout(stdout) => stdout.write(records).await,
+        }
     }
 }

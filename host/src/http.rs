@@ -1,8 +1,16 @@
 //! One attempt to hand a request to the endpoint: the trait, and the hyper client behind it.
 //!
-//! Implementations neither retry nor sleep: pacing lives above this seam.
+//! Implementations neither retry nor sleep: pacing lives above this seam, so that a test can drive
+//! the engine with a scripted endpoint and a paused clock.
 
+mod client;
+pub mod compress;
+mod failure;
 pub mod settings;
+mod tls;
+
+pub use client::{ClientError, HttpClient};
+pub use tls::TlsError;
 
 use std::future::Future;
 

@@ -5,6 +5,7 @@
 
 pub mod datagen;
 pub mod file;
+pub mod settings;
 
 use std::{future::Future, io};
 
@@ -66,4 +67,74 @@ pub enum IngressError {
         /// The stored offset in bytes.
         offset: u64,
     },
+    /// The stored progress does not end at a line's end: another file has taken the name.
+    #[error("`{path}` has no line end at byte {offset}, where progress says that line {line} ends: it was replaced")]
+    Replaced {
+        /// The file.
+        path: String,
+        /// The stored offset in bytes.
+        offset: u64,
+        /// The stored line.
+        line: u64,
+    },
+    /// A line that no sink could take.
+    #[error("line {line} of `{path}` is longer than {max} bytes")]
+    LongLine {
+        /// The file, `-` for standard input.
+        path: String,
+        /// The line, from 1.
+        line: u64,
+        /// The most, in bytes.
+        max: usize,
+    },
+}
+
+impl IngressError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Shrunk { .. } | Self::Replaced { .. } => Some(
+                "to deliver the new file from its start, give it another name, or remove the progress in the \
+                 state directory"
+                    .to_owned(),
+            ),
+            Self::LongLine { .. } => Some("the file ingress reads NDJSON: one record a line".to_owned()),
+            Self::Read { .. } => None,
+        }
+    }
+}
+
+/// Any of the sources that a module file can name.
+#[derive(Debug)]
+pub enum AnyIngress {
+    /// `datagen`.
+    Datagen(datagen::Datagen),
+    /// `file`.
+    File(Box<file::FileIngress>),
+}
+
+impl AnyIngress {
+    /// Whether a restart can read on where this run has settled everything.
+    pub fn keeps_progress(&self) -> bool {
+        match self {
+            Self::Datagen(_) => false,
+            Self::File(file) => file.keeps_progress(),
+        }
+    }
+}
+
+impl Ingress for AnyIngress {
+    fn partitions(&self) -> &[String] {
+        match self {
+            Self::Datagen(datagen) => datagen.partitions(),
+            Self::File(file) => file.partitions(),
+        }
+    }
+
+    async fn read(&mut self, limit: ReadLimit) -> Result<Option<Vec<Incoming>>, IngressError> {
+        match self {
+            Self::Datagen(datagen) => datagen.read(limit).await,
+            Self::File(file) => file.read(limit).await,
+        }
+    }
 }

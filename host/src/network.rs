@@ -1,1 +1,11 @@
-//! Which hosts and addresses may be reached, and where a target leads: pure.
+//! Where a request may go and which headers it may carry: pure.
+//!
+//! # Invariants
+//! - A target that resolves has the base's scheme, host and port, whatever a plugin writes.
+//! - A header that passes cannot change the framing of the message or end its line.
+
+mod headers;
+mod target;
+
+pub use headers::{HeaderError, HeaderRules, is_framing};
+pub use target::{BaseUrl, TargetError};

@@ -4,7 +4,10 @@
 //! - [`Tracker::settled`] never passes an event that a sink has not settled.
 //! - A position is stored only after every event up to it is settled by every sink that it was routed to.
 
+pub mod embedded;
 mod ledger;
+pub mod state_dir;
+pub mod store;
 
 pub use ledger::Ledger;
 

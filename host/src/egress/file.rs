@@ -1,1 +1,219 @@
-//! file
+//! NDJSON in a file: appended, synced before a write counts, moved aside by size.
+//!
+//! A record that is one line of UTF-8 is written as it is. Anything else becomes an object with the one
+//! key `data-base64`, so that a line of the file is always a record.
+//!
+//! # Invariants
+//! - After a failed write or sync the file is opened anew: what the kernel holds of it is not trusted.
+//! - A line that a crash has cut off is closed before the next record is written.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::json;
+use tracing::warn;
+
+use super::{Egress, EgressError, settings::FileEgressSettings};
+use crate::event::Record;
+
+/// A file that records are appended to.
+#[derive(Debug)]
+pub struct FileEgress {
+    settings: FileEgressSettings,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    len: u64,
+}
+
+impl FileEgress {
+    /// Opens or creates the file, and its folder.
+    ///
+    /// # Errors
+    /// When either is impossible.
+    pub async fn open(settings: FileEgressSettings) -> Result<Self, EgressError> {
+        let mut egress = Self { settings, open: None };
+        egress.run(|egress| egress.opened().map(|_| ())).await?;
+        Ok(egress)
+    }
+
+    /// Runs `work` where it may block.
+    async fn run(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), EgressError> + Send + 'static,
+    ) -> Result<(), EgressError> {
+        let mut own = Self { settings: self.settings.clone(), open: self.open.take() };
+        let joined = tokio::task::spawn_blocking(move || {
+            let result = work(&mut own);
+            (own, result)
+        })
+        .await;
+        let (own, result) = joined.map_err(|error| self.error("write to")(io::Error::other(error)))?;
+        // What failed is opened anew the next time.
+        self.open = own.open.filter(|_| result.is_ok());
+        result
+    }
+
+    fn opened(&mut self) -> Result<&mut Open, EgressError> {
+        if self.open.is_none() {
+            let open = open(&self.settings.path).map_err(self.error("open"))?;
+            self.open = Some(open);
+        }
+        Ok(self.open.as_mut().expect("it was opened above"))
+    }
+
+    fn append(&mut self, lines: &[u8]) -> Result<(), EgressError> {
+        let max = self.settings.max_bytes;
+        let open = self.opened()?;
+        if open.len > 0 && max.is_some_and(|max| open.len + lines.len() as u64 > max) {
+            self.move_aside()?;
+        }
+        let open = self.opened()?;
+        let written = open.file.write_all(lines).map(|()| open.len += lines.len() as u64);
+        written.map_err(self.error("write to"))?;
+        let synced = self.opened()?.file.sync_data();
+        synced.map_err(self.error("sync"))
+    }
+
+    /// `name` becomes `name.1`, what was `name.1` becomes `name.2`, and so on.
+    fn move_aside(&mut self) -> Result<(), EgressError> {
+        self.open = None;
+        let path = self.settings.path.clone();
+        let mut last = 0;
+        while numbered(&path, last + 1).exists() {
+            last += 1;
+        }
+        for number in (1..=last).rev() {
+            let (from, to) = (numbered(&path, number), numbered(&path, number + 1));
+            let moved = match self.settings.keep {
+                Some(keep) if number >= keep => std::fs::remove_file(&from),
+                _ => std::fs::rename(&from, &to),
+            };
+            moved.map_err(self.error("rotate"))?;
+        }
+        let moved = match self.settings.keep {
+            Some(0) => std::fs::remove_file(&path),
+            _ => std::fs::rename(&path, numbered(&path, 1)),
+        };
+        moved.map_err(self.error("rotate"))
+    }
+
+    fn error(&self, action: &'static str) -> impl FnOnce(io::Error) -> EgressError + use<> {
+        let path = self.settings.path.display().to_string();
+        move |source| EgressError::Io { action, path, source }
+    }
+}
+
+impl Egress for FileEgress {
+    async fn write(&mut self, records: &[Record]) -> Result<(), EgressError> {
+        let mut lines = Vec::new();
+        for record in records {
+            push_line(&mut lines, &record.data);
+        }
+        self.run(move |egress| egress.append(&lines)).await
+    }
+}
+
+/// Appends a record as one line.
+pub(super) fn push_line(lines: &mut Vec<u8>, data: &[u8]) {
+    let plain = !data.is_empty() && !data.contains(&b'\n') && std::str::from_utf8(data).is_ok();
+    if plain {
+        lines.extend_from_slice(data);
+    } else {
+        let object = json!({ "data-base64": BASE64_STANDARD.encode(data) });
+        lines.extend_from_slice(object.to_string().as_bytes());
+    }
+    lines.push(b'\n');
+}
+
+fn open(path: &Path) -> io::Result<Open> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    // The file's name must survive a crash as well as its content.
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    let mut len = file.metadata()?.len();
+    if len > 0 {
+        file.seek(SeekFrom::Start(len - 1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            warn!(path = %path.display(), "the last line was cut off; it is closed and left in place");
+            file.write_all(b"\n")?;
+            len += 1;
+        }
+    }
+    Ok(Open { file, len })
+}
+
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn record(data: &[u8]) -> Record {
+        Record { key: None, attributes: Vec::new(), data: Bytes::copy_from_slice(data) }
+    }
+
+    async fn written(max_bytes: Option<u64>, keep: Option<usize>, writes: &[&[&[u8]]]) -> Vec<Option<String>> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("new/out.ndjson");
+        let settings = FileEgressSettings { path: path.clone(), max_bytes, keep };
+        let mut egress = FileEgress::open(settings).await.expect("opens");
+        for write in writes {
+            let records: Vec<_> = write.iter().map(|data| record(data)).collect();
+            egress.write(&records).await.expect("writes");
+        }
+        let files = std::iter::once(path.clone()).chain((1..4).map(|number| numbered(&path, number)));
+        files.map(|path| std::fs::read_to_string(path).ok()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_line_is_a_record() {
+        let files = written(None, None, &[&[b"{\"a\":1}", b"two"], &[b"a\nb", b"\xff", b""]]).await;
+
+        let expected = "{\"a\":1}\ntwo\n{\"data-base64\":\"YQpi\"}\n{\"data-base64\":\"/w==\"}\n{\"data-base64\":\"\"}\n";
+        assert_eq!(files[0].as_deref(), Some(expected));
+    }
+
+    #[tokio::test]
+    async fn a_file_is_moved_aside_before_it_grows_too_large() {
+        let writes: [&[&[u8]]; 4] = [&[b"one"], &[b"two"], &[b"three"], &[b"four"]];
+
+        let all = written(Some(8), None, &writes).await;
+        let one = written(Some(8), Some(1), &writes).await;
+
+        let file = |text: &str| Some(text.to_owned());
+        assert_eq!(all, [file("four\n"), file("three\n"), file("one\ntwo\n"), None]);
+        assert_eq!(one, [file("four\n"), file("three\n"), None, None]);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_a_crash_has_cut_off_is_closed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.ndjson");
+        std::fs::write(&path, "whole\ncut o").expect("written");
+        let settings = FileEgressSettings { path: path.clone(), max_bytes: None, keep: None };
+
+        let mut egress = FileEgress::open(settings).await.expect("opens");
+        egress.write(&[record(b"next")]).await.expect("writes");
+
+        assert_eq!(std::fs::read_to_string(path).expect("readable"), "whole\ncut o\nnext\n");
+    }
+}

@@ -1,1 +1,294 @@
 //! Reads NDJSON from a file or standard input: a line is a record, whatever it holds.
+//!
+//! # Invariants
+//! - A position is the end of a line: reading goes on exactly behind it.
+//! - A read that is dropped has taken nothing: the bytes of the read under way stay with the reader task.
+
+use std::{
+    io::{self, SeekFrom},
+    path::Path,
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    fs::File,
+    io::{AsyncRead, AsyncReadExt, AsyncSeekExt, Stdin},
+};
+
+use super::{
+    Ingress, IngressError, ReadLimit, Start,
+    settings::{FileIngressSettings, FilePath},
+};
+use crate::event::{Event, Incoming, Position, now_ms};
+
+/// What is read in one go, in bytes.
+const CHUNK: usize = 256 * 1024;
+/// The longest line, in bytes: more than any sink's batch should hold.
+const MAX_LINE: usize = 64 * 1024 * 1024;
+
+/// A source of lines.
+#[derive(Debug)]
+pub struct FileIngress {
+    input: Input,
+    /// As in messages: the path, or `-`.
+    shown: String,
+    partitions: [String; 1],
+    id_prefix: String,
+    buffer: BytesMut,
+    /// Bytes of `buffer` that are known to hold no line end.
+    searched: usize,
+    ended: bool,
+    /// Bytes and lines handed out or skipped.
+    offset: u64,
+    line: u64,
+}
+
+#[derive(Debug)]
+enum Input {
+    File(File),
+    Stdin(Stdin),
+}
+
+impl FileIngress {
+    /// Opens the source, behind what `start` says is settled.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or is not the one that progress was stored for.
+    pub async fn open(
+        ingress: &str,
+        settings: &FileIngressSettings,
+        start: Start,
+    ) -> Result<Self, IngressError> {
+        match &settings.path {
+            FilePath::Stdin => {
+                // Another run's standard input is other data: its ids must differ.
+                let partition = format!("stdin-{}", now_ms());
+                Ok(Self::new(ingress, Input::Stdin(tokio::io::stdin()), "-", partition))
+            }
+            FilePath::Path(path) => {
+                let shown = path.display().to_string();
+                let failed = |source| IngressError::Read { path: shown.clone(), source };
+                let file = File::open(path).await.map_err(failed)?;
+                let name = path.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+                let mut source = Self::new(ingress, Input::File(file), &shown, name);
+                let [partition] = &source.partitions;
+                let stored = start.into_iter().find(|(name, _)| name == partition);
+                if let Some((_, Position::Line { offset, line })) = stored {
+                    source.resume(path, offset, line).await?;
+                }
+                Ok(source)
+            }
+        }
+    }
+
+    fn new(ingress: &str, input: Input, shown: &str, partition: String) -> Self {
+        Self {
+            input,
+            shown: shown.to_owned(),
+            id_prefix: format!("{ingress}/{partition}:"),
+            partitions: [partition],
+            buffer: BytesMut::new(),
+            searched: 0,
+            ended: false,
+            offset: 0,
+            line: 0,
+        }
+    }
+
+    /// Whether a restart can read on: standard input cannot.
+    pub fn keeps_progress(&self) -> bool {
+        matches!(self.input, Input::File(_))
+    }
+
+    async fn resume(&mut self, path: &Path, offset: u64, line: u64) -> Result<(), IngressError> {
+        let Input::File(file) = &mut self.input else { return Ok(()) };
+        let shown = path.display().to_string();
+        let failed = |source| IngressError::Read { path: shown.clone(), source };
+        let len = file.metadata().await.map_err(failed)?.len();
+        if len < offset {
+            return Err(IngressError::Shrunk { path: shown, len, offset });
+        }
+        if offset > 0 {
+            file.seek(SeekFrom::Start(offset - 1)).await.map_err(failed)?;
+            let before = file.read_u8().await.map_err(failed)?;
+            // The last line may have ended with the file; it may have grown since, but not within the line.
+            if before != b'\n' && len > offset && file.read_u8().await.map_err(failed)? != b'\n' {
+                return Err(IngressError::Replaced { path: shown, offset, line });
+            }
+            file.seek(SeekFrom::Start(offset)).await.map_err(failed)?;
+        }
+        (self.offset, self.line) = (offset, line);
+        Ok(())
+    }
+
+    /// Reads more into the buffer; false at the end.
+    async fn fill(&mut self) -> Result<bool, IngressError> {
+        let read = match &mut self.input {
+            Input::File(file) => read_some(file, &mut self.buffer).await,
+            Input::Stdin(stdin) => read_some(stdin, &mut self.buffer).await,
+        };
+        let read = read.map_err(|source| IngressError::Read { path: self.shown.clone(), source })?;
+        self.ended = read == 0;
+        Ok(read > 0)
+    }
+
+    /// Takes the next line out of the buffer, its end included.
+    fn take_line(&mut self) -> Option<BytesMut> {
+        let rest = self.buffer.get(self.searched..)?;
+        match memchr::memchr(b'\n', rest) {
+            Some(end) => {
+                let line = self.buffer.split_to(self.searched + end + 1);
+                self.searched = 0;
+                Some(line)
+            }
+            None if self.ended && !self.buffer.is_empty() => {
+                self.searched = 0;
+                Some(self.buffer.split())
+            }
+            None => {
+                self.searched = self.buffer.len();
+                None
+            }
+        }
+    }
+
+    /// The next record that the buffer holds; empty lines are passed over.
+    fn take_record(&mut self, now: u64) -> Option<Incoming> {
+        loop {
+            let line = self.take_line()?;
+            self.offset += line.len() as u64;
+            self.line += 1;
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if text.is_empty() {
+                continue;
+            }
+            let mut id = String::with_capacity(self.id_prefix.len() + 20);
+            id.push_str(&self.id_prefix);
+            id.push_str(&self.line.to_string());
+            let event = Event {
+                id: id.into_boxed_str(),
+                key: None,
+                timestamp_ms: now,
+                attributes: Vec::new(),
+                // Copied: a slice would keep the whole chunk alive, and the buffer's count would be wrong.
+                data: Bytes::copy_from_slice(text),
+            };
+            let position = Position::Line { offset: self.offset, line: self.line };
+            return Some(Incoming { event, partition: 0, position });
+        }
+    }
+}
+
+impl Ingress for FileIngress {
+    fn partitions(&self) -> &[String] {
+        &self.partitions
+    }
+
+    async fn read(&mut self, limit: ReadLimit) -> Result<Option<Vec<Incoming>>, IngressError> {
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        let now = now_ms();
+        loop {
+            while records.len() < limit.records && bytes < limit.bytes {
+                let Some(record) = self.take_record(now) else { break };
+                bytes += record.event.data.len();
+                records.push(record);
+            }
+            if !records.is_empty() {
+                return Ok(Some(records));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            if self.buffer.len() > MAX_LINE {
+                return Err(IngressError::LongLine { path: self.shown.clone(), line: self.line + 1, max: MAX_LINE });
+            }
+            self.fill().await?;
+        }
+    }
+}
+
+async fn read_some(input: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> io::Result<usize> {
+    buffer.reserve(CHUNK);
+    input.read_buf(buffer).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use tempfile::NamedTempFile;
+
+    use super::*;
+
+    const ALL: ReadLimit = ReadLimit { records: 3, bytes: 1 << 20 };
+
+    fn file(content: &[u8]) -> NamedTempFile {
+        let mut file = NamedTempFile::new().expect("a temporary file");
+        file.write_all(content).expect("written");
+        file
+    }
+
+    async fn open(file: &NamedTempFile, start: Option<(u64, u64)>) -> Result<FileIngress, IngressError> {
+        let settings = FileIngressSettings { path: FilePath::Path(file.path().to_owned()) };
+        let name = file.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let start = start.map(|(offset, line)| (name, Position::Line { offset, line }));
+        FileIngress::open("t/in", &settings, start.into_iter().collect()).await
+    }
+
+    async fn all(source: &mut FileIngress) -> Vec<(Vec<u8>, u64, u64)> {
+        let mut records = Vec::new();
+        while let Some(more) = source.read(ALL).await.expect("readable") {
+            assert!(more.len() <= 3);
+            records.extend(more.into_iter().map(|record| match record.position {
+                Position::Line { offset, line } => (record.event.data.to_vec(), offset, line),
+                Position::Count(_) => unreachable!("a file counts lines"),
+            }));
+        }
+        records
+    }
+
+    #[tokio::test]
+    async fn a_line_is_a_record_whatever_it_holds() {
+        let file = file(b"{\"a\":1}\r\n\nno json\n\xff\xfe\nlast");
+
+        let records = all(&mut open(&file, None).await.expect("opens")).await;
+
+        let expected: [(&[u8], u64, u64); 4] =
+            [(b"{\"a\":1}", 9, 1), (b"no json", 18, 3), (b"\xff\xfe", 21, 4), (b"last", 25, 5)];
+        assert_eq!(records, expected.map(|(data, offset, line)| (data.to_vec(), offset, line)));
+    }
+
+    #[tokio::test]
+    async fn reading_goes_on_behind_every_position() {
+        let file = file(b"one\n\ntwo\nthree\nfour");
+        let whole = all(&mut open(&file, None).await.expect("opens")).await;
+
+        for (index, (_, offset, line)) in whole.iter().enumerate() {
+            let mut source = open(&file, Some((*offset, *line))).await.expect("resumes");
+            assert_eq!(all(&mut source).await, whole[index + 1..]);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_names_ingress_file_and_line() {
+        let file = file(b"x\n");
+        let name = file.path().file_name().expect("a name").to_string_lossy().into_owned();
+
+        let records = open(&file, None).await.expect("opens").read(ALL).await.expect("reads").expect("a record");
+
+        assert_eq!(*records[0].event.id, *format!("t/in/{name}:1"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_the_one_of_the_progress_is_refused() {
+        let file = file(b"one\ntwo\n");
+
+        let shrunk = open(&file, Some((9, 3))).await.expect_err("it has 8 bytes");
+        let replaced = open(&file, Some((2, 1))).await.expect_err("no line ends there");
+
+        assert!(matches!(shrunk, IngressError::Shrunk { len: 8, offset: 9, .. }));
+        assert!(matches!(replaced, IngressError::Replaced { .. }));
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line. Standard output carries data only; everything for people goes to standard error.
+
+mod check;
+mod demo;
+mod endpoint;
+mod error;
+mod numbers;
+mod run;
+mod summary;
+mod view;
+
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use tracing_subscriber::EnvFilter;
+
+use self::error::CliError;
+
+/// Delivers a stream of records to any HTTP endpoint; a WebAssembly component decides what each
+/// call looks like and what each response means.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Args {
+    /// What to log: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `nozzle=debug`.
+    #[arg(long, global = true, value_name = "FILTER", env = "NOZZLE_LOG", default_value = "info")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done: every event has its end
+  2  usage or configuration
+  3  a plugin was refused
+  4  a source, an egress or the progress store failed
+  5  stopped with events unsettled; what has stored progress is read again at the next start";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a module, or a single plugin without one.
+    Run(Box<run::RunArgs>),
+    /// Prints every problem of a module file at once, and loads and dry-runs its plugins.
+    Check(check::CheckArgs),
+    /// Shows it: datagen, a plugin, and a local endpoint that misbehaves, for about 15 seconds.
+    Demo(demo::DemoArgs),
+    /// Serves that endpoint alone: random statuses, latency, Retry-After, resets, an API key.
+    Endpoint(endpoint::EndpointArgs),
+    /// Prints the JSON Schema of the module file.
+    Schema,
+    /// Prints a completion script.
+    Completions {
+        /// The shell to complete for.
+        shell: Shell,
+    },
+}
+
+/// Where a run keeps what must survive it.
+#[derive(Debug, Clone, clap::Args)]
+struct StateArgs {
+    /// Progress, compiled plugins, and dead letters of sinks that name no egress for them.
+    #[arg(long, value_name = "DIR", default_value = ".nozzle")]
+    state_dir: PathBuf,
+    /// How long calls may go on after the first SIGINT or SIGTERM. A second one exits at once.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    grace: std::time::Duration,
+}
+
+/// Parses the command line and runs it.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match execute(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn execute(args: Args) -> Result<(), CliError> {
+    match args.command {
+        Command::Schema => print_schema(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "nozzle", &mut std::io::stdout());
+            Ok(())
+        }
+        command => {
+            log_to_stderr(&args.log)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .map_err(CliError::Runtime)?;
+            let result = runtime.block_on(Box::pin(serve(command)));
+            // A read of standard input may still be blocked; nothing waits for it.
+            runtime.shutdown_background();
+            result
+        }
+    }
+}
+
+async fn serve(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Run(args) => run::run(*args).await,
+        Command::Check(args) => check::check(args).await,
+        Command::Demo(args) => demo::demo(args).await,
+        Command::Endpoint(args) => endpoint::endpoint(args).await,
+        Command::Schema | Command::Completions { .. } => Ok(()),
+    }
+}
+
+fn log_to_stderr(filter: &str) -> Result<(), CliError> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|source| CliError::LogFilter { filter: filter.to_owned(), source })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(view::LogWriter::default)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the schema is the command's data")]
+fn print_schema() -> Result<(), CliError> {
+    println!("{:#}", crate::config::schema());
+    Ok(())
+}

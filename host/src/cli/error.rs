@@ -1,0 +1,105 @@
+//! What went wrong, in prose: the message, its causes, one hint, and an exit code.
+
+use std::{error::Error, io, path::PathBuf};
+
+use crate::{config::Problems, ingress::IngressError, pipeline::StartError};
+
+/// Any failure of a command.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error("the runtime could not be started")]
+    Runtime(#[source] io::Error),
+    #[error("`{filter}` is no log filter")]
+    LogFilter {
+        filter: String,
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    #[error("signals cannot be handled")]
+    Signals(#[source] io::Error),
+    #[error("{message}")]
+    Usage { message: String, hint: String },
+    /// Each is printed with its place.
+    #[error("{0}")]
+    Config(Problems),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("no plugin at `{}`", path.display())]
+    NoDemoPlugin { path: PathBuf },
+    #[error("the endpoint cannot listen on `{address}`")]
+    Listen {
+        address: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("a source failed")]
+    Source(#[source] IngressError),
+    #[error("stopped with {unsettled} events unsettled{}", reasons(halted))]
+    Unsettled { unsettled: usize, halted: Vec<String> },
+    #[error("{0} of the plugins failed their dry run")]
+    DryRun(usize),
+    #[error("could not write to standard output")]
+    Output(#[source] io::Error),
+}
+
+fn reasons(halted: &[String]) -> String {
+    halted.iter().map(|reason| format!("\n  {reason}")).collect()
+}
+
+impl CliError {
+    /// As listed in `--help` and the README.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Runtime(_) | Self::Signals(_) | Self::Output(_) => 1,
+            Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) | Self::Listen { .. } => 2,
+            Self::Start(StartError::Endpoint { .. }) => 2,
+            Self::NoDemoPlugin { .. } | Self::DryRun(_) => 3,
+            Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
+            Self::Start(_) | Self::Source(_) => 4,
+            Self::Unsettled { .. } => 5,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::LogFilter { .. } => Some("try `info`, `debug`, or `nozzle=debug`".to_owned()),
+            Self::Start(StartError::Plugin { source, .. }) => source.hint(),
+            Self::Start(StartError::StateDir(error)) => error.hint(),
+            Self::Start(StartError::Store(error)) => error.hint(),
+            Self::Start(StartError::Ingress { source, .. }) | Self::Source(source) => source.hint(),
+            Self::NoDemoPlugin { .. } => {
+                Some("run `make guests` in the repository, or name one with --plugin".to_owned())
+            }
+            Self::Listen { .. } => Some("pass another --listen address; port 0 takes a free one".to_owned()),
+            Self::Unsettled { .. } => Some(
+                "a file is read on from its stored progress at the next start; what came from standard \
+                 input or datagen must be sent again"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// `error:`, the causes, then one hint.
+    pub(super) fn print(&self) {
+        if let Self::Config(problems) = self {
+            eprint(&format!("{problems}"));
+            return;
+        }
+        eprint(&format!("error: {self}"));
+        let mut source = Error::source(self);
+        while let Some(cause) = source {
+            eprint(&format!("  caused by: {cause}"));
+            source = cause.source();
+        }
+        if let Some(hint) = self.hint() {
+            eprint(&format!("  hint: {hint}"));
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is where the command line speaks to people")]
+fn eprint(text: &str) {
+    eprintln!("{}", text.trim_end());
+}

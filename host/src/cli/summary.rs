@@ -1,0 +1,105 @@
+//! The summary at the end of a run, and what it means for the exit code.
+
+use std::time::Duration;
+
+use super::{
+    error::CliError,
+    numbers::{grouped, short},
+};
+use crate::pipeline::{SinkSummary, Summary};
+
+const COLUMNS: [&str; 10] = [
+    "sink", "read", "delivered", "dropped", "dead-lettered", "retried", "results", "records/s", "p50", "p99",
+];
+
+/// Prints the numbers of every sink, and that they add up.
+#[expect(clippy::print_stderr, reason = "this is where the command line speaks to people")]
+pub(super) fn print(summary: &Summary, elapsed: Duration) {
+    eprintln!("{}", table(&summary.sinks, elapsed));
+}
+
+fn table(sinks: &[SinkSummary], elapsed: Duration) -> String {
+    let rows: Vec<[String; 10]> = std::iter::once(COLUMNS.map(str::to_owned))
+        .chain(sinks.iter().map(|sink| row(sink, elapsed)))
+        .collect();
+    let widths: [usize; 10] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
+    let mut out = String::new();
+    for row in &rows {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let cell = if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") };
+            out.push_str(&cell);
+        }
+        out.push('\n');
+    }
+    for sink in sinks {
+        let sign = if sink.read == sink.ended() { "=" } else { "≠" };
+        out.push_str(&format!(
+            "{}: {} read {sign} {} delivered + {} dropped + {} dead-lettered\n",
+            sink.id,
+            grouped(sink.read),
+            grouped(sink.delivered),
+            grouped(sink.dropped),
+            grouped(sink.dead_lettered),
+        ));
+    }
+    out.trim_end().to_owned()
+}
+
+fn row(sink: &SinkSummary, elapsed: Duration) -> [String; 10] {
+    let rate = sink.ended() as f64 / elapsed.as_secs_f64().max(0.001);
+    [
+        sink.id.to_string(),
+        grouped(sink.read),
+        grouped(sink.delivered),
+        grouped(sink.dropped),
+        grouped(sink.dead_lettered),
+        grouped(sink.retried),
+        grouped(sink.results),
+        grouped(rate as u64),
+        short(sink.p50),
+        short(sink.p99),
+    ]
+}
+
+/// What the summary means for the exit code.
+pub(super) fn result(summary: Summary) -> Result<(), CliError> {
+    let halted: Vec<String> =
+        summary.halted.iter().map(|(id, reason)| format!("sink `{id}` halted: {reason}")).collect();
+    if let Some(error) = summary.failure {
+        return Err(CliError::Source(error));
+    }
+    if summary.unsettled > 0 || !halted.is_empty() {
+        return Err(CliError::Unsettled { unsettled: summary.unsettled, halted });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lines_up_and_the_count_is_proved() {
+        let sink = SinkSummary {
+            id: "run/sink".into(),
+            read: 10_000,
+            delivered: 9_978,
+            dropped: 0,
+            dead_lettered: 22,
+            retried: 412,
+            results: 0,
+            calls: 10_412,
+            p50: Duration::from_micros(1200),
+            p99: Duration::from_millis(31),
+        };
+
+        let table = table(&[sink], Duration::from_secs(2));
+
+        insta::assert_snapshot!(table, @r"
+        sink        read  delivered  dropped  dead-lettered  retried  results  records/s     p50    p99
+        run/sink  10,000      9,978        0             22      412        0      5,000  1.2 ms  31 ms
+        run/sink: 10,000 read = 9,978 delivered + 0 dropped + 22 dead-lettered
+        ");
+    }
+}

@@ -1,0 +1,259 @@
+//! The engine of one sink: a loop that owns every event between intake and end.
+//!
+//! `plugin.shape` and the attempts run in tasks of their own that the loop owns; all state is
+//! here, and changes only between two awaits. So what is written about order, limits and ends
+//! can be read in one place, and runs in tests under a paused clock.
+
+mod calls;
+mod ends;
+mod shaping;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+use tracing::{error, info, warn};
+
+use self::{calls::Attempted, shaping::ShapeDone};
+use super::{
+    Sink,
+    item::{Call, Item},
+    order::{Ready, Reorder},
+    outage::Outage,
+    outbox::{Outbox, Written},
+    settings::{Order, ResultsOrder},
+};
+use crate::{
+    batch::{Batcher, Due, KeyUse, Pending},
+    egress::EgressClosed,
+    event::Arrival,
+    http::Transport,
+    plugin::Plugin,
+};
+
+/// How a sink ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkEnd {
+    /// Every event that came has its end.
+    Done,
+    /// It stopped with events unsettled: why.
+    Halted(String),
+}
+
+/// Events wait here for their time.
+#[derive(Debug)]
+enum Delayed {
+    Call(Call),
+    Shape(Vec<Item>),
+}
+
+pub(super) struct Engine<P, T> {
+    sink: Arc<Sink<P, T>>,
+    next_seq: u64,
+    /// What was received and does not fit yet.
+    waiting: VecDeque<Arrival>,
+    batcher: Batcher,
+    /// Batches to shape ahead of new ones: halves, and events whose turn to be shaped again has come.
+    reshape: VecDeque<Vec<Item>>,
+    shaping: JoinSet<ShapeDone>,
+    ready: Ready,
+    delayed: BTreeMap<(Instant, u64), Delayed>,
+    next_delayed: u64,
+    attempts: JoinSet<Attempted>,
+    outage: Outage,
+    paused_until: Option<Instant>,
+    results: Option<Outbox>,
+    letters: Outbox,
+    reorder: Option<Reorder>,
+    /// Events admitted and not settled, and those of them that have left the batcher and have no end.
+    records: usize,
+    open: usize,
+    bytes: usize,
+    intake_open: bool,
+    halted: Option<String>,
+}
+
+/// Runs a sink until `intake` is closed and every event has its end, or until it halts.
+///
+/// # Cancel safety
+/// Dropping the future stops all calls; what has no end stays unsettled, and comes again from
+/// stored progress.
+pub async fn run<P: Plugin, T: Transport>(
+    sink: Sink<P, T>,
+    intake: mpsc::Receiver<Vec<Arrival>>,
+) -> SinkEnd {
+    Box::pin(Engine::new(sink).run(intake)).await
+}
+
+impl<P: Plugin, T: Transport> Engine<P, T> {
+    fn new(sink: Sink<P, T>) -> Self {
+        let settings = &sink.settings;
+        let keys = if settings.order == Order::Key { KeyUse::Exclusive } else { KeyUse::Shared };
+        let results = sink.results.clone();
+        Self {
+            next_seq: 0,
+            waiting: VecDeque::new(),
+            batcher: Batcher::new(settings.batch.clone(), keys),
+            reshape: VecDeque::new(),
+            shaping: JoinSet::new(),
+            ready: Ready::new(settings.order),
+            delayed: BTreeMap::new(),
+            next_delayed: 0,
+            attempts: JoinSet::new(),
+            outage: Outage::new(settings.on_outage),
+            paused_until: None,
+            results: results.map(|egress| Outbox::new(egress, |ended| std::mem::take(&mut ended.results))),
+            letters: Outbox::new(sink.dead_letters.clone(), |ended| std::mem::take(&mut ended.letters)),
+            reorder: (settings.results_order == ResultsOrder::Ingress).then(Reorder::default),
+            records: 0,
+            open: 0,
+            bytes: 0,
+            intake_open: true,
+            halted: None,
+            sink: Arc::new(sink),
+        }
+    }
+
+    async fn run(mut self, mut intake: mpsc::Receiver<Vec<Arrival>>) -> SinkEnd {
+        let timer = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(timer);
+        loop {
+            let now = Instant::now();
+            self.wake_delayed(now);
+            self.admit(now);
+            self.start_shaping(now);
+            self.dispatch(now);
+            self.flush();
+            self.report();
+            if let Some(reason) = self.halted.take() {
+                error!(sink = %self.sink.id, %reason, "the sink has halted");
+                return SinkEnd::Halted(reason);
+            }
+            if self.is_done() {
+                return SinkEnd::Done;
+            }
+            let wake = self.next_wake(now);
+            if let Some(wake) = wake
+                && timer.deadline() != wake
+            {
+                timer.as_mut().reset(wake);
+            }
+            // Finishing comes before starting, so that a full host empties before it fills.
+            tokio::select! {
+                biased;
+                Some(done) = self.attempts.join_next() => {
+                    self.attempted(done);
+                    while let Some(done) = self.attempts.try_join_next() {
+                        self.attempted(done);
+                    }
+                }
+                Some(done) = self.shaping.join_next() => self.shaped(done),
+                Some(written) = written(self.results.as_mut()) => self.results_written(written),
+                Some(written) = self.letters.written() => self.letters_written(written),
+                chunk = intake.recv(), if self.wants_more() => match chunk {
+                    Some(chunk) => self.waiting.extend(chunk),
+                    None => self.intake_open = false,
+                },
+                () = &mut timer, if wake.is_some() => {}
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let buffer = &self.sink.settings.buffer;
+        self.records < buffer.max_records && self.bytes < buffer.max_bytes
+    }
+
+    fn wants_more(&self) -> bool {
+        self.intake_open && self.waiting.is_empty() && self.has_room()
+    }
+
+    /// Moves what was received into the batcher, as far as the buffer has room.
+    fn admit(&mut self, now: Instant) {
+        while !self.waiting.is_empty() && self.has_room() {
+            let Some(arrival) = self.waiting.pop_front() else { return };
+            let pending = Pending { arrival, seq: self.next_seq, arrived: now };
+            self.next_seq += 1;
+            self.records += 1;
+            self.bytes += pending.arrival.event.memory();
+            self.sink.stats.read.add(1);
+            self.batcher.push(pending);
+        }
+    }
+
+    /// Brings back what has waited long enough.
+    fn wake_delayed(&mut self, now: Instant) {
+        while let Some(entry) = self.delayed.first_entry() {
+            if entry.key().0 > now {
+                return;
+            }
+            match entry.remove() {
+                Delayed::Call(call) => self.ready.insert(call),
+                Delayed::Shape(items) => self.reshape.push_back(items),
+            }
+        }
+    }
+
+    fn delay(&mut self, until: Instant, delayed: Delayed) {
+        self.next_delayed += 1;
+        self.delayed.insert((until, self.next_delayed), delayed);
+    }
+
+    /// The endpoint is back: nothing waits for a back-off that an outage has stretched.
+    fn wake_all(&mut self) {
+        info!(sink = %self.sink.id, "the endpoint answers again");
+        for delayed in std::mem::take(&mut self.delayed).into_values() {
+            match delayed {
+                Delayed::Call(call) => self.ready.insert(call),
+                Delayed::Shape(items) => self.reshape.push_back(items),
+            }
+        }
+    }
+
+    /// Whether a batch may be cut before it is full: nothing more will come, or nothing more can.
+    fn due(&self) -> Due {
+        if (!self.intake_open && self.waiting.is_empty()) || !self.has_room() { Due::Now } else { Due::WhenFull }
+    }
+
+    /// When the loop must look again even if nothing happens.
+    fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let delayed = self.delayed.keys().next().map(|(at, _)| *at);
+        let batch = if self.may_shape_new() { self.batcher.deadline() } else { None };
+        // What was due at `now` has been tried: only a later time is worth waking for.
+        let endpoint = self.closed_until().filter(|until| *until > now && self.ready.len() > 0);
+        [delayed, batch, endpoint].into_iter().flatten().min()
+    }
+
+    fn is_done(&self) -> bool {
+        !self.intake_open && self.waiting.is_empty() && self.records == 0 && self.results.as_ref().is_none_or(Outbox::is_empty)
+    }
+
+    /// A task of this sink has panicked: what it held cannot be known, so nothing is settled.
+    fn task_failed(&mut self, error: &JoinError) {
+        warn!(sink = %self.sink.id, %error, "a task of the sink failed");
+        self.halted = Some(format!("an internal task failed: {error}"));
+    }
+
+    fn report(&self) {
+        let stats = &self.sink.stats;
+        stats.buffered.set(self.records);
+        stats.buffered_bytes.set(self.bytes);
+        stats.in_flight.set(self.attempts.len());
+        stats.down.set(usize::from(self.outage.is_down()));
+    }
+}
+
+/// [`Outbox::written`] where there is one.
+async fn written(outbox: Option<&mut Outbox>) -> Option<Result<Written, EgressClosed>> {
+    match outbox {
+        Some(outbox) => outbox.written().await,
+        None => None,
+    }
+}

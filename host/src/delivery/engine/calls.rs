@@ -1,0 +1,310 @@
+//! From calls to verdicts: attempts, and what each outcome means for the events of its call.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::{task::JoinError, time::Instant};
+use tracing::{debug, warn};
+
+use super::{Delayed, Engine, shaping::halves};
+use crate::{
+    delivery::{
+        Sink,
+        item::{Call, Ended, First, Item, LastAttempt},
+        letters::{self, Cause, EXCERPT},
+        retry, retry_after,
+        settings::OnPluginError,
+        verdict::{Rejected, Seen, Verdict, judge},
+    },
+    event::Record,
+    http::Transport,
+    outcome::{Failure, Outcome},
+    plugin::{CurrentCall, EventVerdict, Plugin},
+};
+
+/// What came of one attempt.
+pub(super) struct Attempted {
+    call: Call,
+    last: LastAttempt,
+    /// What `Retry-After` asks for.
+    retry_after: Option<Duration>,
+    verdict: Verdict,
+    results: Vec<Record>,
+}
+
+impl<P: Plugin, T: Transport> Engine<P, T> {
+    /// Until when no call may go: the endpoint has asked for a pause, or is down and the next probe's
+    /// time has not come. None if a call may go now.
+    pub(super) fn closed_until(&self) -> Option<Instant> {
+        self.paused_until.max(self.outage.next_probe())
+    }
+
+    pub(super) fn dispatch(&mut self, now: Instant) {
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        let max_calls = self.sink.settings.in_flight.max_calls;
+        while self.attempts.len() < max_calls && self.closed_until().is_none_or(|until| until <= now) {
+            let down = self.outage.is_down();
+            let call = if down {
+                self.ready.pop_probe()
+            } else {
+                let (reorder, attempts) = (self.reorder.as_ref(), self.attempts.len());
+                self.ready.pop(|call| {
+                    reorder.is_none_or(|reorder| {
+                        attempts + reorder.held() < max_calls || reorder.is_first(call.first_seq())
+                    })
+                })
+            };
+            let Some(call) = call else { return };
+            if down {
+                self.outage.probing(now, &self.sink.settings.retry);
+            }
+            self.attempt(call, now);
+        }
+    }
+
+    fn attempt(&mut self, mut call: Call, now: Instant) {
+        let outage = self.outage.spent(now);
+        if call.attempts() > 0 {
+            self.sink.stats.retried.add(call.items.len());
+        }
+        for item in &mut call.items {
+            item.attempts = item.attempts.saturating_add(1);
+            item.first.get_or_insert_with(|| First { at: now, wall: SystemTime::now(), outage });
+        }
+        call.before.get_or_insert(now);
+        let sink = Arc::clone(&self.sink);
+        self.attempts.spawn(attempt(sink, call));
+    }
+
+    pub(super) fn attempted(&mut self, done: Result<Attempted, JoinError>) {
+        let Attempted { mut call, last, retry_after, verdict, results } = match done {
+            Ok(done) => done,
+            Err(error) => return self.task_failed(&error),
+        };
+        let now = Instant::now();
+        let before = call.before.replace(now).unwrap_or(now);
+        let was_down = self.outage.is_down();
+        let counts = if last.seen.is_endpoint_failure() {
+            self.outage.failed(now, before)
+        } else {
+            if self.outage.answered(now) {
+                self.wake_all();
+            }
+            true
+        };
+        if !was_down && self.outage.is_down() {
+            warn!(sink = %self.sink.id, last = %last.seen, "the endpoint is down; calls go as probes");
+        }
+        let cap = self.sink.settings.retry.max_delay;
+        let wait = retry_after.map(|wait| wait.min(cap));
+        if let (Some(wait), Some(429 | 503)) = (wait, last.seen.status()) {
+            self.paused_until = self.paused_until.max(Some(now + wait));
+        }
+        self.count(&last.seen);
+
+        let first_seq = call.first_seq();
+        let mut ended = Ended { results, ..Ended::default() };
+        match verdict {
+            Verdict::Delivered => ended.delivered = self.close(call),
+            Verdict::Reject(by) => {
+                let cause = match by {
+                    Rejected::ByStatus => letters::status(&last.seen),
+                    Rejected::ByPlugin(reason) => letters::rejected_by_verdict(reason),
+                };
+                ended.dead = self.close(call);
+                self.write_letters(&mut ended, &cause, Some(&last));
+            }
+            Verdict::Retry(wish) => self.try_again(call, counts, wish.max(wait), &last, &mut ended),
+            Verdict::Split if call.items.len() > 1 => {
+                let items = self.close(call);
+                self.reshape_halves(items);
+            }
+            Verdict::Split => {
+                ended.dead = self.close(call);
+                self.write_letters(&mut ended, &letters::status(&last.seen), Some(&last));
+            }
+            Verdict::Each(each) => self.take_each(call, each, counts, wait, &last, &mut ended),
+            Verdict::PluginFailed(reason) => self.handler_failed(call, reason, &last, &mut ended),
+            Verdict::Halt => {
+                self.halted = Some(format!("{}, and the status policy says `halt`", last.seen));
+                return;
+            }
+        }
+        self.end_at(first_seq, ended);
+    }
+
+    fn count(&self, seen: &Seen) {
+        let stats = &self.sink.stats;
+        stats.calls.add(1);
+        match seen {
+            Seen::Status(429) => stats.throttled.add(1),
+            Seen::Failed(_) => stats.unanswered.add(1),
+            Seen::Status(_) => {}
+        }
+    }
+
+    /// The call is over: its request is let go of.
+    fn close(&mut self, call: Call) -> Vec<Item> {
+        self.bytes -= call.memory;
+        call.items
+    }
+
+    /// The same request again, unless some of its events are given up on: then the others are
+    /// shaped again, so that the body fits.
+    fn try_again(
+        &mut self,
+        mut call: Call,
+        counts: bool,
+        wait: Option<Duration>,
+        last: &LastAttempt,
+        ended: &mut Ended,
+    ) {
+        self.count_against(&mut call.items, counts);
+        if self.give_up_any(&call.items) {
+            let items = self.close(call);
+            let rest = self.give_up(items, last, ended);
+            if !rest.is_empty() {
+                self.shape_later(rest, wait);
+            }
+            return;
+        }
+        let retry = &self.sink.settings.retry;
+        let pause = retry::pause(retry, call.attempts(), fastrand::f64()).max(wait.unwrap_or_default());
+        debug!(sink = %self.sink.id, last = %last.seen, ?pause, attempts = call.attempts(), "a call is tried again");
+        self.delay(Instant::now() + pause.min(retry.max_delay), Delayed::Call(call));
+    }
+
+    fn take_each(
+        &mut self,
+        call: Call,
+        each: Vec<EventVerdict>,
+        counts: bool,
+        wait: Option<Duration>,
+        last: &LastAttempt,
+        ended: &mut Ended,
+    ) {
+        let mut again = Vec::new();
+        for (item, verdict) in self.close(call).into_iter().zip(each) {
+            match verdict {
+                EventVerdict::Delivered => ended.delivered.push(item),
+                EventVerdict::Retry => again.push(item),
+                EventVerdict::Reject(reason) => {
+                    ended.dead.push(item);
+                    self.write_letters(ended, &letters::rejected_by_verdict(reason), Some(last));
+                }
+            }
+        }
+        self.count_against(&mut again, counts);
+        let rest = self.give_up(again, last, ended);
+        if !rest.is_empty() {
+            self.shape_later(rest, wait);
+        }
+    }
+
+    /// What the endpoint said is not known: the events are sent again, in halves first, so that the
+    /// one that the plugin fails on stands alone.
+    fn handler_failed(&mut self, call: Call, reason: String, last: &LastAttempt, ended: &mut Ended) {
+        self.sink.stats.plugin_failures.add(1);
+        warn!(sink = %self.sink.id, %reason, last = %last.seen, "the plugin failed on an outcome");
+        let cause = letters::handler_failed(&reason);
+        let mut items = self.close(call);
+        if items.len() > 1 {
+            return halves(items).into_iter().for_each(|half| self.shape_later(half, None));
+        }
+        self.count_against(&mut items, true);
+        if !self.give_up_any(&items) {
+            return self.shape_later(items, None);
+        }
+        match self.sink.settings.on_plugin_error {
+            OnPluginError::DeadLetter => {
+                ended.dead = items;
+                self.write_letters(ended, &cause, Some(last));
+            }
+            OnPluginError::Drop => ended.dropped = items,
+            OnPluginError::Halt => self.halted = Some(cause.message),
+        }
+    }
+
+    fn count_against(&self, items: &mut [Item], counts: bool) {
+        if counts {
+            items.iter_mut().for_each(|item| item.counted = item.counted.saturating_add(1));
+        } else {
+            self.sink.stats.held.add(items.len());
+        }
+    }
+
+    fn given_up(&self, item: &Item) -> Option<retry::GivenUp> {
+        let now = Instant::now();
+        let elapsed = item.first.map_or(Duration::ZERO, |first| {
+            (now - first.at).saturating_sub(self.outage.spent(now).saturating_sub(first.outage))
+        });
+        let settings = &self.sink.settings;
+        retry::given_up(&settings.retry, &settings.timeout, item.counted, elapsed)
+    }
+
+    fn give_up_any(&self, items: &[Item]) -> bool {
+        items.iter().any(|item| self.given_up(item).is_some())
+    }
+
+    /// Dead-letters those whose attempts or time are over; gives the others.
+    fn give_up(&mut self, items: Vec<Item>, last: &LastAttempt, ended: &mut Ended) -> Vec<Item> {
+        let mut rest = Vec::new();
+        for item in items {
+            let Some(given_up) = self.given_up(&item) else {
+                rest.push(item);
+                continue;
+            };
+            let cause: Cause = letters::given_up(given_up, &self.sink.settings, item.counted, &last.seen);
+            ended.dead.push(item);
+            self.write_letters(ended, &cause, Some(last));
+        }
+        rest
+    }
+}
+
+/// One attempt: the transport under its timeout, then the plugin, then the judgement.
+async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> Attempted {
+    let started = Instant::now();
+    let sending = sink.transport.send(call.request.clone());
+    // A response that comes after the timeout has nobody to take it: it is ignored.
+    let outcome = tokio::time::timeout(sink.settings.timeout.attempt, sending)
+        .await
+        .unwrap_or(Err(Failure::Timeout));
+    sink.stats.latency(started.elapsed());
+    let seen = Seen::of(&outcome);
+    let retry_after = match &outcome {
+        Ok(response) => retry_after::from_headers(&response.headers, SystemTime::now()),
+        Err(_) => None,
+    };
+    let excerpt = excerpt(&outcome, sink.plugin.handles());
+    let (handled, results) = if sink.plugin.handles() {
+        let current = CurrentCall {
+            attempt: call.attempts(),
+            request: Arc::clone(&call.shaped),
+            events: call.items.iter().map(|item| Arc::clone(&item.arrival.event)).collect(),
+        };
+        match sink.plugin.handle(current, outcome).await {
+            Ok(handled) => (Some(Ok(handled.verdict)), handled.results),
+            Err(error) => (Some(Err(error)), Vec::new()),
+        }
+    } else {
+        (None, Vec::new())
+    };
+    let verdict = judge(&seen, handled, call.items.len(), &sink.settings.status);
+    let results = if sink.results.is_some() { results } else { Vec::new() };
+    Attempted { call, last: LastAttempt { seen, excerpt }, retry_after, verdict, results }
+}
+
+/// The start of the body for a dead letter, copied so that the whole is let go of. A plain success
+/// that no plugin reads can have none.
+fn excerpt(outcome: &Outcome, handled: bool) -> Bytes {
+    match outcome {
+        Ok(response) if handled || !(200..300).contains(&response.status) => {
+            Bytes::copy_from_slice(response.body.get(..EXCERPT).unwrap_or(&response.body))
+        }
+        _ => Bytes::new(),
+    }
+}

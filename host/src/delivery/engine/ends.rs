@@ -1,0 +1,105 @@
+//! The end of an event: its results and its dead letter are written, then it is settled.
+
+use super::Engine;
+use crate::{
+    delivery::{
+        item::{Ended, Item, LastAttempt},
+        letters::{self, Cause},
+        outbox::Written,
+    },
+    egress::EgressClosed,
+    http::Transport,
+    plugin::Plugin,
+};
+
+impl<P: Plugin, T: Transport> Engine<P, T> {
+    /// Ends these events with a dead letter each.
+    pub(super) fn dead_letter(&mut self, items: Vec<Item>, cause: &Cause, last: Option<&LastAttempt>) {
+        let mut ended = Ended { dead: items, ..Ended::default() };
+        self.write_letters(&mut ended, cause, last);
+        self.end(ended);
+    }
+
+    /// Makes the dead letters of those in `ended.dead` that have none yet.
+    pub(super) fn write_letters(&self, ended: &mut Ended, cause: &Cause, last: Option<&LastAttempt>) {
+        for item in ended.dead.get(ended.letters.len()..).unwrap_or_default() {
+            let ingress = self.sink.ingress_of(item.arrival.ticket);
+            ended.letters.push(letters::letter(&self.sink.id, ingress, item, cause, last));
+        }
+    }
+
+    pub(super) fn end(&mut self, ended: Ended) {
+        let seq = ended.items().map(|item| item.seq).min();
+        self.end_at(seq.unwrap_or(0), ended);
+    }
+
+    /// Takes in what has ended; `seq` is where its results stand in the order of the ingress.
+    pub(super) fn end_at(&mut self, seq: u64, ended: Ended) {
+        if ended.is_empty() {
+            return;
+        }
+        for item in ended.items() {
+            self.open -= 1;
+            self.ready.end(item);
+            self.batcher.release(item.key());
+        }
+        let results: usize = ended.results.iter().map(|record| record.data.len()).sum();
+        self.bytes += results;
+        let leaving = match &mut self.reorder {
+            Some(reorder) => reorder.push(seq, ended),
+            None => vec![ended],
+        };
+        for ended in leaving {
+            match &mut self.results {
+                Some(outbox) if !ended.results.is_empty() || self.reorder.is_some() => outbox.push(ended),
+                _ => self.after_results(ended),
+            }
+        }
+    }
+
+    fn after_results(&mut self, ended: Ended) {
+        if ended.letters.is_empty() {
+            self.settle(ended);
+        } else {
+            self.letters.push(ended);
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        if let Some(results) = &mut self.results {
+            results.flush();
+        }
+        self.letters.flush();
+    }
+
+    pub(super) fn results_written(&mut self, written: Result<Written, EgressClosed>) {
+        match written {
+            Ok(Written { ended, records, bytes }) => {
+                self.bytes -= bytes;
+                self.sink.stats.results.add(records);
+                ended.into_iter().for_each(|ended| self.after_results(ended));
+            }
+            Err(closed) => self.halted = Some(format!("results cannot be written: {closed}")),
+        }
+    }
+
+    pub(super) fn letters_written(&mut self, written: Result<Written, EgressClosed>) {
+        match written {
+            Ok(Written { ended, .. }) => ended.into_iter().for_each(|ended| self.settle(ended)),
+            Err(closed) => self.halted = Some(format!("dead letters cannot be written: {closed}")),
+        }
+    }
+
+    /// The last step: the only place where an event is settled.
+    fn settle(&mut self, ended: Ended) {
+        let stats = &self.sink.stats;
+        stats.delivered.add(ended.delivered.len());
+        stats.dropped.add(ended.dropped.len());
+        stats.dead_lettered.add(ended.dead.len());
+        for item in ended.items() {
+            self.records -= 1;
+            self.bytes -= item.arrival.event.memory();
+        }
+        self.sink.settle(ended.items().map(|item| item.arrival.ticket));
+    }
+}

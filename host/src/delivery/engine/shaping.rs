@@ -1,0 +1,183 @@
+//! From batches to calls: `plugin.shape`, the contract, and bisection where either fails.
+
+use std::sync::Arc;
+
+use tokio::{task::JoinError, time::Instant};
+use tracing::{debug, warn};
+
+use super::{Delayed, Engine};
+use crate::{
+    delivery::{
+        Sink, contract,
+        item::{Call, Ended, Item},
+        letters::{self, Cause},
+        prepare::prepare,
+        retry,
+        settings::{OnPluginError, Order},
+    },
+    event::Event,
+    http::Transport,
+    plugin::{Plugin, PluginError},
+};
+
+/// What came of a `shape` call.
+pub(super) struct ShapeDone {
+    items: Vec<Item>,
+    result: Result<Plan, ShapeFailure>,
+}
+
+/// A batch's calls, and the events that need none; events by batch index.
+struct Plan {
+    calls: Vec<crate::delivery::prepare::Prepared>,
+    drop: Vec<u32>,
+    reject: Vec<(u32, String)>,
+}
+
+/// Why a batch has no calls.
+enum ShapeFailure {
+    /// The batch, or an event in it, is at fault.
+    Batch { cause: Cause },
+    /// No instance: the plugin is at fault, whatever the batch.
+    NoInstance(String),
+}
+
+impl<P: Plugin, T: Transport> Engine<P, T> {
+    /// Whether a new batch may be shaped: a slot is free, and not too many calls wait already.
+    pub(super) fn may_shape_new(&self) -> bool {
+        let settings = &self.sink.settings;
+        let alone = settings.order != Order::Strict || self.open == 0;
+        alone
+            && self.reshape.is_empty()
+            && self.shaping.len() < self.sink.shape_slots
+            && self.ready.len() < settings.in_flight.max_calls
+    }
+
+    pub(super) fn start_shaping(&mut self, now: Instant) {
+        while self.shaping.len() < self.sink.shape_slots {
+            let Some(items) = self.reshape.pop_front() else { break };
+            self.shape(items);
+        }
+        while self.may_shape_new() {
+            let Some(batch) = self.batcher.pop(now, self.due()) else { return };
+            let items: Vec<Item> = batch.into_iter().map(Item::from).collect();
+            self.open += items.len();
+            self.ready.begin(&items);
+            match too_large(&items, self.sink.settings.batch.max_bytes) {
+                Some(cause) => self.dead_letter(items, &cause, None),
+                None => self.shape(items),
+            }
+        }
+    }
+
+    fn shape(&mut self, items: Vec<Item>) {
+        let sink = Arc::clone(&self.sink);
+        self.shaping.spawn(async move {
+            let events: Vec<Arc<Event>> = items.iter().map(|item| Arc::clone(&item.arrival.event)).collect();
+            let result = plan(&sink, &events).await;
+            ShapeDone { items, result }
+        });
+    }
+
+    pub(super) fn shaped(&mut self, done: Result<ShapeDone, JoinError>) {
+        let ShapeDone { items, result } = match done {
+            Ok(done) => done,
+            Err(error) => return self.task_failed(&error),
+        };
+        match result {
+            Ok(plan) => self.take_plan(items, plan),
+            Err(ShapeFailure::NoInstance(reason)) => {
+                self.sink.stats.plugin_failures.add(1);
+                warn!(sink = %self.sink.id, %reason, "the plugin has no instance; trying again");
+                let pause = self.sink.settings.retry.max_delay.min(std::time::Duration::from_secs(1));
+                self.delay(Instant::now() + pause, Delayed::Shape(items));
+            }
+            Err(ShapeFailure::Batch { cause }) => {
+                self.sink.stats.plugin_failures.add(1);
+                debug!(sink = %self.sink.id, events = items.len(), cause = %cause.message, "a batch could not be shaped");
+                self.bisect(items, cause);
+            }
+        }
+    }
+
+    fn take_plan(&mut self, items: Vec<Item>, plan: Plan) {
+        let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
+        let mut take = |index: u32| slots.get_mut(index as usize).and_then(Option::take);
+        for prepared in plan.calls {
+            let items = prepared.shaped.events.iter().copied().filter_map(&mut take).collect();
+            self.bytes += prepared.memory;
+            self.ready.insert(Call {
+                items,
+                shaped: prepared.shaped,
+                request: prepared.request,
+                before: None,
+                memory: prepared.memory,
+            });
+        }
+        let dropped: Vec<Item> = plan.drop.into_iter().filter_map(&mut take).collect();
+        if !dropped.is_empty() {
+            self.end(Ended { dropped, ..Ended::default() });
+        }
+        for (index, reason) in plan.reject {
+            let items = take(index).into_iter().collect();
+            self.dead_letter(items, &letters::rejected(reason), None);
+        }
+    }
+
+    /// Shapes the halves on their own, until the event at fault stands alone.
+    fn bisect(&mut self, items: Vec<Item>, cause: Cause) {
+        if items.len() > 1 {
+            return self.reshape_halves(items);
+        }
+        match self.sink.settings.on_plugin_error {
+            OnPluginError::DeadLetter => {
+                warn!(sink = %self.sink.id, cause = %cause.message, "the plugin fails on an event");
+                self.dead_letter(items, &cause, None);
+            }
+            OnPluginError::Drop => self.end(Ended { dropped: items, ..Ended::default() }),
+            OnPluginError::Halt => {
+                let id = items.first().map_or("", |item| &*item.arrival.event.id);
+                self.halted = Some(format!("the plugin fails on event `{id}`: {}", cause.message));
+            }
+        }
+    }
+
+    /// Shapes the halves next, ahead of everything that is newer.
+    pub(super) fn reshape_halves(&mut self, items: Vec<Item>) {
+        let [first, second] = halves(items);
+        self.reshape.push_front(second);
+        self.reshape.push_front(first);
+    }
+
+    /// Shapes these events again, after a pause for the attempts they had.
+    pub(super) fn shape_later(&mut self, items: Vec<Item>, wish: Option<std::time::Duration>) {
+        let tries = items.iter().map(|item| item.attempts).max().unwrap_or(1);
+        let retry = &self.sink.settings.retry;
+        let pause = retry::pause(retry, tries, fastrand::f64()).max(wish.unwrap_or_default());
+        self.delay(Instant::now() + pause.min(retry.max_delay), Delayed::Shape(items));
+    }
+}
+
+/// A batch over the limit has a single event: nothing can be cut off it.
+fn too_large(items: &[Item], limit: usize) -> Option<Cause> {
+    let size: usize = items.iter().map(|item| item.arrival.event.data.len()).sum();
+    (size > limit).then(|| letters::too_large(size, limit))
+}
+
+/// The two halves of what is to be shaped again, the first one not smaller.
+pub(super) fn halves(mut items: Vec<Item>) -> [Vec<Item>; 2] {
+    let second = items.split_off(items.len().div_ceil(2));
+    [items, second]
+}
+
+async fn plan<P: Plugin, T>(sink: &Sink<P, T>, events: &[Arc<Event>]) -> Result<Plan, ShapeFailure> {
+    let shaped = sink.plugin.shape(events).await.map_err(|error| match error {
+        PluginError::Instance(reason) => ShapeFailure::NoInstance(reason),
+        error => ShapeFailure::Batch { cause: letters::plugin_failed(&error) },
+    })?;
+    contract::check(&shaped, events, sink.settings.order)
+        .map_err(|violation| ShapeFailure::Batch { cause: letters::violation(&violation) })?;
+    let (drop, reject) = (shaped.drop, shaped.reject);
+    let calls = prepare(&sink.endpoint, shaped.headers, shaped.requests, events)
+        .map_err(|violation| ShapeFailure::Batch { cause: letters::violation(&violation) })?;
+    Ok(Plan { calls, drop, reject })
+}

@@ -1,0 +1,105 @@
+//! What the engine moves around: events with their history, calls, and ends.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::verdict::Seen;
+use crate::{
+    batch::Pending,
+    event::{Arrival, Record},
+    http::Request,
+    plugin::ShapedRequest,
+};
+
+/// An event between its batch and its end.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) arrival: Arrival,
+    /// Its number in the sink.
+    pub(super) seq: u64,
+    /// Attempts made, and those that count against `retry.max-attempts`.
+    pub(super) attempts: u32,
+    pub(super) counted: u32,
+    pub(super) first: Option<First>,
+}
+
+/// When the first attempt began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct First {
+    pub(super) at: Instant,
+    pub(super) wall: SystemTime,
+    /// The time that outages had taken by then.
+    pub(super) outage: Duration,
+}
+
+impl Item {
+    pub(super) fn key(&self) -> Option<&str> {
+        self.arrival.event.key.as_deref()
+    }
+}
+
+impl From<Pending> for Item {
+    fn from(pending: Pending) -> Self {
+        Self { arrival: pending.arrival, seq: pending.seq, attempts: 0, counted: 0, first: None }
+    }
+}
+
+/// One HTTP request with the events that it delivers, through all its attempts.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Never empty.
+    pub(super) items: Vec<Item>,
+    /// What the plugin returned, for its `handle`.
+    pub(super) shaped: Arc<ShapedRequest>,
+    pub(super) request: Request,
+    /// When the attempt before ended, or the first one began.
+    pub(super) before: Option<Instant>,
+    /// What the request holds beside its events, in bytes.
+    pub(super) memory: usize,
+}
+
+impl Call {
+    /// The first event's number: calls go in this order.
+    pub(super) fn first_seq(&self) -> u64 {
+        self.items.iter().map(|item| item.seq).min().unwrap_or(u64::MAX)
+    }
+
+    /// Attempts made for the event that had most.
+    pub(super) fn attempts(&self) -> u32 {
+        self.items.iter().map(|item| item.attempts).max().unwrap_or(0)
+    }
+}
+
+/// What is known of the last attempt, for a dead letter.
+#[derive(Debug, Clone)]
+pub(super) struct LastAttempt {
+    pub(super) seen: Seen,
+    /// The first bytes of the response's body.
+    pub(super) excerpt: Bytes,
+}
+
+/// Events that have their end, and what must be written before they are settled.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    pub(super) delivered: Vec<Item>,
+    pub(super) dropped: Vec<Item>,
+    /// With the dead letter of each, at the same index.
+    pub(super) dead: Vec<Item>,
+    pub(super) letters: Vec<Record>,
+    pub(super) results: Vec<Record>,
+}
+
+impl Ended {
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> + Clone {
+        self.delivered.iter().chain(&self.dropped).chain(&self.dead)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items().next().is_none() && self.results.is_empty()
+    }
+}

@@ -1,0 +1,155 @@
+//! Which call may go, and in which order results leave: pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{
+    item::{Call, Ended, Item},
+    settings::Order,
+};
+
+/// The calls that wait for their turn, lowest first event first: so a call that is tried again
+/// goes ahead of new ones.
+#[derive(Debug)]
+pub(super) struct Ready {
+    order: Order,
+    calls: BTreeMap<(u64, u64), Call>,
+    /// Calls that wait for an earlier event of a key.
+    parked: HashMap<Box<str>, BTreeMap<(u64, u64), Call>>,
+    /// Events in batches that have no end yet, by key ([`Order::Key`]) or all ([`Order::Strict`]).
+    open: HashMap<Box<str>, BTreeSet<u64>>,
+    parked_calls: usize,
+    next: u64,
+}
+
+impl Ready {
+    pub(super) fn new(order: Order) -> Self {
+        Self {
+            order,
+            calls: BTreeMap::new(),
+            parked: HashMap::new(),
+            open: HashMap::new(),
+            parked_calls: 0,
+            next: 0,
+        }
+    }
+
+    /// Events whose order matters from here on; before [`Ready::insert`].
+    pub(super) fn begin(&mut self, items: &[Item]) {
+        for item in items {
+            if let Some(lane) = self.lane(item) {
+                self.open.entry(lane.into()).or_default().insert(item.seq);
+            }
+        }
+    }
+
+    /// The event has its end: the next of its key may go.
+    pub(super) fn end(&mut self, item: &Item) {
+        let Some(lane) = self.lane(item) else { return };
+        let Some(seqs) = self.open.get_mut(lane) else { return };
+        seqs.remove(&item.seq);
+        if seqs.is_empty() {
+            self.open.remove(lane);
+        }
+        let Some(parked) = self.parked.get_mut(lane) else { return };
+        let first = parked.pop_first();
+        if parked.is_empty() {
+            self.parked.remove(lane);
+        }
+        if let Some((place, call)) = first {
+            self.parked_calls -= 1;
+            self.calls.insert(place, call);
+        }
+    }
+
+    pub(super) fn insert(&mut self, call: Call) {
+        self.next += 1;
+        self.calls.insert((call.first_seq(), self.next), call);
+    }
+
+    /// Takes the first call that may go and that `fits`.
+    pub(super) fn pop(&mut self, fits: impl Fn(&Call) -> bool) -> Option<Call> {
+        loop {
+            let entry = self.calls.first_entry()?;
+            if !fits(entry.get()) {
+                return None;
+            }
+            let (place, call) = self.calls.pop_first()?;
+            match self.blocked_on(&call) {
+                None => return Some(call),
+                Some(lane) => {
+                    self.parked_calls += 1;
+                    self.parked.entry(lane).or_default().insert(place, call);
+                }
+            }
+        }
+    }
+
+    /// Takes, of the calls that may go, the one with the fewest attempts: in an outage each gets its
+    /// turn as a probe, so that an event which always fails cannot hide that the endpoint is back.
+    pub(super) fn pop_probe(&mut self) -> Option<Call> {
+        let place = self
+            .calls
+            .iter()
+            .filter(|(_, call)| self.blocked_on(call).is_none())
+            .min_by_key(|(place, call)| (call.attempts(), **place))
+            .map(|(place, _)| *place)?;
+        self.calls.remove(&place)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.calls.len() + self.parked_calls
+    }
+
+    /// The lane in which an earlier event than the call's own has no end yet.
+    fn blocked_on(&self, call: &Call) -> Option<Box<str>> {
+        let blocked = |item: &&Item| {
+            let Some(lane) = self.lane(item) else { return false };
+            let earliest = self.open.get(lane).and_then(BTreeSet::first);
+            earliest.is_some_and(|earliest| {
+                *earliest < item.seq && call.items.iter().all(|own| own.seq != *earliest)
+            })
+        };
+        let item = call.items.iter().find(blocked)?;
+        self.lane(item).map(Into::into)
+    }
+
+    fn lane<'a>(&self, item: &'a Item) -> Option<&'a str> {
+        match self.order {
+            Order::None => None,
+            Order::Key => item.key(),
+            Order::Strict => Some(""),
+        }
+    }
+}
+
+/// Holds results back until every earlier event of the sink has its end (Flink: orderedWait).
+#[derive(Debug, Default)]
+pub(super) struct Reorder {
+    /// The first event without an end.
+    next: u64,
+    done: BTreeSet<u64>,
+    held: BTreeMap<u64, Vec<Ended>>,
+}
+
+impl Reorder {
+    /// Takes in what a call has ended; `seq` is the call's first event. Gives what may leave.
+    pub(super) fn push(&mut self, seq: u64, ended: Ended) -> Vec<Ended> {
+        self.done.extend(ended.items().map(|item| item.seq));
+        self.held.entry(seq).or_default().push(ended);
+        while self.done.remove(&self.next) {
+            self.next += 1;
+        }
+        let later = self.held.split_off(&(self.next + 1));
+        std::mem::replace(&mut self.held, later).into_values().flatten().collect()
+    }
+
+    /// Calls whose results wait.
+    pub(super) fn held(&self) -> usize {
+        self.held.values().map(Vec::len).sum()
+    }
+
+    /// Whether nothing earlier than `seq` is open: its call may always go.
+    pub(super) fn is_first(&self, seq: u64) -> bool {
+        seq <= self.next
+    }
+}

@@ -1,0 +1,134 @@
+//! From what a plugin shaped to requests that are sent byte for byte: targets, headers and bodies, checked.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header::CONTENT_ENCODING};
+
+use crate::{
+    event::Event,
+    http::{Request, compress, settings::Compression},
+    network::{BaseUrl, HeaderError, HeaderRules, TargetError},
+    plugin::{Method, ShapedBody, ShapedRequest},
+};
+
+/// Where the requests of a sink go, and what a plugin may not touch.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Targets resolve against it.
+    pub base: BaseUrl,
+    /// Which headers a plugin may set.
+    pub headers: HeaderRules,
+    /// How bodies are compressed.
+    pub compression: Option<Compression>,
+}
+
+/// A request that is ready to send.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) shaped: Arc<ShapedRequest>,
+    pub(super) request: Request,
+    /// What it holds beside its events, in bytes.
+    pub(super) memory: usize,
+}
+
+/// A request that the host does not send.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("requests[{number}] has a target that is refused: {source}")]
+    Target { number: usize, source: TargetError },
+    #[error("requests[{number}] has a header that is refused: {source}")]
+    Header { number: usize, source: HeaderError },
+    #[error("`shaped.headers` has a header that is refused: {0}")]
+    SharedHeader(HeaderError),
+    #[error("the request body could not be compressed: {0}")]
+    Compress(std::io::Error),
+}
+
+/// Prepares every request of an answer that keeps the contract (`contract::check`).
+///
+/// # Errors
+/// The first request that is refused; then none of the answer is used.
+pub(super) fn prepare(
+    endpoint: &Endpoint,
+    shared: Vec<(String, String)>,
+    requests: Vec<ShapedRequest>,
+    events: &[Arc<Event>],
+) -> Result<Vec<Prepared>, Refused> {
+    let shared = endpoint.headers.check(&shared).map_err(Refused::SharedHeader)?;
+    let one = |(number, shaped): (usize, ShapedRequest)| {
+        let uri = endpoint
+            .base
+            .resolve(&shaped.target)
+            .map_err(|source| Refused::Target { number, source })?;
+        let mut headers = shared.clone();
+        if !shaped.headers.is_empty() {
+            let own = endpoint
+                .headers
+                .check(&shaped.headers)
+                .map_err(|source| Refused::Header { number, source })?;
+            merge(&mut headers, own);
+        }
+        let mut body = body(&shaped, events);
+        if let (Some(bytes), Some(compression)) = (&body, endpoint.compression) {
+            body = Some(compress::compress(bytes, compression).map_err(Refused::Compress)?);
+            headers.insert(CONTENT_ENCODING, compress::content_encoding(compression));
+        }
+        let held = body.as_ref().map_or(0, Bytes::len) + headers.len() * 64 + shaped.target.len();
+        let memory = held + shaped_memory(&shaped);
+        let request = Request { method: method(shaped.method), uri, headers, body };
+        Ok(Prepared { shaped: Arc::new(shaped), request, memory })
+    };
+    requests.into_iter().enumerate().map(one).collect()
+}
+
+/// A request's own headers win over the shared ones of the same name.
+fn merge(headers: &mut HeaderMap, own: HeaderMap) {
+    for name in own.keys() {
+        headers.remove(name);
+    }
+    headers.extend(own);
+}
+
+fn method(method: Method) -> http::Method {
+    match method {
+        Method::Get => http::Method::GET,
+        Method::Head => http::Method::HEAD,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Patch => http::Method::PATCH,
+        Method::Delete => http::Method::DELETE,
+    }
+}
+
+fn shaped_memory(shaped: &ShapedRequest) -> usize {
+    let headers: usize = shaped.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+    let events = shaped.events.len() * 4;
+    size_of::<Prepared>() + size_of::<ShapedRequest>() + headers + events
+}
+
+fn body(shaped: &ShapedRequest, events: &[Arc<Event>]) -> Option<Bytes> {
+    let data = |index: &u32| &events[*index as usize].data;
+    match &shaped.body {
+        ShapedBody::Empty => None,
+        ShapedBody::Bytes(bytes) => Some(bytes.clone()),
+        ShapedBody::Joined { prefix, separator, suffix } => {
+            // One event as it is: its bytes are shared, not copied.
+            if let ([only], true, true) = (&*shaped.events, prefix.is_empty(), suffix.is_empty()) {
+                return Some(data(only).clone());
+            }
+            let data_len: usize = shaped.events.iter().map(|index| data(index).len()).sum();
+            let separators = separator.len() * shaped.events.len().saturating_sub(1);
+            let mut joined = BytesMut::with_capacity(prefix.len() + data_len + separators + suffix.len());
+            joined.extend_from_slice(prefix);
+            for (place, index) in shaped.events.iter().enumerate() {
+                if place > 0 {
+                    joined.extend_from_slice(separator);
+                }
+                joined.extend_from_slice(data(index));
+            }
+            joined.extend_from_slice(suffix);
+            Some(joined.freeze())
+        }
+    }
+}

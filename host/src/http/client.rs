@@ -1,0 +1,188 @@
+//! The hyper client: keep-alive HTTP/1.1, HTTP/2 by ALPN, caps on what a response may be.
+
+use std::{future::Future, pin::Pin, task, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::USER_AGENT};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::{Request, TlsError, Transport, failure::classify, settings::EndpointSettings, tls};
+use crate::outcome::{Failure, Response};
+
+/// Idle connections are closed after this, before most servers close them.
+const IDLE: Duration = Duration::from_secs(50);
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("nozzle/", env!("CARGO_PKG_VERSION")));
+/// As many as a head of 64 KiB can hold in earnest; hyper's own default is 100.
+const MAX_RESPONSE_HEADERS: usize = 256;
+
+/// Why a client could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Sends requests to one endpoint, over connections that it keeps.
+#[derive(Debug)]
+pub struct HttpClient {
+    client: Client<Timed<HttpsConnector<HttpConnector>>, Full<Bytes>>,
+    /// The endpoint's own headers, the secret ones among them.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    max_body: usize,
+    label: String,
+}
+
+impl HttpClient {
+    /// A client for `endpoint` that keeps up to `connections` idle ones.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up: the CA file, or no roots at all for an `https` endpoint.
+    pub fn new(endpoint: &EndpointSettings, connections: usize) -> Result<Self, ClientError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(endpoint.connect_timeout));
+        let tls = match endpoint.url.scheme() {
+            "https" => tls::client_config(endpoint.ca_file.as_deref())?,
+            _ => tls::no_roots(),
+        };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(tcp);
+        let head = endpoint.max_response_head;
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(connections)
+            .http1_max_buf_size(head.max(8 * 1024))
+            .http1_max_headers(MAX_RESPONSE_HEADERS)
+            .http2_max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
+            .http2_adaptive_window(true)
+            .build(Timed { inner: connector, limit: endpoint.connect_timeout });
+        let mut headers = endpoint.headers.clone();
+        headers.extend(endpoint.auth.clone());
+        Ok(Self { client, headers, max_body: endpoint.max_response_body, label: endpoint.label.clone() })
+    }
+
+    fn to_hyper(&self, request: Request) -> http::Request<Full<Bytes>> {
+        let mut message = http::Request::new(request.body.map_or_else(Full::default, Full::new));
+        *message.method_mut() = request.method;
+        *message.uri_mut() = request.uri;
+        *message.headers_mut() = request.headers;
+        let headers = message.headers_mut();
+        if !headers.contains_key(USER_AGENT) {
+            headers.insert(USER_AGENT, AGENT);
+        }
+        // The host's headers win: a plugin that names them is refused before.
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        message
+    }
+}
+
+impl Transport for HttpClient {
+    async fn send(&self, request: Request) -> Result<Response, Failure> {
+        // hyper-util sends a request again by itself only where it was not written at all: a kept
+        // connection that the endpoint had closed. That is no second attempt.
+        let response = self.client.request(self.to_hyper(request)).await;
+        let response = response.map_err(|error| classify(&error, &self.label))?;
+        let (head, body) = response.into_parts();
+        let (body, truncated) = read(body, &head.headers, self.max_body)
+            .await
+            .map_err(|error| Failure::Protocol(format!("the response broke off: {error}")))?;
+        Ok(Response { status: head.status.as_u16(), headers: head.headers, body, truncated })
+    }
+}
+
+/// Reads a body up to `max` bytes. What is beyond is not read: dropping the body closes the connection
+/// (HTTP/2: the stream).
+async fn read(mut body: Incoming, headers: &HeaderMap, max: usize) -> Result<(Bytes, bool), hyper::Error> {
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let have = first.as_ref().map_or(0, Bytes::len) + rest.len();
+        let room = max - have;
+        let cut = data.len() > room;
+        let data = if cut { data.slice(..room) } else { data };
+        match &first {
+            None => first = Some(data),
+            Some(_) => {
+                if rest.is_empty() {
+                    rest.reserve(announced(headers).unwrap_or(0).min(max).saturating_sub(have));
+                }
+                rest.extend_from_slice(&data);
+            }
+        }
+        if cut {
+            return Ok((joined(first, rest), true));
+        }
+    }
+    Ok((joined(first, rest), false))
+}
+
+fn joined(first: Option<Bytes>, rest: BytesMut) -> Bytes {
+    match first {
+        None => Bytes::new(),
+        // Copied: hyper's frame may be a view of a much larger read buffer.
+        Some(first) if rest.is_empty() => Bytes::copy_from_slice(&first),
+        Some(first) => {
+            let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+            whole.extend_from_slice(&first);
+            whole.extend_from_slice(&rest);
+            whole.freeze()
+        }
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A connector with one limit over TCP and TLS together.
+#[derive(Debug, Clone)]
+struct Timed<C> {
+    inner: C,
+    limit: Duration,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+impl<C> Service<Uri> for Timed<C>
+where
+    C: Service<Uri, Response = Stream, Error = BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> task::Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connecting, limit) = (self.inner.call(uri), self.limit);
+        Box::pin(async move {
+            tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+                let text = format!("no connection within {limit:?} (`endpoint.connect-timeout`)");
+                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, text).into())
+            })
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! What the sources are told, checked: built by `config`.
+
+use std::path::PathBuf;
+
+/// `ingresses[].datagen`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatagenSettings {
+    /// Records a second, at least 1; none for as fast as the sinks take them.
+    pub rate: Option<u64>,
+    /// Records in all; none for no end.
+    pub count: Option<u64>,
+    /// The same seed gives the same records.
+    pub seed: u64,
+    /// The field whose value is the record's key.
+    pub key: Option<String>,
+    /// Records are padded to this many bytes with a field `padding`.
+    pub size: Option<usize>,
+    /// The fields of a record, in this order.
+    pub fields: Vec<(String, Field)>,
+}
+
+/// How the value of a field is made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Field {
+    /// `start`, `start + 1`, …; the source ends behind `end` (Flink: `SequenceGenerator`).
+    Sequence {
+        /// The first value.
+        start: u64,
+        /// The last value; none for no end.
+        end: Option<u64>,
+    },
+    /// A whole number, both ends included.
+    Integer {
+        /// The smallest.
+        min: i64,
+        /// The largest.
+        max: i64,
+    },
+    /// A number with two decimals.
+    Float {
+        /// The smallest.
+        min: f64,
+        /// The largest.
+        max: f64,
+    },
+    /// True or false.
+    Boolean,
+    /// Lower-case hexadecimal digits.
+    String {
+        /// The shortest and the longest.
+        length: (usize, usize),
+    },
+    /// One of these.
+    Choice {
+        /// At least one.
+        values: Vec<serde_json::Value>,
+    },
+    /// A version 4 UUID, made from the seed.
+    Uuid,
+    /// RFC 3339; the n-th record is n milliseconds after 2026-01-01, so that the same seed gives the same records.
+    Timestamp,
+    /// A nested object.
+    Object {
+        /// Its fields.
+        fields: Vec<(String, Field)>,
+    },
+}
+
+/// `ingresses[].file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileIngressSettings {
+    /// What is read.
+    pub path: FilePath,
+}
+
+/// What a file ingress reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilePath {
+    /// Standard input: read once, without progress.
+    Stdin,
+    /// A file.
+    Path(PathBuf),
+}

@@ -1,0 +1,131 @@
+//! Wires a module together, starts it, drains it: the only part that knows all others.
+
+mod progress;
+mod pump;
+mod start;
+mod summary;
+
+pub use start::{StartError, start};
+pub use summary::{SinkSummary, Summary};
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    delivery::{SinkEnd, Source},
+    ingress::IngressError,
+    metrics::SinkStats,
+    shutdown::Shutdown,
+};
+
+/// What a run is told beside its module.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Where progress, the lock, the cache of compiled plugins and default dead letters live.
+    pub state_dir: PathBuf,
+    /// How long calls may go on after the first signal.
+    pub grace: Duration,
+}
+
+/// A sink that runs, as a view of it sees it.
+#[derive(Debug, Clone)]
+pub struct SinkView {
+    /// `namespace/name`.
+    pub id: Arc<str>,
+    /// What it counts.
+    pub stats: Arc<SinkStats>,
+}
+
+/// A module that runs.
+#[derive(Debug)]
+pub struct Running {
+    sinks: Vec<SinkView>,
+    sources: Vec<Source>,
+    ingress_tasks: JoinSet<Result<(), IngressError>>,
+    sink_tasks: JoinSet<(Arc<str>, SinkEnd)>,
+    progress: JoinHandle<()>,
+    /// Stops intake.
+    intake: CancellationToken,
+    /// Tells the progress task to store what is settled, and to end.
+    last_progress: CancellationToken,
+    /// Ends the egress tasks even if a write keeps failing.
+    egress_stop: CancellationToken,
+    egress_tasks: JoinSet<()>,
+    grace: Duration,
+    /// Held for as long as the host uses the state directory.
+    _state_dir: crate::progress::state_dir::StateDir,
+    /// Its epochs tick for as long as plugins run.
+    _plugin_host: crate::plugin::PluginHost,
+}
+
+impl Running {
+    /// The sinks, in the order of the module.
+    pub fn sinks(&self) -> &[SinkView] {
+        &self.sinks
+    }
+
+    /// Waits until every source has ended and every event has its end; or until a shutdown has
+    /// drained what was there, or run out of patience. Then stores progress.
+    pub async fn finish(mut self, shutdown: &Shutdown) -> Summary {
+        let mut failure = None;
+        let mut halted = Vec::new();
+        let mut patience = std::pin::pin!(patience(shutdown, self.grace));
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.drain.cancelled(), if !self.intake.is_cancelled() => {
+                    info!(grace = ?self.grace, "stopping: intake has ended, calls in flight go on");
+                    self.intake.cancel();
+                }
+                Some(joined) = self.ingress_tasks.join_next() => {
+                    if let Ok(Err(error)) = joined {
+                        self.intake.cancel();
+                        failure.get_or_insert(error);
+                    }
+                }
+                joined = self.sink_tasks.join_next() => match joined {
+                    Some(Ok((_, SinkEnd::Done))) => {}
+                    Some(Ok((id, SinkEnd::Halted(reason)))) => {
+                        // The others finish what they have; nothing new is read.
+                        self.intake.cancel();
+                        halted.push((id, reason));
+                    }
+                    Some(Err(error)) => {
+                        self.intake.cancel();
+                        halted.push(("".into(), format!("an internal task failed: {error}")));
+                    }
+                    None => break,
+                },
+                () = &mut patience => {
+                    warn!("the grace period is over; calls in flight are dropped");
+                    break;
+                }
+            }
+        }
+        self.ingress_tasks.shutdown().await;
+        self.sink_tasks.shutdown().await;
+        // The sinks held the last handles: the egresses write what they have, then end.
+        let written = async { while self.egress_tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(1), written).await.is_err() {
+            self.egress_stop.cancel();
+            self.egress_tasks.shutdown().await;
+        }
+        self.last_progress.cancel();
+        if let Err(error) = (&mut self.progress).await {
+            warn!(%error, "the last progress was not stored");
+        }
+        Summary::new(&self.sinks, &self.sources, failure, halted)
+    }
+}
+
+/// Ends when a shutdown has waited long enough.
+async fn patience(shutdown: &Shutdown, grace: Duration) {
+    shutdown.drain.cancelled().await;
+    tokio::select! {
+        () = tokio::time::sleep(grace) => {}
+        () = shutdown.now.cancelled() => {}
+    }
+}

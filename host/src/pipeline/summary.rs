@@ -1,0 +1,75 @@
+//! What a run came to.
+
+use std::{sync::Arc, time::Duration};
+
+use super::SinkView;
+use crate::{delivery::Source, ingress::IngressError};
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Summary {
+    /// In the order of the module.
+    pub sinks: Vec<SinkSummary>,
+    /// Events read that some sink has not settled.
+    pub unsettled: usize,
+    /// Why a source ended early.
+    pub failure: Option<IngressError>,
+    /// Sinks that halted, and why.
+    pub halted: Vec<(Arc<str>, String)>,
+}
+
+/// What one sink came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the metrics of the same names")]
+pub struct SinkSummary {
+    pub id: Arc<str>,
+    pub read: u64,
+    pub delivered: u64,
+    pub dropped: u64,
+    pub dead_lettered: u64,
+    pub retried: u64,
+    pub results: u64,
+    pub calls: u64,
+    pub p50: Duration,
+    pub p99: Duration,
+}
+
+impl SinkSummary {
+    /// The numbers of a sink as they are now.
+    pub fn of(sink: &SinkView) -> Self {
+        let stats = &sink.stats;
+        Self {
+            id: Arc::clone(&sink.id),
+            read: stats.read.get(),
+            delivered: stats.delivered.get(),
+            dropped: stats.dropped.get(),
+            dead_lettered: stats.dead_lettered.get(),
+            retried: stats.retried.get(),
+            results: stats.results.get(),
+            calls: stats.calls.get(),
+            p50: stats.latency_at(0.5),
+            p99: stats.latency_at(0.99),
+        }
+    }
+
+    /// Events that have their end: equal to `read` when nothing is left.
+    pub fn ended(&self) -> u64 {
+        self.delivered + self.dropped + self.dead_lettered
+    }
+}
+
+impl Summary {
+    pub(super) fn new(
+        sinks: &[SinkView],
+        sources: &[Source],
+        failure: Option<IngressError>,
+        halted: Vec<(Arc<str>, String)>,
+    ) -> Self {
+        Self {
+            sinks: sinks.iter().map(SinkSummary::of).collect(),
+            unsettled: sources.iter().map(|source| source.ledger.unsettled()).sum(),
+            failure,
+            halted,
+        }
+    }
+}
