@@ -3,7 +3,18 @@
 //! This file holds what the rest of the host sees: plain data and the [`Plugin`] trait.
 //! Everything below `plugin/` may use wasmtime; nothing else does.
 
+mod bindings;
+mod engine;
+mod imports;
+mod instance;
+mod lift;
+mod load;
+mod lower;
+mod output;
 pub mod settings;
+
+pub use engine::{HostError, PluginHost};
+pub use load::{LoadError, LoadedPlugin};
 
 use std::{future::Future, sync::Arc};
 

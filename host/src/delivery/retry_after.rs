@@ -49,7 +49,7 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
             ("Sat, 05 Nov 1994 08:49:37 GMT", Some(0)),
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
-            ("Fri, 01 Jan 2038 00:00:00 GMT", Some(1_361_804_423)),
+            ("Fri, 01 Jan 2038 00:00:00 GMT", Some(1_361_805_023)),
             ("Sun, 06 Nov 1994 08:50:37 CET", None),
             ("Sun, 32 Nov 1994 08:50:37 GMT", None),
             ("Sun, 06 Foo 1994 08:50:37 GMT", None),

@@ -37,7 +37,9 @@ pub async fn run(
         }
         for done in waiting {
             // Whoever waited may be gone: the record is written all the same.
-            drop(done.send(()));
+            if done.send(()).is_err() {
+                continue;
+            }
         }
     }
 }

@@ -1,0 +1,89 @@
+//! Building answers to `shape`.
+
+use crate::{
+    Body, Method, Rejection, Request, Shaped,
+    bindings::nozzle::plugin::types::Joined,
+};
+
+impl Shaped {
+    /// An answer without anything in it yet.
+    pub fn new() -> Self {
+        Self { headers: Vec::new(), requests: Vec::new(), drop: Vec::new(), reject: Vec::new() }
+    }
+
+    /// An answer of one request.
+    pub fn one(request: Request) -> Self {
+        Self { requests: vec![request], ..Self::new() }
+    }
+
+    /// A header for every request of this answer.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Filters an event out: it is done without a call, and counted.
+    pub fn drop_event(&mut self, index: u32) {
+        self.drop.push(index);
+    }
+
+    /// Dead-letters an event with a reason.
+    pub fn reject_event(&mut self, index: u32, reason: impl Into<String>) {
+        self.reject.push(Rejection { event: index, reason: reason.into() });
+    }
+}
+
+impl Default for Shaped {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Request {
+    /// A request without a body. `target` is resolved against the endpoint's URL: "items" stands below its
+    /// path, "/items" replaces it, "" is the URL itself.
+    pub fn new(method: Method, target: impl Into<String>) -> Self {
+        Self { method, target: target.into(), headers: Vec::new(), body: Body::Empty, events: Vec::new() }
+    }
+
+    /// A POST.
+    pub fn post(target: impl Into<String>) -> Self {
+        Self::new(Method::Post, target)
+    }
+
+    /// A PUT.
+    pub fn put(target: impl Into<String>) -> Self {
+        Self::new(Method::Put, target)
+    }
+
+    /// A header of this request alone.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// These bytes as body.
+    #[must_use]
+    pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.body = Body::Bytes(bytes.into());
+        self
+    }
+
+    /// The data of the request's events as body, joined by the host: the data need not be copied by the plugin.
+    #[must_use]
+    pub fn joined(mut self, prefix: &str, separator: &str, suffix: &str) -> Self {
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        let joined = Joined { prefix: bytes(prefix), separator: bytes(separator), suffix: bytes(suffix) };
+        self.body = Body::Joined(joined);
+        self
+    }
+
+    /// The batch indices that this request delivers.
+    #[must_use]
+    pub fn events(mut self, indices: impl IntoIterator<Item = u32>) -> Self {
+        self.events = indices.into_iter().collect();
+        self
+    }
+}

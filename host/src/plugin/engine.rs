@@ -1,0 +1,116 @@
+//! The wasmtime engine: how guests are compiled, interrupted and linked.
+
+use std::{
+    path::PathBuf,
+    sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine,
+    component::{HasSelf, Linker},
+};
+
+use super::{bindings, instance::State};
+
+/// How often a guest that runs lets other tasks go on, and looks whether its time is over.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// Why the plugin host could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The cache of compiled plugins cannot be used.
+    #[error("the cache of compiled plugins in `{}` cannot be used: {reason}", path.display())]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The engine refuses this machine or its configuration.
+    #[error("the WebAssembly engine cannot run here: {0}")]
+    Engine(String),
+    /// The thread that ends what runs too long could not be started.
+    #[error("the epoch thread could not be started")]
+    Ticker(#[source] std::io::Error),
+}
+
+/// Compiles plugins and makes instances of them. One for a process; dropping it stops the epochs, so
+/// it must outlive every call.
+pub struct PluginHost {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<State>,
+    _ticker: Ticker,
+}
+
+impl std::fmt::Debug for PluginHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginHost").finish_non_exhaustive()
+    }
+}
+
+impl PluginHost {
+    /// A host that keeps compiled plugins in `cache`, so that a second start costs milliseconds.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or the engine cannot run on this machine.
+    pub fn new(cache: Option<PathBuf>) -> Result<Self, HostError> {
+        let fail = |error: wasmtime::Error| HostError::Engine(format!("{error:#}"));
+        let mut config = Config::new();
+        // No WASI 0.3: without it each call costs a third (docs/decisions/002-plugin-calls-on-fibers.md).
+        config.concurrency_support(false);
+        config.epoch_interruption(true);
+        config.wasm_backtrace_max_frames(None);
+        if let Some(path) = cache {
+            let open = || {
+                // wasmtime wants an absolute path.
+                let path = std::path::absolute(&path)?;
+                std::fs::create_dir_all(&path)?;
+                let mut settings = CacheConfig::new();
+                settings.with_directory(path);
+                Cache::new(settings)
+            };
+            let cache =
+                open().map_err(|error| HostError::Cache { path: path.clone(), reason: format!("{error:#}") })?;
+            config.cache(Some(cache));
+        }
+        let engine = Engine::new(&config).map_err(fail)?;
+        let mut linker = Linker::new(&engine);
+        // Guests in Python, JavaScript and Rust import WASI: it is there, with nothing in it.
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(fail)?;
+        bindings::nozzle::plugin::host::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(fail)?;
+        bindings::nozzle::plugin::current_call::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(fail)?;
+        let ticker = Ticker::start(engine.clone()).map_err(HostError::Ticker)?;
+        Ok(Self { engine, linker, _ticker: ticker })
+    }
+}
+
+/// A thread of its own, so that epochs go on when every worker runs a guest.
+struct Ticker {
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: Engine) -> std::io::Result<Self> {
+        let (stop, stopped) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("nozzle-epochs".to_owned()).spawn(move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        // Without its sender the thread ends at once.
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Instances: a store each, made when needed, thrown away at the first trap.
+//!
+//! # Invariants
+//! - One instance for each store: a trap poisons the whole store, so nothing else may live in it.
+//! - An instance is owned by the call that uses it. It comes back to the pool only after a call that ended
+//!   well; a call that fails, or whose future is dropped, takes it along.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+use wasmtime::{
+    ResourceLimiter, Store, Trap, UpdateDeadline,
+    component::{InstancePre, ResourceTable},
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::{
+    CurrentCall, PluginError,
+    bindings::exports::nozzle::plugin::{handling, shaping},
+    engine::TICK,
+    lower::Scratch,
+    output::{GuestOutput, GuestLog},
+    settings::PluginLimits,
+};
+
+/// What a guest's imports work with.
+pub(super) struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    limiter: Limiter,
+    pub(super) log: Arc<GuestLog>,
+    /// The call whose outcome is being handled.
+    pub(super) call: Option<CurrentCall>,
+    /// Ticks that the call under way has run.
+    ticks: u32,
+    max_ticks: u32,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Bounds what an instance may grow to, and remembers whether it was told no.
+struct Limiter {
+    memory: usize,
+    refused: bool,
+}
+
+/// More than any language's runtime needs, and little enough for the host.
+const MAX_TABLE_ELEMENTS: usize = 1_000_000;
+const MAX_HANDLES: usize = 10_000;
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.refused |= desired > self.memory;
+        Ok(desired <= self.memory)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        100
+    }
+
+    fn tables(&self) -> usize {
+        100
+    }
+
+    fn memories(&self) -> usize {
+        100
+    }
+}
+
+/// A guest that is configured and idle, or that one call owns.
+pub(super) struct Instance {
+    pub(super) store: Store<State>,
+    pub(super) shaping: shaping::Guest,
+    pub(super) handling: Option<handling::Guest>,
+    pub(super) scratch: Scratch,
+}
+
+/// Makes and keeps the instances of one plugin.
+pub(super) struct Pool {
+    pre: InstancePre<State>,
+    shaping: shaping::GuestIndices,
+    handling: Option<handling::GuestIndices>,
+    config: String,
+    limits: PluginLimits,
+    log: Arc<GuestLog>,
+    idle: Mutex<Vec<Instance>>,
+    slots: Semaphore,
+}
+
+/// Why an instance could not be made.
+#[derive(Debug)]
+pub(super) enum MakeError {
+    /// It could not be instantiated, or trapped in `configure`.
+    Failed(PluginError),
+    /// `configure` returned an error.
+    Refused(String),
+}
+
+impl Pool {
+    pub(super) fn new(
+        pre: InstancePre<State>,
+        shaping: shaping::GuestIndices,
+        handling: Option<handling::GuestIndices>,
+        config: String,
+        limits: PluginLimits,
+        log: Arc<GuestLog>,
+    ) -> Self {
+        let slots = Semaphore::new(limits.instances.max(1));
+        Self { pre, shaping, handling, config, limits, log, idle: Mutex::default(), slots }
+    }
+
+    pub(super) fn handles(&self) -> bool {
+        self.handling.is_some()
+    }
+
+    /// Runs `work` with an instance, once one is free.
+    pub(super) async fn with<R>(
+        &self,
+        work: impl AsyncFnOnce(&mut Instance) -> wasmtime::Result<R>,
+    ) -> Result<R, PluginError> {
+        let _slot = self.slots.acquire().await.map_err(|_| gone())?;
+        let idle = self.lock().pop();
+        let mut instance = match idle {
+            Some(instance) => instance,
+            None => self.make().await.map_err(|error| match error {
+                MakeError::Failed(error) => PluginError::Instance(error.to_string()),
+                MakeError::Refused(reason) => PluginError::Instance(format!("`configure` refused: {reason}")),
+            })?,
+        };
+        self.start_clock(&mut instance.store);
+        match work(&mut instance).await {
+            Ok(result) => {
+                self.lock().push(instance);
+                Ok(result)
+            }
+            Err(error) => Err(self.classify(&error, &instance.store)),
+        }
+    }
+
+    /// Makes an instance and configures it.
+    pub(super) async fn make(&self) -> Result<Instance, MakeError> {
+        let output = |stream| GuestOutput::new(Arc::clone(&self.log), stream);
+        let wasi = WasiCtx::builder().stdout(output("stdout")).stderr(output("stderr")).build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        let max_ticks = self.limits.time.as_nanos().div_ceil(TICK.as_nanos()).max(1);
+        let state = State {
+            wasi,
+            table,
+            limiter: Limiter { memory: self.limits.memory, refused: false },
+            log: Arc::clone(&self.log),
+            call: None,
+            ticks: 0,
+            max_ticks: u32::try_from(max_ticks).unwrap_or(u32::MAX),
+        };
+        let mut store = Store::new(self.pre.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(self.limits.output);
+        store.epoch_deadline_callback(|mut store| {
+            let state = store.data_mut();
+            state.ticks += 1;
+            Ok(if state.ticks > state.max_ticks { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+        });
+        self.start_clock(&mut store);
+        let made = async {
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            let shaping = self.shaping.load(&mut store, &instance)?;
+            let handling = self.handling.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let configured = shaping.call_configure(&mut store, &self.config).await?;
+            Ok((shaping, handling, configured))
+        };
+        let (shaping, handling, configured) =
+            made.await.map_err(|error| MakeError::Failed(self.classify(&error, &store)))?;
+        configured.map_err(MakeError::Refused)?;
+        Ok(Instance { store, shaping, handling, scratch: Scratch::default() })
+    }
+
+    /// Keeps an instance that was made ahead.
+    pub(super) fn put(&self, instance: Instance) {
+        self.lock().push(instance);
+    }
+
+    fn start_clock(&self, store: &mut Store<State>) {
+        let state = store.data_mut();
+        state.ticks = 0;
+        state.limiter.refused = false;
+        self.log.call_begins();
+        store.set_epoch_deadline(1);
+    }
+
+    /// What a failed call was, in words for its author.
+    fn classify(&self, error: &wasmtime::Error, store: &Store<State>) -> PluginError {
+        let limits = &self.limits;
+        if store.data().limiter.refused {
+            let memory = limits.memory;
+            return PluginError::Limit(format!("it asked for more than {memory} bytes of memory (`limits.memory`)"));
+        }
+        let text = error.root_cause().to_string();
+        if text.contains("fuel allocated for hostcalls") {
+            let output = limits.output;
+            return PluginError::Limit(format!("it passed more than {output} bytes to the host in one call"));
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => PluginError::TimedOut(limits.time),
+            Some(trap) => PluginError::Trapped(self.with_last_words(trap.to_string())),
+            None => PluginError::Trapped(self.with_last_words(text)),
+        }
+    }
+
+    /// A panic's message stands on the guest's standard error: it says more than the trap.
+    fn with_last_words(&self, trap: String) -> String {
+        match self.log.last_words() {
+            Some(words) => format!("{trap}; it said: {words}"),
+            None => trap,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Instance>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn gone() -> PluginError {
+    PluginError::Instance("the plugin is being replaced".to_owned())
+}
+

@@ -1,0 +1,277 @@
+//! What a guest says, on its outputs and by `host.log`, as log lines of its sink; and what it counts.
+//!
+//! A guest is not trusted: lines are cut, control characters escaped, and a flood is cut off and counted.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{io::AsyncWrite, time::Instant};
+use tracing::{debug, error, info, trace, warn};
+use wasmtime_wasi::{
+    cli::{IsTerminal, StdoutStream},
+    p2::{OutputStream, Pollable, StreamResult},
+};
+
+use super::bindings::nozzle::plugin::host::Level;
+
+/// The longest line, in characters.
+const MAX_LINE: usize = 8 * 1024;
+/// Lines in a second; what is beyond is counted.
+const MAX_RATE: u32 = 100;
+/// Counters of one plugin.
+const MAX_COUNTERS: usize = 64;
+
+/// The log and the counters of one plugin, shared by its instances.
+#[derive(Debug)]
+pub(super) struct GuestLog {
+    sink: String,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    window: Option<Instant>,
+    lines: u32,
+    suppressed: u64,
+    last_error: Option<String>,
+    counters: BTreeMap<String, u64>,
+}
+
+impl GuestLog {
+    pub(super) fn new(sink: &str) -> Self {
+        Self { sink: sink.to_owned(), inner: Mutex::default() }
+    }
+
+    /// Logs one message; `fields` are added as `name=value`.
+    pub(super) fn log(&self, level: Level, message: &str, fields: &[(String, String)]) {
+        let mut text = clean(message);
+        for (name, value) in fields.iter().take(32) {
+            text.push_str(&format!(" {}={}", clean(name), clean(value)));
+        }
+        self.line(level, &text);
+    }
+
+    fn line(&self, level: Level, text: &str) {
+        let suppressed = match self.admit() {
+            None => return,
+            Some(suppressed) => suppressed,
+        };
+        let sink = &self.sink;
+        if suppressed > 0 {
+            warn!(%sink, suppressed, "the plugin logs too much; lines were left out");
+        }
+        match level {
+            Level::Error => error!(%sink, "plugin: {text}"),
+            Level::Warn => warn!(%sink, "plugin: {text}"),
+            Level::Info => info!(%sink, "plugin: {text}"),
+            Level::Debug => debug!(%sink, "plugin: {text}"),
+            Level::Trace => trace!(%sink, "plugin: {text}"),
+        }
+    }
+
+    /// None if the line is left out; otherwise how many were, before it.
+    fn admit(&self) -> Option<u64> {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        if inner.window.is_none_or(|window| now - window >= Duration::from_secs(1)) {
+            inner.window = Some(now);
+            inner.lines = 0;
+        }
+        if inner.lines >= MAX_RATE {
+            inner.suppressed += 1;
+            return None;
+        }
+        inner.lines += 1;
+        Some(std::mem::take(&mut inner.suppressed))
+    }
+
+    /// Adds to a counter; false if it is refused.
+    pub(super) fn count(&self, name: &str, by: u64) -> bool {
+        let fits = (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        let mut inner = self.lock();
+        if let Some(counter) = inner.counters.get_mut(name) {
+            *counter = counter.saturating_add(by);
+            return true;
+        }
+        let room = fits && inner.counters.len() < MAX_COUNTERS;
+        if room {
+            inner.counters.insert(name.to_owned(), by);
+        }
+        room
+    }
+
+    pub(super) fn counters(&self) -> Vec<(String, u64)> {
+        self.lock().counters.iter().map(|(name, count)| (name.clone(), *count)).collect()
+    }
+
+    pub(super) fn call_begins(&self) {
+        self.lock().last_error = None;
+    }
+
+    /// The last line on standard error since a call began.
+    pub(super) fn last_words(&self) -> Option<String> {
+        self.lock().last_error.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Cut to [`MAX_LINE`], with control characters escaped: a guest writes no escape sequences to a terminal.
+fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(MAX_LINE));
+    for (index, character) in text.chars().enumerate() {
+        if index >= MAX_LINE {
+            out.push('…');
+            break;
+        }
+        if character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// A guest's standard output or error: each line is a log line.
+#[derive(Clone)]
+pub(super) struct GuestOutput {
+    log: Arc<GuestLog>,
+    is_error: bool,
+    line: Arc<Mutex<Vec<u8>>>,
+}
+
+impl GuestOutput {
+    pub(super) fn new(log: Arc<GuestLog>, stream: &'static str) -> Self {
+        Self { log, is_error: stream == "stderr", line: Arc::default() }
+    }
+
+    fn push(&self, bytes: &[u8]) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let text = part.strip_suffix(b"\n").unwrap_or(part);
+            let room = (4 * MAX_LINE).saturating_sub(line.len());
+            line.extend_from_slice(text.get(..room).unwrap_or(text));
+            if part.ends_with(b"\n") {
+                self.end(&std::mem::take(&mut *line));
+            }
+        }
+    }
+
+    fn end(&self, line: &[u8]) {
+        let text = clean(String::from_utf8_lossy(line).trim_end());
+        if text.is_empty() {
+            return;
+        }
+        if self.is_error && !text.starts_with("note: run with `RUST_BACKTRACE") {
+            let mut inner = self.log.lock();
+            // A Rust panic has its place on one line and its message on the next.
+            inner.last_error = Some(match inner.last_error.take() {
+                Some(place) if place.contains("panicked at") && !place.contains(": ") => format!("{place} {text}"),
+                Some(place) if place.ends_with(':') => format!("{place} {text}"),
+                _ => text.clone(),
+            });
+        }
+        self.log.line(if self.is_error { Level::Warn } else { Level::Info }, &text);
+    }
+}
+
+impl IsTerminal for GuestOutput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for GuestOutput {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for GuestOutput {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for GuestOutput {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.push(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(64 * 1024)
+    }
+}
+
+impl AsyncWrite for GuestOutput {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.push(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_writes_cannot_steer_a_terminal_or_flood_a_log() {
+        let log = GuestLog::new("t/sink");
+
+        assert_eq!(clean("a\x1b[31mred\r\n\u{202e}x"), "a\\u{1b}[31mred\\u{d}\\u{a}\\u{202e}x");
+        assert_eq!(clean(&"x".repeat(MAX_LINE + 5)).chars().count(), MAX_LINE + 1);
+        let admitted = (0..1000).filter(|_| log.admit().is_some()).count();
+        assert_eq!(admitted, MAX_RATE as usize);
+    }
+
+    #[test]
+    fn counters_are_bounded_and_named_by_the_rules() {
+        let log = GuestLog::new("t/sink");
+
+        assert!(log.count("lines_seen", 2) && log.count("lines_seen", 3));
+        for name in ["", "Upper", "a b", "ä", &"x".repeat(65)] {
+            assert!(!log.count(name, 1), "{name}");
+        }
+        assert_eq!(log.counters(), [("lines_seen".to_owned(), 5)]);
+        assert_eq!((0..100).filter(|n| log.count(&format!("n{n}"), 1)).count(), MAX_COUNTERS - 1);
+    }
+
+    #[test]
+    fn the_last_line_of_standard_error_explains_a_trap() {
+        let log = Arc::new(GuestLog::new("t/sink"));
+        let output = GuestOutput::new(Arc::clone(&log), "stderr");
+
+        output.push(b"thread '<unnamed>' panicked at src/lib.rs:7:5:\nno such f");
+        output.push(b"ield\nnote: run with `RUST_BACKTRACE=1` environment variable\n");
+
+        let words = log.last_words().expect("it said something");
+        assert_eq!(words, "thread '<unnamed>' panicked at src/lib.rs:7:5: no such field");
+    }
+}
