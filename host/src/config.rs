@@ -1,1 +1,180 @@
-//! The module file.
+//! The module file: loaded, checked as a whole, and turned into the settings of the parts that use them.
+
+mod check;
+mod flags;
+mod interpolate;
+mod problem;
+mod shape;
+mod tree;
+mod units;
+mod walk;
+
+pub use flags::{Flags, Source, from_flags};
+pub use interpolate::{Sources, parse_properties};
+pub use problem::{Mark, Problem, Problems};
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use self::{check::Checker, shape::ModuleYaml, tree::Node};
+use crate::{
+    delivery::settings::DeliverySettings,
+    egress::settings::FileEgressSettings,
+    http::settings::EndpointSettings,
+    ingress::settings::{DatagenSettings, FileIngressSettings},
+    plugin::settings::PluginSettings,
+};
+
+/// A checked module.
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// Where events come from.
+    pub ingresses: Vec<IngressConfig>,
+    /// What delivers them.
+    pub sinks: Vec<SinkConfig>,
+    /// Where results and dead letters go.
+    pub egresses: Vec<EgressConfig>,
+}
+
+/// `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id(String);
+
+impl Id {
+    /// Checks the form: lower-case letters, digits and `-` on both sides of one slash.
+    pub fn parse(text: &str) -> Option<Self> {
+        let part = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        };
+        let (namespace, name) = text.split_once('/')?;
+        (part(namespace) && part(name)).then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One ingress.
+#[derive(Debug, Clone)]
+pub struct IngressConfig {
+    /// Unique among ingresses.
+    pub id: Id,
+    /// What it reads.
+    pub kind: IngressKind,
+    /// The sinks that its routers name, each once: indices into [`Module::sinks`].
+    pub to: Vec<usize>,
+}
+
+/// What an ingress reads.
+#[derive(Debug, Clone)]
+pub enum IngressKind {
+    /// Made-up records.
+    Datagen(DatagenSettings),
+    /// Lines.
+    File(FileIngressSettings),
+}
+
+/// One sink.
+#[derive(Debug, Clone)]
+pub struct SinkConfig {
+    /// Unique among sinks.
+    pub id: Id,
+    /// Its plugin.
+    pub plugin: PluginSettings,
+    /// Its endpoint.
+    pub endpoint: EndpointSettings,
+    /// How it delivers.
+    pub delivery: DeliverySettings,
+    /// Its result egress: an index into [`Module::egresses`].
+    pub results: Option<usize>,
+    /// Its dead-letter egress: an index into [`Module::egresses`].
+    pub dead_letters: Option<usize>,
+}
+
+/// One egress.
+#[derive(Debug, Clone)]
+pub struct EgressConfig {
+    /// Unique among egresses.
+    pub id: Id,
+    /// Where it writes.
+    pub kind: EgressKind,
+}
+
+/// Where an egress writes.
+#[derive(Debug, Clone)]
+pub enum EgressKind {
+    /// NDJSON in a file.
+    File(FileEgressSettings),
+    /// NDJSON on standard output.
+    Stdout,
+}
+
+/// Loads and checks a module file. `properties` is a file of property groups.
+///
+/// # Errors
+/// Every problem that was found.
+pub fn load(path: &Path, properties: Option<&Path>) -> Result<Module, Problems> {
+    let file = path.display().to_string();
+    let text = read(path, "the module file")?;
+    let groups = match properties {
+        None => BTreeMap::new(),
+        Some(properties) => {
+            let text = read(properties, "the file of property groups")?;
+            parse_properties(&text).map_err(|message| Problems {
+                file: properties.display().to_string(),
+                text,
+                problems: vec![Problem::new(Mark::default(), format!("no list of property groups: {message}")).hint(
+                    "it is a JSON list of objects with `PropertyGroupId` and `PropertyMap`, as Managed Service for \
+                     Apache Flink writes them",
+                )],
+            })?
+        }
+    };
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let sources = Sources { groups, env: |name| std::env::var(name).ok(), folder };
+    parse(&text, &sources).map_err(|mut problems| {
+        problems.sort_by_key(|problem| problem.mark);
+        Problems { file, text, problems }
+    })
+}
+
+fn read(path: &Path, what: &str) -> Result<String, Problems> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let problem = Problem::new(Mark::default(), format!("{what} cannot be read: {error}"));
+        Problems { file: path.display().to_string(), text: String::new(), problems: vec![problem] }
+    })
+}
+
+/// Parses and checks a module's text.
+///
+/// # Errors
+/// Every problem that was found.
+pub fn parse(text: &str, sources: &Sources) -> Result<Module, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let Some(root) = Node::parse(text, sources, &mut problems) else { return Err(problems) };
+    let json = walk::walk(&root, &schema(), &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let yaml: ModuleYaml = serde_json::from_value(json)
+        .map_err(|error| vec![Problem::new(Mark::default(), format!("the module cannot be read: {error}"))])?;
+    Checker::new(&root, sources.folder.clone()).module(yaml)
+}
+
+/// The JSON Schema of the module file.
+pub fn schema() -> Value {
+    schemars::schema_for!(ModuleYaml).to_value()
+}
+
+/// A path of the file, relative to its folder.
+fn relative(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path)
+}

@@ -5,6 +5,7 @@ use std::{env, fs, path::Path};
 fn main() {
     let folder = Path::new("../../../wit");
     println!("cargo::rerun-if-changed={}", folder.display());
+    println!("cargo::rerun-if-changed=src/export.rs.in");
     let wit = ["types.wit", "worlds.wit"].map(|name| fs::read_to_string(folder.join(name)).expect("wit/ is beside guest-plugins/"));
     let header = "package nozzle:plugin@0.1.0;";
     let wit = format!("{header}\n{}", wit.concat().replace(header, ""));

@@ -1,9 +1,6 @@
 //! The host's side of `wit/`, generated.
 
 #![expect(
-    unsafe_code,
-    missing_docs,
-    unreachable_pub,
     clippy::allow_attributes_without_reason,
     reason = "generated code; the documentation is in wit/"
 )]

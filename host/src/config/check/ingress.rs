@@ -1,0 +1,137 @@
+//! Ingresses and their routers.
+
+use std::collections::BTreeMap;
+
+use super::Checker;
+use crate::{
+    config::{
+        IngressConfig, IngressKind,
+        problem::Problem,
+        relative,
+        shape::{DatagenYaml, FieldYaml, IngressYaml},
+    },
+    ingress::settings::{DatagenSettings, Field, FileIngressSettings, FilePath},
+};
+
+impl Checker<'_> {
+    pub(super) fn ingress(&mut self, index: usize, yaml: IngressYaml, sinks: &[String]) -> Option<IngressConfig> {
+        let index = index.to_string();
+        let at = ["ingresses", &*index];
+        let id = self.id(&["ingresses", &index, "id"], &yaml.id);
+        let mut to = Vec::new();
+        for (router, yaml) in yaml.routers.iter().enumerate() {
+            for (place, sink) in yaml.to.iter().enumerate() {
+                let (router, place) = (router.to_string(), place.to_string());
+                let path = ["ingresses", &index, "routers", &router, "to", &place];
+                if let Some(sink) = self.reference(&path, sink, sinks, "sink")
+                    && !to.contains(&sink)
+                {
+                    to.push(sink);
+                }
+            }
+        }
+        if yaml.routers.iter().all(|router| router.to.is_empty()) {
+            let mark = self.mark(&["ingresses", &index, "routers"]);
+            self.problems.push(Problem::new(mark, format!("the routers of `{}` name no sink", yaml.id)));
+        }
+        let kind = match (yaml.datagen, yaml.file) {
+            (Some(datagen), None) => IngressKind::Datagen(self.datagen(&index, datagen)),
+            (None, Some(file)) if file.path == "-" => {
+                IngressKind::File(FileIngressSettings { path: FilePath::Stdin })
+            }
+            (None, Some(file)) => {
+                let path = FilePath::Path(relative(&self.folder, &file.path));
+                IngressKind::File(FileIngressSettings { path })
+            }
+            _ => {
+                self.exactly_one(&at, &yaml.id, "`datagen` and `file`");
+                return None;
+            }
+        };
+        Some(IngressConfig { id: id?, kind, to })
+    }
+
+    fn datagen(&mut self, index: &str, yaml: DatagenYaml) -> DatagenSettings {
+        let fields = if yaml.fields.is_empty() { default_fields() } else { self.fields(index, yaml.fields) };
+        if let Some(key) = &yaml.key
+            && !fields.iter().any(|(name, _)| name == key)
+        {
+            let problem = Problem::new(self.mark(&["ingresses", index, "datagen", "key"]), format!("there is no field `{key}`"));
+            self.problems.push(problem.suggest(key, fields.iter().map(|(name, _)| name.as_str())));
+        }
+        DatagenSettings {
+            rate: yaml.rate,
+            count: yaml.count,
+            seed: yaml.seed,
+            key: yaml.key,
+            size: yaml.size.and_then(|size| usize::try_from(size.0).ok()),
+            fields,
+        }
+    }
+
+    fn fields(&mut self, index: &str, yaml: BTreeMap<String, FieldYaml>) -> Vec<(String, Field)> {
+        let mut fields = Vec::new();
+        for (name, yaml) in yaml {
+            match self.field(index, yaml) {
+                Ok(field) => fields.push((name, field)),
+                Err(message) => {
+                    let mark = self.mark(&["ingresses", index, "datagen", "fields", &name]);
+                    self.problems.push(Problem::new(mark, format!("the field `{name}` {message}")));
+                }
+            }
+        }
+        fields
+    }
+
+    fn field(&mut self, index: &str, yaml: FieldYaml) -> Result<Field, &'static str> {
+        let mut found = Vec::new();
+        if let Some(sequence) = yaml.sequence {
+            found.push(Field::Sequence { start: sequence.start, end: sequence.end });
+        }
+        if let Some(integer) = yaml.integer {
+            if integer.min > integer.max {
+                return Err("has a `min` above its `max`");
+            }
+            found.push(Field::Integer { min: integer.min, max: integer.max });
+        }
+        if let Some(float) = yaml.float {
+            if float.min > float.max {
+                return Err("has a `min` above its `max`");
+            }
+            found.push(Field::Float { min: float.min, max: float.max });
+        }
+        if let Some(string) = yaml.string {
+            if string.min_length > string.max_length {
+                return Err("has a `min-length` above its `max-length`");
+            }
+            found.push(Field::String { length: (string.min_length, string.max_length) });
+        }
+        if let Some(values) = yaml.choice {
+            if values.is_empty() {
+                return Err("has no value to choose from");
+            }
+            found.push(Field::Choice { values });
+        }
+        found.extend(yaml.boolean.map(|_| Field::Boolean));
+        found.extend(yaml.uuid.map(|_| Field::Uuid));
+        found.extend(yaml.timestamp.map(|_| Field::Timestamp));
+        if let Some(object) = yaml.object {
+            found.push(Field::Object { fields: self.fields(index, object) });
+        }
+        match (found.pop(), found.is_empty()) {
+            (Some(field), true) => Ok(field),
+            _ => Err("needs exactly one kind, such as `integer: { min: 0, max: 9 }` or `uuid: {}`"),
+        }
+    }
+}
+
+/// What datagen makes when nothing is said.
+pub(in crate::config) fn default_fields() -> Vec<(String, Field)> {
+    let users = (1..=20).map(|number| format!("user-{number}").into()).collect();
+    vec![
+        ("id".to_owned(), Field::Sequence { start: 1, end: None }),
+        ("user".to_owned(), Field::Choice { values: users }),
+        ("amount".to_owned(), Field::Float { min: 0.0, max: 1000.0 }),
+        ("at".to_owned(), Field::Timestamp),
+    ]
+}

@@ -1,0 +1,110 @@
+//! A module from flags alone: one source, one sink.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, SinkConfig,
+    check::{check_header, check_url, default_fields},
+    interpolate::{Sources, fill},
+};
+use crate::{
+    batch::BatchSettings,
+    delivery::settings::DeliverySettings,
+    egress::settings::FileEgressSettings,
+    http::settings::EndpointSettings,
+    ingress::settings::{DatagenSettings, FileIngressSettings, FilePath},
+    plugin::settings::{PluginLimits, PluginSettings},
+};
+
+/// `nozzle run` without a module file.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields are the flags of `nozzle run`, documented there")]
+pub struct Flags {
+    pub plugin: PathBuf,
+    pub plugin_config: Option<String>,
+    pub url: String,
+    /// `name: value`; references are filled in.
+    pub auth_header: Option<String>,
+    pub source: Source,
+    pub max_records: Option<usize>,
+    pub max_wait: Option<Duration>,
+    pub max_calls: Option<usize>,
+    pub dead_letters: Option<PathBuf>,
+    pub results: Option<PathBuf>,
+}
+
+/// Where the events of a run without a module file come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// NDJSON from a file, `-` for standard input.
+    File(PathBuf),
+    /// Made-up records.
+    Datagen {
+        /// Records a second.
+        rate: Option<u64>,
+        /// Records in all.
+        count: Option<u64>,
+        /// The same seed gives the same records.
+        seed: u64,
+    },
+}
+
+/// Makes the module: ingress `run/file` or `run/datagen`, sink `run/sink`.
+///
+/// # Errors
+/// The first flag that makes no sense, in words.
+pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
+    let known = |text: &str| Id::parse(text).ok_or_else(|| format!("`{text}` is no id"));
+    let filled = |text: &str| fill(text, sources).map_err(|unfilled| unfilled.message);
+    let mut delivery = DeliverySettings::default();
+    let batch: &mut BatchSettings = &mut delivery.batch;
+    batch.max_records = flags.max_records.unwrap_or(batch.max_records).max(1);
+    batch.max_wait = flags.max_wait.unwrap_or(batch.max_wait);
+    delivery.buffer.max_records = delivery.buffer.max_records.max(2 * batch.max_records);
+    delivery.in_flight.max_calls = flags.max_calls.unwrap_or(delivery.in_flight.max_calls).max(1);
+
+    let url = check_url(&filled(&flags.url)?.text).map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
+    let mut endpoint = EndpointSettings::new(url, flags.url.clone());
+    if let Some(header) = &flags.auth_header {
+        let (name, value) = header.split_once(':').ok_or("--auth-header is written `name: value`")?;
+        let (name, mut value) = check_header(name.trim(), &filled(value.trim())?.text)?;
+        value.set_sensitive(true);
+        endpoint.auth = Some((name, value));
+    }
+    let config = match flags.plugin_config {
+        None => "null".to_owned(),
+        Some(text) => {
+            let value: serde_json::Value =
+                serde_json::from_str(&text).map_err(|error| format!("--config is no JSON: {error}"))?;
+            value.to_string()
+        }
+    };
+    let mut egresses = Vec::new();
+    let mut egress = |id: &str, path: Option<PathBuf>| -> Result<Option<usize>, String> {
+        let Some(path) = path else { return Ok(None) };
+        let kind = match path.as_os_str() == "-" {
+            true => EgressKind::Stdout,
+            false => EgressKind::File(FileEgressSettings { path, max_bytes: None, keep: None }),
+        };
+        egresses.push(EgressConfig { id: known(id)?, kind });
+        Ok(Some(egresses.len() - 1))
+    };
+    let results = egress("run/results", flags.results)?;
+    let dead_letters = egress("run/dead-letters", flags.dead_letters)?;
+    let (id, kind) = match flags.source {
+        Source::File(path) => {
+            let path = if path.as_os_str() == "-" { FilePath::Stdin } else { FilePath::Path(path) };
+            (known("run/file")?, IngressKind::File(FileIngressSettings { path }))
+        }
+        Source::Datagen { rate, count, seed } => {
+            let settings = DatagenSettings { rate, count, seed, key: None, size: None, fields: default_fields() };
+            (known("run/datagen")?, IngressKind::Datagen(settings))
+        }
+    };
+    let plugin = PluginSettings { path: flags.plugin, sha256: None, config, limits: PluginLimits::default() };
+    Ok(Module {
+        ingresses: vec![IngressConfig { id, kind, to: vec![0] }],
+        sinks: vec![SinkConfig { id: known("run/sink")?, plugin, endpoint, delivery, results, dead_letters }],
+        egresses,
+    })
+}

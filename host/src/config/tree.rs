@@ -1,0 +1,165 @@
+//! The module file as a tree that knows where each value stands, with its references filled in.
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use saphyr_parser::{Marker, Span};
+
+use super::{
+    interpolate::{Sources, fill},
+    problem::{Mark, Problem},
+};
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) mark: Mark,
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Data {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    Text(Text),
+    List(Vec<Node>),
+    /// Keys with their places, in the order of the file.
+    Map(Vec<(String, Mark, Node)>),
+}
+
+/// A string, as it is used and as it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    pub(super) value: String,
+    pub(super) written: String,
+    /// Whether it came from outside the file: then only `written` is ever shown.
+    pub(super) secret: bool,
+}
+
+impl Node {
+    /// Parses the file. What cannot be filled in is a problem, and stays as it is written.
+    pub(super) fn parse(text: &str, sources: &Sources, problems: &mut Vec<Problem>) -> Option<Self> {
+        let mut documents = match MarkedYaml::load_from_str(text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                let mark = mark_of(error.marker(), 1);
+                problems.push(Problem::new(mark, format!("the file is no YAML: {}", error.info())));
+                return None;
+            }
+        };
+        match documents.len() {
+            1 => documents.pop().map(|root| Self::build(root, sources, problems)),
+            0 => {
+                problems.push(Problem::new(Mark::default(), "the file is empty"));
+                None
+            }
+            _ => {
+                problems.push(Problem::new(Mark::default(), "the file has more than one YAML document"));
+                None
+            }
+        }
+    }
+
+    fn build(yaml: MarkedYaml<'_>, sources: &Sources, problems: &mut Vec<Problem>) -> Self {
+        let mark = mark_of_span(yaml.span);
+        let data = match yaml.data {
+            YamlData::Value(Scalar::Null) => Data::Null,
+            YamlData::Value(Scalar::Boolean(value)) => Data::Boolean(value),
+            YamlData::Value(Scalar::Integer(value)) => Data::Integer(value),
+            YamlData::Value(Scalar::FloatingPoint(value)) => Data::Float(value.into_inner()),
+            YamlData::Value(Scalar::String(written)) => {
+                let written = written.into_owned();
+                match fill(&written, sources) {
+                    Ok(filled) => Data::Text(Text { value: filled.text, written, secret: filled.secret }),
+                    Err(unfilled) => {
+                        problems.push(Problem::new(mark, unfilled.message).hint(unfilled.hint));
+                        Data::Null
+                    }
+                }
+            }
+            YamlData::Sequence(items) => {
+                Data::List(items.into_iter().map(|item| Self::build(item, sources, problems)).collect())
+            }
+            YamlData::Mapping(entries) => Data::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let mark = mark_of_span(key.span);
+                        let name = key_text(&key).unwrap_or_else(|| {
+                            problems.push(Problem::new(mark, "a key is a plain text or a number"));
+                            String::new()
+                        });
+                        (name, mark, Self::build(value, sources, problems))
+                    })
+                    .collect(),
+            ),
+            YamlData::Tagged(_, inner) => return Self::build(*inner, sources, problems),
+            YamlData::Representation(..) | YamlData::Alias(_) | YamlData::BadValue => {
+                problems.push(Problem::new(mark, "this value cannot be read"));
+                Data::Null
+            }
+        };
+        Self { mark, data }
+    }
+
+    /// The value below, by keys and list indices.
+    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, step| match &node.data {
+            Data::Map(entries) => entries.iter().find(|(name, ..)| name == step).map(|(.., node)| node),
+            Data::List(items) => items.get(step.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+
+    /// The text as it was written.
+    pub(super) fn written(&self) -> Option<&str> {
+        match &self.data {
+            Data::Text(text) => Some(&text.written),
+            _ => None,
+        }
+    }
+
+    /// The first value at or below this one that holds a secret.
+    pub(super) fn first_secret(&self) -> Option<Mark> {
+        match &self.data {
+            Data::Text(text) => text.secret.then_some(self.mark),
+            Data::List(items) => items.iter().find_map(Self::first_secret),
+            Data::Map(entries) => entries.iter().find_map(|(.., node)| node.first_secret()),
+            _ => None,
+        }
+    }
+
+    /// As JSON, references filled in.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match &self.data {
+            Data::Null => serde_json::Value::Null,
+            Data::Boolean(value) => (*value).into(),
+            Data::Integer(value) => (*value).into(),
+            Data::Float(value) => (*value).into(),
+            Data::Text(text) => text.value.as_str().into(),
+            Data::List(items) => items.iter().map(Self::to_json).collect(),
+            Data::Map(entries) => {
+                entries.iter().map(|(name, _, node)| (name.clone(), node.to_json())).collect()
+            }
+        }
+    }
+}
+
+fn key_text(key: &MarkedYaml<'_>) -> Option<String> {
+    match &key.data {
+        YamlData::Value(Scalar::String(text)) => Some(text.to_string()),
+        YamlData::Value(Scalar::Integer(number)) => Some(number.to_string()),
+        YamlData::Value(Scalar::Boolean(value)) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn mark_of_span(span: Span) -> Mark {
+    let same_line = span.start.line() == span.end.line();
+    let len = if same_line { span.end.col().saturating_sub(span.start.col()) } else { 1 };
+    mark_of(&span.start, len)
+}
+
+fn mark_of(marker: &Marker, len: usize) -> Mark {
+    Mark { line: marker.line().max(1), column: marker.col() + 1, len: len.max(1) }
+}
