@@ -126,23 +126,32 @@ pub fn load(path: &Path, properties: Option<&Path>) -> Result<Module, Problems> 
     let text = read(path, "the module file")?;
     let groups = match properties {
         None => BTreeMap::new(),
-        Some(properties) => {
-            let text = read(properties, "the file of property groups")?;
-            parse_properties(&text).map_err(|message| Problems {
-                file: properties.display().to_string(),
-                text,
-                problems: vec![Problem::new(Mark::default(), format!("no list of property groups: {message}")).hint(
-                    "it is a JSON list of objects with `PropertyGroupId` and `PropertyMap`, as Managed Service for \
-                     Apache Flink writes them",
-                )],
-            })?
-        }
+        Some(properties) => load_properties(properties)?,
     };
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let sources = Sources { groups, env: |name| std::env::var(name).ok(), folder };
     parse(&text, &sources).map_err(|mut problems| {
         problems.sort_by_key(|problem| problem.mark);
         Problems { file, text, problems }
+    })
+}
+
+/// Property groups by group and key.
+pub type Groups = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Loads a file of property groups.
+///
+/// # Errors
+/// When it cannot be read, or is no list of property groups.
+pub fn load_properties(path: &Path) -> Result<Groups, Problems> {
+    let text = read(path, "the file of property groups")?;
+    parse_properties(&text).map_err(|message| Problems {
+        file: path.display().to_string(),
+        text,
+        problems: vec![Problem::new(Mark::default(), format!("no list of property groups: {message}")).hint(
+            "it is a JSON list of objects with `PropertyGroupId` and `PropertyMap`, as Managed Service for Apache \
+             Flink writes them",
+        )],
     })
 }
 

@@ -26,7 +26,7 @@ mod order;
 mod outbox;
 mod prepare;
 
-pub use engine::{SinkEnd, run};
+pub use engine::{SinkEnd, dry_run, run};
 pub use prepare::Endpoint;
 
 use std::sync::Arc;

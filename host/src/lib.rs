@@ -11,6 +11,7 @@
 //! ```
 
 pub mod batch;
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod egress;
@@ -21,5 +22,7 @@ pub mod ingress;
 pub mod metrics;
 pub mod network;
 pub mod outcome;
+pub mod pipeline;
 pub mod plugin;
 pub mod progress;
+pub mod shutdown;

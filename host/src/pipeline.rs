@@ -5,7 +5,7 @@ mod pump;
 mod start;
 mod summary;
 
-pub use start::{StartError, start};
+pub use start::{StartError, endpoint_of, start};
 pub use summary::{SinkSummary, Summary};
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

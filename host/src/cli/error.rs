@@ -36,10 +36,6 @@ pub(super) enum CliError {
     Source(#[source] IngressError),
     #[error("stopped with {unsettled} events unsettled{}", reasons(halted))]
     Unsettled { unsettled: usize, halted: Vec<String> },
-    #[error("{0} of the plugins failed their dry run")]
-    DryRun(usize),
-    #[error("could not write to standard output")]
-    Output(#[source] io::Error),
 }
 
 fn reasons(halted: &[String]) -> String {
@@ -50,10 +46,10 @@ impl CliError {
     /// As listed in `--help` and the README.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Runtime(_) | Self::Signals(_) | Self::Output(_) => 1,
+            Self::Runtime(_) | Self::Signals(_) => 1,
             Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) | Self::Listen { .. } => 2,
-            Self::Start(StartError::Endpoint { .. }) => 2,
-            Self::NoDemoPlugin { .. } | Self::DryRun(_) => 3,
+            Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
+            Self::NoDemoPlugin { .. } => 3,
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
             Self::Start(_) | Self::Source(_) => 4,
             Self::Unsettled { .. } => 5,

@@ -8,6 +8,8 @@ mod calls;
 mod ends;
 mod shaping;
 
+pub use shaping::dry_run;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::CONTENT_ENCODING;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -18,10 +19,10 @@ use crate::{
         self, AnyEgress, EgressError, EgressHandle, file::FileEgress, settings::FileEgressSettings,
         stdout::StdoutEgress,
     },
-    http::{ClientError, HttpClient},
+    http::{ClientError, HttpClient, settings::EndpointSettings},
     ingress::{AnyIngress, Ingress, IngressError, datagen::Datagen, file::FileIngress},
     metrics::SinkStats,
-    network::{BaseUrl, HeaderRules},
+    network::{BaseUrl, HeaderRules, TargetError},
     plugin::{LoadError, PluginHost},
     progress::{
         Ledger,
@@ -61,6 +62,15 @@ pub enum StartError {
         /// Why.
         #[source]
         source: ClientError,
+    },
+    /// An endpoint's URL.
+    #[error("the endpoint of sink `{sink}` cannot be used")]
+    BaseUrl {
+        /// The sink's id.
+        sink: String,
+        /// Why.
+        #[source]
+        source: TargetError,
     },
     /// A source could not be opened.
     #[error("ingress `{ingress}` cannot be read")]
@@ -133,13 +143,10 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let transport = HttpClient::new(&config.endpoint, config.delivery.in_flight.max_calls).map_err(|source| {
             StartError::Endpoint { sink: id.to_string(), source }
         })?;
+        let endpoint = endpoint_of(&id, &config.endpoint)?;
         let sink = Sink {
             id: Arc::clone(&id),
-            endpoint: Endpoint {
-                base: BaseUrl::new(&config.endpoint.url),
-                headers: HeaderRules::for_endpoint(&config.endpoint),
-                compression: config.endpoint.compression,
-            },
+            endpoint,
             shape_slots: config.plugin.limits.instances,
             settings: config.delivery,
             plugin,
@@ -179,6 +186,18 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         _state_dir: state_dir,
         _plugin_host: host,
     })
+}
+
+/// What the engine must know of an endpoint.
+///
+/// # Errors
+/// When its URL is none that requests can be made of.
+pub fn endpoint_of(sink: &str, settings: &EndpointSettings) -> Result<Endpoint, StartError> {
+    let base = BaseUrl::new(&settings.url)
+        .map_err(|source| StartError::BaseUrl { sink: sink.to_owned(), source })?;
+    let configured = settings.headers.iter().chain(&settings.auth).map(|(name, _)| name.clone());
+    let headers = HeaderRules::new(configured.chain([CONTENT_ENCODING]).collect());
+    Ok(Endpoint { base, headers, compression: settings.compression })
 }
 
 async fn open_ingress(config: &IngressConfig, store: &impl Store) -> Result<(AnyIngress, Source), StartError> {

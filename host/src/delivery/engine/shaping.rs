@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use super::{Delayed, Engine};
 use crate::{
     delivery::{
-        Sink, contract,
+        Endpoint, contract,
         item::{Call, Ended, Item},
         letters::{self, Cause},
         prepare::prepare,
@@ -73,7 +73,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let sink = Arc::clone(&self.sink);
         self.shaping.spawn(async move {
             let events: Vec<Arc<Event>> = items.iter().map(|item| Arc::clone(&item.arrival.event)).collect();
-            let result = plan(&sink, &events).await;
+            let result = plan(&sink.plugin, &sink.endpoint, sink.settings.order, &events).await;
             ShapeDone { items, result }
         });
     }
@@ -169,15 +169,37 @@ pub(super) fn halves(mut items: Vec<Item>) -> [Vec<Item>; 2] {
     [items, second]
 }
 
-async fn plan<P: Plugin, T>(sink: &Sink<P, T>, events: &[Arc<Event>]) -> Result<Plan, ShapeFailure> {
-    let shaped = sink.plugin.shape(events).await.map_err(|error| match error {
+/// Shapes events without sending anything; says what would be sent.
+///
+/// # Errors
+/// Why the events cannot be shaped, in words.
+pub async fn dry_run(plugin: &impl Plugin, endpoint: &Endpoint, events: &[Arc<Event>]) -> Result<String, String> {
+    match plan(plugin, endpoint, Order::None, events).await {
+        Err(ShapeFailure::Batch { cause }) => Err(cause.message),
+        Err(ShapeFailure::NoInstance(reason)) => Err(reason),
+        Ok(plan) => match (plan.calls.len(), plan.reject.first()) {
+            (_, Some((_, reason))) => Err(format!("rejected: {reason}")),
+            (0, None) => Ok("no call: it is dropped".to_owned()),
+            (1, None) => Ok("1 call".to_owned()),
+            (calls, None) => Ok(format!("{calls} calls")),
+        },
+    }
+}
+
+async fn plan(
+    plugin: &impl Plugin,
+    endpoint: &Endpoint,
+    order: Order,
+    events: &[Arc<Event>],
+) -> Result<Plan, ShapeFailure> {
+    let shaped = plugin.shape(events).await.map_err(|error| match error {
         PluginError::Instance(reason) => ShapeFailure::NoInstance(reason),
         error => ShapeFailure::Batch { cause: letters::plugin_failed(&error) },
     })?;
-    contract::check(&shaped, events, sink.settings.order)
+    contract::check(&shaped, events, order)
         .map_err(|violation| ShapeFailure::Batch { cause: letters::violation(&violation) })?;
     let (drop, reject) = (shaped.drop, shaped.reject);
-    let calls = prepare(&sink.endpoint, shaped.headers, shaped.requests, events)
+    let calls = prepare(endpoint, shaped.headers, shaped.requests, events)
         .map_err(|violation| ShapeFailure::Batch { cause: letters::violation(&violation) })?;
     Ok(Plan { calls, drop, reject })
 }

@@ -1,0 +1,127 @@
+//! `nozzle run`.
+
+use std::{path::PathBuf, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{StateArgs, error::CliError, summary, view};
+use crate::{
+    config::{self, Flags, Module, Source, Sources},
+    pipeline::{self, RunOptions, Summary},
+    shutdown::Shutdown,
+};
+
+/// What `nozzle run` can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct RunArgs {
+    /// The module file. Without one, name --plugin and --url.
+    #[arg(value_name = "MODULE.yaml", required_unless_present = "plugin", conflicts_with_all = ["plugin", "url"])]
+    module: Option<PathBuf>,
+    /// A JSON list of property groups, for `${Group:key}`.
+    #[arg(long, value_name = "FILE")]
+    properties: Option<PathBuf>,
+    /// The plugin of a run without a module file.
+    #[arg(long, value_name = "P.wasm", requires = "url")]
+    plugin: Option<PathBuf>,
+    /// The plugin's configuration, as JSON.
+    #[arg(long, value_name = "JSON", requires = "plugin")]
+    config: Option<String>,
+    /// The endpoint's base URL; may hold `${env:NAME}` and the like.
+    #[arg(long, requires = "plugin")]
+    url: Option<String>,
+    /// A header that authenticates, such as `x-api-key: ${env:API_KEY}`.
+    #[arg(long, value_name = "NAME: VALUE", requires = "plugin")]
+    auth_header: Option<String>,
+    /// NDJSON to deliver; `-` is standard input. Without it, records are made up.
+    #[arg(long, value_name = "PATH", requires = "plugin", conflicts_with_all = ["rate", "count", "seed"])]
+    file: Option<PathBuf>,
+    /// Made-up records a second; as many as go through without it.
+    #[arg(long, requires = "plugin")]
+    rate: Option<u64>,
+    /// Made-up records in all; no end without it.
+    #[arg(long, requires = "plugin")]
+    count: Option<u64>,
+    /// The same seed makes up the same records.
+    #[arg(long, requires = "plugin", default_value_t = 1)]
+    seed: u64,
+    /// Events in one batch.
+    #[arg(long, value_name = "N", requires = "plugin")]
+    max_records: Option<usize>,
+    /// Age of the oldest event that forces a batch.
+    #[arg(long, value_name = "DURATION", requires = "plugin", value_parser = humantime::parse_duration)]
+    max_wait: Option<Duration>,
+    /// Calls in flight.
+    #[arg(long, value_name = "N", requires = "plugin")]
+    max_calls: Option<usize>,
+    /// A file for dead letters.
+    #[arg(long, value_name = "PATH", requires = "plugin")]
+    dead_letters: Option<PathBuf>,
+    /// A file for results; `-` is standard output.
+    #[arg(long, value_name = "PATH", requires = "plugin")]
+    results: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+impl RunArgs {
+    fn module(&self) -> Result<Module, CliError> {
+        let properties = self.properties.as_deref();
+        if let Some(path) = &self.module {
+            return config::load(path, properties).map_err(CliError::Config);
+        }
+        let (Some(plugin), Some(url)) = (self.plugin.clone(), self.url.clone()) else {
+            return Err(CliError::Usage {
+                message: "there is nothing to run".to_owned(),
+                hint: "name a module file, or --plugin and --url".to_owned(),
+            });
+        };
+        let groups = match properties {
+            None => Default::default(),
+            Some(path) => config::load_properties(path).map_err(CliError::Config)?,
+        };
+        let sources = Sources { groups, env: |name| std::env::var(name).ok(), folder: PathBuf::new() };
+        let source = match self.file.clone() {
+            Some(path) => Source::File(path),
+            None => Source::Datagen { rate: self.rate, count: self.count, seed: self.seed },
+        };
+        let flags = Flags {
+            plugin,
+            plugin_config: self.config.clone(),
+            url,
+            auth_header: self.auth_header.clone(),
+            source,
+            max_records: self.max_records,
+            max_wait: self.max_wait,
+            max_calls: self.max_calls,
+            dead_letters: self.dead_letters.clone(),
+            results: self.results.clone(),
+        };
+        config::from_flags(flags, &sources)
+            .map_err(|message| CliError::Usage { message, hint: "see `nozzle run --help`".to_owned() })
+    }
+}
+
+/// Runs a module to its end, or until a signal.
+pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
+    let module = args.module()?;
+    let options = RunOptions { state_dir: args.state.state_dir, grace: args.state.grace };
+    let (summary, elapsed) = drive(module, &options).await?;
+    summary::print(&summary, elapsed);
+    summary::result(summary)
+}
+
+/// Runs a module under a live view; signals stop it.
+pub(super) async fn drive(module: Module, options: &RunOptions) -> Result<(Summary, Duration), CliError> {
+    let shutdown = Shutdown::default();
+    let signals = shutdown.listen().map_err(CliError::Signals)?;
+    let running = pipeline::start(module, options).await?;
+    let started = Instant::now();
+    let sinks = running.sinks().to_vec();
+    let summary = tokio::select! {
+        biased;
+        summary = Box::pin(running.finish(&shutdown)) => summary,
+        () = view::show(&sinks) => unreachable!("the view ends with the run"),
+    };
+    signals.abort();
+    Ok((summary, started.elapsed()))
+}
