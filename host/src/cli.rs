@@ -23,7 +23,13 @@ use self::error::CliError;
 #[command(version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Args {
     /// What to log: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `nozzle=debug`.
-    #[arg(long, global = true, value_name = "FILTER", env = "NOZZLE_LOG", default_value = "info")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "NOZZLE_LOG",
+        default_value = "info"
+    )]
     log: String,
     #[command(subcommand)]
     command: Command,
@@ -82,7 +88,12 @@ fn execute(args: Args) -> Result<(), CliError> {
     match args.command {
         Command::Schema => print_schema(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "nozzle", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Args::command(),
+                "nozzle",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
         command => {
@@ -110,8 +121,10 @@ async fn serve(command: Command) -> Result<(), CliError> {
 }
 
 fn log_to_stderr(filter: &str) -> Result<(), CliError> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|source| CliError::LogFilter { filter: filter.to_owned(), source })?;
+    let filter = EnvFilter::try_new(filter).map_err(|source| CliError::LogFilter {
+        filter: filter.to_owned(),
+        source,
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(view::LogWriter::default)

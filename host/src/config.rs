@@ -49,7 +49,10 @@ impl Id {
     /// Checks the form: lower-case letters, digits and `-` on both sides of one slash.
     pub fn parse(text: &str) -> Option<Self> {
         let part = |part: &str| {
-            !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         };
         let (namespace, name) = text.split_once('/')?;
         (part(namespace) && part(name)).then(|| Self(text.to_owned()))
@@ -129,10 +132,18 @@ pub fn load(path: &Path, properties: Option<&Path>) -> Result<Module, Problems> 
         Some(properties) => load_properties(properties)?,
     };
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let sources = Sources { groups, env: |name| std::env::var(name).ok(), folder };
+    let sources = Sources {
+        groups,
+        env: |name| std::env::var(name).ok(),
+        folder,
+    };
     parse(&text, &sources).map_err(|mut problems| {
         problems.sort_by_key(|problem| problem.mark);
-        Problems { file, text, problems }
+        Problems {
+            file,
+            text,
+            problems,
+        }
     })
 }
 
@@ -158,7 +169,11 @@ pub fn load_properties(path: &Path) -> Result<Groups, Problems> {
 fn read(path: &Path, what: &str) -> Result<String, Problems> {
     std::fs::read_to_string(path).map_err(|error| {
         let problem = Problem::new(Mark::default(), format!("{what} cannot be read: {error}"));
-        Problems { file: path.display().to_string(), text: String::new(), problems: vec![problem] }
+        Problems {
+            file: path.display().to_string(),
+            text: String::new(),
+            problems: vec![problem],
+        }
     })
 }
 
@@ -168,13 +183,19 @@ fn read(path: &Path, what: &str) -> Result<String, Problems> {
 /// Every problem that was found.
 pub fn parse(text: &str, sources: &Sources) -> Result<Module, Vec<Problem>> {
     let mut problems = Vec::new();
-    let Some(root) = Node::parse(text, sources, &mut problems) else { return Err(problems) };
+    let Some(root) = Node::parse(text, sources, &mut problems) else {
+        return Err(problems);
+    };
     let json = walk::walk(&root, &schema(), &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let yaml: ModuleYaml = serde_json::from_value(json)
-        .map_err(|error| vec![Problem::new(Mark::default(), format!("the module cannot be read: {error}"))])?;
+    let yaml: ModuleYaml = serde_json::from_value(json).map_err(|error| {
+        vec![Problem::new(
+            Mark::default(),
+            format!("the module cannot be read: {error}"),
+        )]
+    })?;
     Checker::new(&root, sources.folder.clone()).module(yaml)
 }
 

@@ -69,12 +69,17 @@ pub struct Source {
 
 impl<P, T> Sink<P, T> {
     fn ingress_of(&self, ticket: Ticket) -> &str {
-        self.sources.get(usize::from(ticket.ingress)).map_or("", |source| &source.id)
+        self.sources
+            .get(usize::from(ticket.ingress))
+            .map_or("", |source| &source.id)
     }
 
     fn settle(&self, tickets: impl Iterator<Item = Ticket> + Clone) {
         for (index, source) in (0..).zip(&self.sources) {
-            let mut own = tickets.clone().filter(|ticket| ticket.ingress == index).peekable();
+            let mut own = tickets
+                .clone()
+                .filter(|ticket| ticket.ingress == index)
+                .peekable();
             if own.peek().is_some() {
                 source.ledger.settle(own);
             }

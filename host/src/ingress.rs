@@ -68,7 +68,9 @@ pub enum IngressError {
         offset: u64,
     },
     /// The stored progress does not end at a line's end: another file has taken the name.
-    #[error("`{path}` has no line end at byte {offset}, where progress says that line {line} ends: it was replaced")]
+    #[error(
+        "`{path}` has no line end at byte {offset}, where progress says that line {line} ends: it was replaced"
+    )]
     Replaced {
         /// The file.
         path: String,

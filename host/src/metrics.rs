@@ -99,7 +99,11 @@ impl SinkStats {
     /// Records how long an attempt took.
     pub fn latency(&self, elapsed: std::time::Duration) {
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        self.latency.lock().unwrap_or_else(PoisonError::into_inner).0.saturating_record(micros);
+        self.latency
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .saturating_record(micros);
     }
 
     /// The latency of attempts at `quantile` (0 to 1).

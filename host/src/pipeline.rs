@@ -109,7 +109,10 @@ impl Running {
         self.sink_tasks.shutdown().await;
         // The sinks held the last handles: the egresses write what they have, then end.
         let written = async { while self.egress_tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(1), written).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(1), written)
+            .await
+            .is_err()
+        {
             self.egress_stop.cancel();
             self.egress_tasks.shutdown().await;
         }

@@ -43,7 +43,10 @@ impl Tracker {
     /// Takes in the next event of the partition, which `sinks` sinks will settle, and gives its ordinal.
     pub fn begin(&mut self, position: Position, sinks: u16) -> u64 {
         let ordinal = self.base + self.entries.len() as u64;
-        self.entries.push_back(Entry { position, open: sinks });
+        self.entries.push_back(Entry {
+            position,
+            open: sinks,
+        });
         if sinks == 0 {
             self.advance();
         }
@@ -104,7 +107,10 @@ mod tests {
         assert_eq!(after_second, Ok(None));
         assert_eq!(after_one, Ok(None));
         assert_eq!(after_both, Ok(Some(Position::Count(2))));
-        assert_eq!(tracker.settle(second), Err(SettledTwice { ordinal: second }));
+        assert_eq!(
+            tracker.settle(second),
+            Err(SettledTwice { ordinal: second })
+        );
     }
 
     proptest! {

@@ -90,7 +90,9 @@ impl Lanes {
 
     pub(super) fn release(&mut self, key: &str, settings: &BatchSettings) {
         let key: Key = Some(key.into());
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
         lane.out = lane.out.saturating_sub(1);
         if lane.out == 0 {
             self.close(&key);
@@ -100,7 +102,11 @@ impl Lanes {
 
     pub(super) fn oldest(&self) -> Option<Instant> {
         let key = self.open.values().next()?;
-        self.lanes.get(key)?.queue.front().map(|pending| pending.arrived)
+        self.lanes
+            .get(key)?
+            .queue
+            .front()
+            .map(|pending| pending.arrived)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -129,9 +135,13 @@ impl Lanes {
         let mut heads = std::mem::take(&mut self.open);
         let mut touched = BTreeSet::new();
         while batch.len() < settings.max_records {
-            let Some((head, key)) = heads.pop_first() else { break };
+            let Some((head, key)) = heads.pop_first() else {
+                break;
+            };
             let lane = self.lanes.entry(key.clone()).or_default();
-            let Some(pending) = lane.queue.pop_front() else { continue };
+            let Some(pending) = lane.queue.pop_front() else {
+                continue;
+            };
             let total = bytes.saturating_add(pending.size());
             if !batch.is_empty() && total > settings.max_bytes {
                 lane.queue.push_front(pending);
@@ -165,8 +175,12 @@ impl Lanes {
 
     /// Takes the lane out of the index of open lanes.
     fn close(&mut self, key: &Key) {
-        let Some(lane) = self.lanes.get(key) else { return };
-        let Some(head) = lane.queue.front() else { return };
+        let Some(lane) = self.lanes.get(key) else {
+            return;
+        };
+        let Some(head) = lane.queue.front() else {
+            return;
+        };
         if self.open.remove(&head.seq).is_some() {
             self.full.remove(&head.seq);
             self.open_records -= lane.queue.len();
@@ -176,7 +190,9 @@ impl Lanes {
 
     /// Puts the lane into the index if it may be popped; forgets a lane without events or claims.
     fn open(&mut self, key: Key, settings: &BatchSettings) {
-        let Some(lane) = self.lanes.get(&key) else { return };
+        let Some(lane) = self.lanes.get(&key) else {
+            return;
+        };
         if lane.out > 0 {
             return;
         }

@@ -14,12 +14,28 @@ fn pending(seq: u64, key: Option<&str>, size: usize, arrived: Instant) -> Pendin
         attributes: Vec::new(),
         data: Bytes::from(vec![b'x'; size]),
     };
-    let ticket = Ticket { ingress: 0, partition: 0, ordinal: seq };
-    Pending { arrival: Arrival { event: Arc::new(event), ticket }, seq, arrived }
+    let ticket = Ticket {
+        ingress: 0,
+        partition: 0,
+        ordinal: seq,
+    };
+    Pending {
+        arrival: Arrival {
+            event: Arc::new(event),
+            ticket,
+        },
+        seq,
+        arrived,
+    }
 }
 
 fn settings(max_records: usize, max_bytes: usize, by: BatchBy) -> BatchSettings {
-    BatchSettings { max_records, max_bytes, max_wait: Duration::from_secs(5), by }
+    BatchSettings {
+        max_records,
+        max_bytes,
+        max_wait: Duration::from_secs(5),
+        by,
+    }
 }
 
 fn seqs(batch: &[Pending]) -> Vec<u64> {
@@ -34,11 +50,17 @@ fn a_batch_is_cut_by_count_by_bytes_and_by_age() {
         batcher.push(pending(seq, None, size, start));
     }
 
-    let by_count = batcher.pop(start, Due::WhenFull).expect("three are a batch");
-    let by_bytes = batcher.pop(start, Due::WhenFull).expect("121 bytes are over 100");
+    let by_count = batcher
+        .pop(start, Due::WhenFull)
+        .expect("three are a batch");
+    let by_bytes = batcher
+        .pop(start, Due::WhenFull)
+        .expect("121 bytes are over 100");
     let too_young = batcher.pop(start, Due::WhenFull);
     let deadline = batcher.deadline().expect("two events wait");
-    let by_age = batcher.pop(deadline, Due::WhenFull).expect("they are old now");
+    let by_age = batcher
+        .pop(deadline, Due::WhenFull)
+        .expect("they are old now");
 
     assert_eq!(seqs(&by_count), [0, 1, 2]);
     assert_eq!(seqs(&by_bytes), [3]);
@@ -69,7 +91,14 @@ fn a_batch_by_key_holds_one_key_and_full_keys_go_first() {
 fn an_exclusive_key_waits_until_every_event_of_its_batch_is_released() {
     let start = Instant::now();
     let mut batcher = Batcher::new(settings(3, 1000, BatchBy::Any), KeyUse::Exclusive);
-    for (seq, key) in [(0, Some("a")), (1, Some("a")), (2, None), (3, Some("a")), (4, None), (5, Some("b"))] {
+    for (seq, key) in [
+        (0, Some("a")),
+        (1, Some("a")),
+        (2, None),
+        (3, Some("a")),
+        (4, None),
+        (5, Some("b")),
+    ] {
         batcher.push(pending(seq, key, 1, start));
     }
 

@@ -25,9 +25,13 @@ pub(super) struct CheckArgs {
 }
 
 /// Checks the file, then loads each plugin and lets it shape one record. Nothing is read or sent.
-#[expect(clippy::print_stderr, reason = "this is where the command line speaks to people")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where the command line speaks to people"
+)]
 pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
-    let module = config::load(&args.module, args.properties.as_deref()).map_err(CliError::Config)?;
+    let module =
+        config::load(&args.module, args.properties.as_deref()).map_err(CliError::Config)?;
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
     let mut failed = Vec::new();
     for sink in &module.sinks {
@@ -54,7 +58,10 @@ async fn load_and_shape(host: &PluginHost, sink: &SinkConfig) -> Result<String, 
     let plugin = host
         .load(&id, &sink.plugin)
         .await
-        .map_err(|source| StartError::Plugin { sink: id.clone(), source: Box::new(source) })?;
+        .map_err(|source| StartError::Plugin {
+            sink: id.clone(),
+            source: Box::new(source),
+        })?;
     let endpoint: Endpoint = endpoint_of(&id, &sink.endpoint)?;
     let event = Event {
         id: "check/sample:1".into(),
@@ -63,10 +70,18 @@ async fn load_and_shape(host: &PluginHost, sink: &SinkConfig) -> Result<String, 
         attributes: Vec::new(),
         data: Bytes::from_static(b"{\"id\":1}"),
     };
-    let handles = if plugin.handles() { "judges responses itself" } else { "leaves responses to the status policy" };
-    Ok(match dry_run(&plugin, &endpoint, &[Arc::new(event)]).await {
-        Ok(calls) => format!("the plugin shapes {{\"id\":1}} into {calls}, and {handles}"),
-        // The sample is not the user's data: that it is refused is worth a word, not a failure.
-        Err(reason) => format!("the plugin loads, but does not shape the sample {{\"id\":1}}: {reason}"),
-    })
+    let handles = if plugin.handles() {
+        "judges responses itself"
+    } else {
+        "leaves responses to the status policy"
+    };
+    Ok(
+        match dry_run(&plugin, &endpoint, &[Arc::new(event)]).await {
+            Ok(calls) => format!("the plugin shapes {{\"id\":1}} into {calls}, and {handles}"),
+            // The sample is not the user's data: that it is refused is worth a word, not a failure.
+            Err(reason) => {
+                format!("the plugin loads, but does not shape the sample {{\"id\":1}}: {reason}")
+            }
+        },
+    )
 }

@@ -13,7 +13,11 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct DemoArgs {
     /// The plugin; the one that makes a call a record without it.
-    #[arg(long, value_name = "P.wasm", default_value = "guest-plugins/dist/per_record.wasm")]
+    #[arg(
+        long,
+        value_name = "P.wasm",
+        default_value = "guest-plugins/dist/per_record.wasm"
+    )]
     plugin: PathBuf,
     /// Records a second.
     #[arg(long, default_value_t = 600)]
@@ -24,7 +28,10 @@ pub(super) struct DemoArgs {
 }
 
 /// Runs the demo in a folder of its own.
-#[expect(clippy::print_stderr, reason = "this is where the command line speaks to people")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where the command line speaks to people"
+)]
 pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
     if !args.plugin.is_file() {
         return Err(CliError::NoDemoPlugin { path: args.plugin });
@@ -39,7 +46,10 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
     let address = "127.0.0.1:0";
     let endpoint = Endpoint::bind(address, options)
         .await
-        .map_err(|source| CliError::Listen { address: address.to_owned(), source })?;
+        .map_err(|source| CliError::Listen {
+            address: address.to_owned(),
+            source,
+        })?;
     let folder = std::env::temp_dir().join(format!("nozzle-demo-{}", std::process::id()));
     let dead_letters = folder.join("dead-letters.ndjson");
     let flags = Flags {
@@ -58,17 +68,37 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
         dead_letters: Some(dead_letters.clone()),
         results: Some(folder.join("results.ndjson")),
     };
-    let sources = Sources { groups: Default::default(), env: |_| None, folder: PathBuf::new() };
-    let module = config::from_flags(flags, &sources)
-        .map_err(|message| CliError::Usage { message, hint: "see `nozzle demo --help`".to_owned() })?;
-    eprintln!("{} records/s go through {}", args.rate, args.plugin.display());
-    eprintln!("to an endpoint that answers 8 % 503, 4 % 429, 2 % 500, 1 % 400, and resets 2 % of its connections.\n");
-    let run = RunOptions { state_dir: folder.join("state"), grace: Duration::from_secs(30) };
+    let sources = Sources {
+        groups: Default::default(),
+        env: |_| None,
+        folder: PathBuf::new(),
+    };
+    let module = config::from_flags(flags, &sources).map_err(|message| CliError::Usage {
+        message,
+        hint: "see `nozzle demo --help`".to_owned(),
+    })?;
+    eprintln!(
+        "{} records/s go through {}",
+        args.rate,
+        args.plugin.display()
+    );
+    eprintln!(
+        "to an endpoint that answers 8 % 503, 4 % 429, 2 % 500, 1 % 400, and resets 2 % of its connections.\n"
+    );
+    let run = RunOptions {
+        state_dir: folder.join("state"),
+        grace: Duration::from_secs(30),
+    };
     let (summary, elapsed) = drive(module, &run).await?;
     summary::print(&summary, elapsed);
 
     let counts = endpoint.counts();
-    let bad: u64 = counts.statuses.iter().filter(|(status, _)| **status != 200).map(|(_, count)| count).sum();
+    let bad: u64 = counts
+        .statuses
+        .iter()
+        .filter(|(status, _)| **status != 200)
+        .map(|(_, count)| count)
+        .sum();
     eprintln!(
         "the endpoint refused or cut off {} of {} calls, and accepted {} different records ({} twice)",
         grouped(bad + counts.resets),
@@ -80,10 +110,17 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
     let proved = delivered == counts.unique;
     eprintln!(
         "{}: delivered {} = accepted {}",
-        if proved { "nothing was lost" } else { "the counts differ" },
+        if proved {
+            "nothing was lost"
+        } else {
+            "the counts differ"
+        },
         grouped(delivered),
         grouped(counts.unique),
     );
-    eprintln!("what was given up on, each with its cause: {}", dead_letters.display());
+    eprintln!(
+        "what was given up on, each with its cause: {}",
+        dead_letters.display()
+    );
     summary::result(summary)
 }

@@ -30,7 +30,12 @@ pub(super) struct EndpointArgs {
     #[arg(long, value_name = "SECONDS")]
     retry_after: Option<u64>,
     /// What the `x-api-key` header must be; without it, calls are answered with 401.
-    #[arg(long, value_name = "KEY", env = "NOZZLE_ENDPOINT_API_KEY", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "NOZZLE_ENDPOINT_API_KEY",
+        hide_env_values = true
+    )]
     api_key: Option<String>,
     /// The field of a record by which arrivals are counted.
     #[arg(long, value_name = "FIELD", default_value = "id")]
@@ -41,9 +46,13 @@ pub(super) struct EndpointArgs {
 }
 
 fn share(text: &str) -> Result<(u16, f64), String> {
-    let parsed = text.split_once('=').and_then(|(code, share)| Some((code.parse().ok()?, share.parse().ok()?)));
+    let parsed = text
+        .split_once('=')
+        .and_then(|(code, share)| Some((code.parse().ok()?, share.parse().ok()?)));
     match parsed {
-        Some((code, share)) if (100..=599).contains(&code) && (0.0..=100.0).contains(&share) => Ok((code, share)),
+        Some((code, share)) if (100..=599).contains(&code) && (0.0..=100.0).contains(&share) => {
+            Ok((code, share))
+        }
         _ => Err("write a status and a percentage, such as `503=8`".to_owned()),
     }
 }
@@ -57,7 +66,11 @@ fn latency(text: &str) -> Result<(Duration, Duration), String> {
 }
 
 /// Serves until a signal, then prints what came.
-#[expect(clippy::print_stderr, clippy::print_stdout, reason = "this is where the command line speaks to people")]
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "this is where the command line speaks to people"
+)]
 pub(super) async fn endpoint(args: EndpointArgs) -> Result<(), CliError> {
     let options = EndpointOptions {
         statuses: args.statuses,
@@ -73,8 +86,14 @@ pub(super) async fn endpoint(args: EndpointArgs) -> Result<(), CliError> {
     let signals = shutdown.listen().map_err(CliError::Signals)?;
     let endpoint = Endpoint::bind(&args.listen, options)
         .await
-        .map_err(|source| CliError::Listen { address: args.listen, source })?;
-    eprintln!("listening on http://{}; GET /stats shows the counts; Ctrl-C ends", endpoint.address());
+        .map_err(|source| CliError::Listen {
+            address: args.listen,
+            source,
+        })?;
+    eprintln!(
+        "listening on http://{}; GET /stats shows the counts; Ctrl-C ends",
+        endpoint.address()
+    );
     shutdown.drain.cancelled().await;
     signals.abort();
     let counts = serde_json::to_string(&endpoint.counts()).unwrap_or_default();

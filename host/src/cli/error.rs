@@ -35,11 +35,17 @@ pub(super) enum CliError {
     #[error("a source failed")]
     Source(#[source] IngressError),
     #[error("stopped with {unsettled} events unsettled{}", reasons(halted))]
-    Unsettled { unsettled: usize, halted: Vec<String> },
+    Unsettled {
+        unsettled: usize,
+        halted: Vec<String>,
+    },
 }
 
 fn reasons(halted: &[String]) -> String {
-    halted.iter().map(|reason| format!("\n  {reason}")).collect()
+    halted
+        .iter()
+        .map(|reason| format!("\n  {reason}"))
+        .collect()
 }
 
 impl CliError {
@@ -47,7 +53,9 @@ impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Runtime(_) | Self::Signals(_) => 1,
-            Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) | Self::Listen { .. } => 2,
+            Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) | Self::Listen { .. } => {
+                2
+            }
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
             Self::NoDemoPlugin { .. } => 3,
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
@@ -95,7 +103,10 @@ impl CliError {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "this is where the command line speaks to people")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where the command line speaks to people"
+)]
 fn eprint(text: &str) {
     eprintln!("{}", text.trim_end());
 }

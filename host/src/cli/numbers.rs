@@ -32,7 +32,9 @@ mod tests {
     #[test]
     fn numbers_have_commas_and_durations_two_digits() {
         let numbers: Vec<_> = [0, 999, 1000, 1_234_567].map(grouped).into();
-        let durations: Vec<_> = [800, 31_000, 2_400_000].map(|us| short(Duration::from_micros(us))).into();
+        let durations: Vec<_> = [800, 31_000, 2_400_000]
+            .map(|us| short(Duration::from_micros(us)))
+            .into();
 
         assert_eq!(numbers, ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(durations, ["0.8 ms", "31 ms", "2.4 s"]);

@@ -79,10 +79,18 @@ impl RunArgs {
             None => Default::default(),
             Some(path) => config::load_properties(path).map_err(CliError::Config)?,
         };
-        let sources = Sources { groups, env: |name| std::env::var(name).ok(), folder: PathBuf::new() };
+        let sources = Sources {
+            groups,
+            env: |name| std::env::var(name).ok(),
+            folder: PathBuf::new(),
+        };
         let source = match self.file.clone() {
             Some(path) => Source::File(path),
-            None => Source::Datagen { rate: self.rate, count: self.count, seed: self.seed },
+            None => Source::Datagen {
+                rate: self.rate,
+                count: self.count,
+                seed: self.seed,
+            },
         };
         let flags = Flags {
             plugin,
@@ -96,22 +104,30 @@ impl RunArgs {
             dead_letters: self.dead_letters.clone(),
             results: self.results.clone(),
         };
-        config::from_flags(flags, &sources)
-            .map_err(|message| CliError::Usage { message, hint: "see `nozzle run --help`".to_owned() })
+        config::from_flags(flags, &sources).map_err(|message| CliError::Usage {
+            message,
+            hint: "see `nozzle run --help`".to_owned(),
+        })
     }
 }
 
 /// Runs a module to its end, or until a signal.
 pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
     let module = args.module()?;
-    let options = RunOptions { state_dir: args.state.state_dir, grace: args.state.grace };
+    let options = RunOptions {
+        state_dir: args.state.state_dir,
+        grace: args.state.grace,
+    };
     let (summary, elapsed) = drive(module, &options).await?;
     summary::print(&summary, elapsed);
     summary::result(summary)
 }
 
 /// Runs a module under a live view; signals stop it.
-pub(super) async fn drive(module: Module, options: &RunOptions) -> Result<(Summary, Duration), CliError> {
+pub(super) async fn drive(
+    module: Module,
+    options: &RunOptions,
+) -> Result<(Summary, Duration), CliError> {
     let shutdown = Shutdown::default();
     let signals = shutdown.listen().map_err(CliError::Signals)?;
     let running = pipeline::start(module, options).await?;

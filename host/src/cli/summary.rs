@@ -9,11 +9,23 @@ use super::{
 use crate::pipeline::{SinkSummary, Summary};
 
 const COLUMNS: [&str; 10] = [
-    "sink", "read", "delivered", "dropped", "dead-lettered", "retried", "results", "records/s", "p50", "p99",
+    "sink",
+    "read",
+    "delivered",
+    "dropped",
+    "dead-lettered",
+    "retried",
+    "results",
+    "records/s",
+    "p50",
+    "p99",
 ];
 
 /// Prints the numbers of every sink, and that they add up.
-#[expect(clippy::print_stderr, reason = "this is where the command line speaks to people")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where the command line speaks to people"
+)]
 pub(super) fn print(summary: &Summary, elapsed: Duration) {
     eprintln!("{}", table(&summary.sinks, elapsed));
 }
@@ -27,13 +39,21 @@ fn table(sinks: &[SinkSummary], elapsed: Duration) -> String {
     let mut out = String::new();
     for row in &rows {
         for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let cell = if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") };
+            let cell = if column == 0 {
+                format!("{cell:<width$}")
+            } else {
+                format!("  {cell:>width$}")
+            };
             out.push_str(&cell);
         }
         out.push('\n');
     }
     for sink in sinks {
-        let sign = if sink.read == sink.ended() { "=" } else { "≠" };
+        let sign = if sink.read == sink.ended() {
+            "="
+        } else {
+            "≠"
+        };
         out.push_str(&format!(
             "{}: {} read {sign} {} delivered + {} dropped + {} dead-lettered\n",
             sink.id,
@@ -64,13 +84,19 @@ fn row(sink: &SinkSummary, elapsed: Duration) -> [String; 10] {
 
 /// What the summary means for the exit code.
 pub(super) fn result(summary: Summary) -> Result<(), CliError> {
-    let halted: Vec<String> =
-        summary.halted.iter().map(|(id, reason)| format!("sink `{id}` halted: {reason}")).collect();
+    let halted: Vec<String> = summary
+        .halted
+        .iter()
+        .map(|(id, reason)| format!("sink `{id}` halted: {reason}"))
+        .collect();
     if let Some(error) = summary.failure {
         return Err(CliError::Source(error));
     }
     if summary.unsettled > 0 || !halted.is_empty() {
-        return Err(CliError::Unsettled { unsettled: summary.unsettled, halted });
+        return Err(CliError::Unsettled {
+            unsettled: summary.unsettled,
+            halted,
+        });
     }
     Ok(())
 }

@@ -30,8 +30,14 @@ pub(super) async fn show(sinks: &[SinkView]) {
 
 async fn redraw(sinks: &[SinkView]) {
     let lines = LINES.get_or_init(MultiProgress::new);
-    let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let bars = Bars(sinks.iter().map(|_| lines.add(ProgressBar::new_spinner().with_style(style.clone()))).collect());
+    let style = ProgressStyle::with_template("{spinner} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bars = Bars(
+        sinks
+            .iter()
+            .map(|_| lines.add(ProgressBar::new_spinner().with_style(style.clone())))
+            .collect(),
+    );
     let mut ticks = tokio::time::interval(REDRAW);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut rates: Vec<Rate> = sinks.iter().map(|_| Rate::default()).collect();
@@ -53,7 +59,10 @@ impl Drop for Bars {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "this is where the command line speaks to people")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where the command line speaks to people"
+)]
 async fn print_lines(sinks: &[SinkView]) {
     let mut ticks = tokio::time::interval_at(Instant::now() + LINE, LINE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -88,7 +97,11 @@ impl Rate {
 fn line(sink: &SinkView, rate: &mut Rate) -> String {
     let now = SinkSummary::of(sink);
     let stats = &sink.stats;
-    let state = if stats.down.get() > 0 { "  endpoint down, holding" } else { "" };
+    let state = if stats.down.get() > 0 {
+        "  endpoint down, holding"
+    } else {
+        ""
+    };
     format!(
         "{}  {} read  {} delivered  {} dropped  {} dead-lettered  {} retried  {} in flight  {} buffered  {}/s  p50 {}  p99 {}{state}",
         now.id,

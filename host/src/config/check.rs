@@ -26,38 +26,74 @@ pub(super) struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     pub(super) fn new(root: &'a Node, folder: PathBuf) -> Self {
-        Self { root, folder, problems: Vec::new() }
+        Self {
+            root,
+            folder,
+            problems: Vec::new(),
+        }
     }
 
     pub(super) fn module(mut self, yaml: ModuleYaml) -> Result<Module, Vec<Problem>> {
         if yaml.version != "1" {
-            let problem = Problem::new(self.mark(&["version"]), format!("version `{}` is not known", yaml.version));
-            self.problems.push(problem.hint("this version of Nozzle reads `version: \"1\"`"));
+            let problem = Problem::new(
+                self.mark(&["version"]),
+                format!("version `{}` is not known", yaml.version),
+            );
+            self.problems
+                .push(problem.hint("this version of Nozzle reads `version: \"1\"`"));
         }
-        for (list, empty) in [("ingresses", yaml.ingresses.is_empty()), ("sinks", yaml.sinks.is_empty())] {
+        for (list, empty) in [
+            ("ingresses", yaml.ingresses.is_empty()),
+            ("sinks", yaml.sinks.is_empty()),
+        ] {
             if empty {
-                self.problems.push(Problem::new(self.mark(&[list]), format!("`{list}` is empty: there is nothing to do")));
+                self.problems.push(Problem::new(
+                    self.mark(&[list]),
+                    format!("`{list}` is empty: there is nothing to do"),
+                ));
             }
         }
         let sink_ids: Vec<String> = yaml.sinks.iter().map(|sink| sink.id.clone()).collect();
-        let egress_ids: Vec<String> = yaml.egresses.iter().map(|egress| egress.id.clone()).collect();
-        self.unique("ingresses", yaml.ingresses.iter().map(|ingress| &*ingress.id));
+        let egress_ids: Vec<String> = yaml
+            .egresses
+            .iter()
+            .map(|egress| egress.id.clone())
+            .collect();
+        self.unique(
+            "ingresses",
+            yaml.ingresses.iter().map(|ingress| &*ingress.id),
+        );
         self.unique("sinks", sink_ids.iter().map(String::as_str));
         self.unique("egresses", egress_ids.iter().map(String::as_str));
 
-        let ingresses: Vec<_> =
-            yaml.ingresses.into_iter().enumerate().map(|(index, yaml)| self.ingress(index, yaml, &sink_ids)).collect();
-        let sinks: Vec<_> =
-            yaml.sinks.into_iter().enumerate().map(|(index, yaml)| self.sink(index, yaml, &egress_ids)).collect();
-        let egresses: Vec<_> =
-            yaml.egresses.into_iter().enumerate().map(|(index, yaml)| self.egress(index, yaml)).collect();
+        let ingresses: Vec<_> = yaml
+            .ingresses
+            .into_iter()
+            .enumerate()
+            .map(|(index, yaml)| self.ingress(index, yaml, &sink_ids))
+            .collect();
+        let sinks: Vec<_> = yaml
+            .sinks
+            .into_iter()
+            .enumerate()
+            .map(|(index, yaml)| self.sink(index, yaml, &egress_ids))
+            .collect();
+        let egresses: Vec<_> = yaml
+            .egresses
+            .into_iter()
+            .enumerate()
+            .map(|(index, yaml)| self.egress(index, yaml))
+            .collect();
 
         let ingresses: Vec<_> = ingresses.into_iter().flatten().collect();
-        for index in 0..sink_ids.len() {
-            if self.problems.is_empty() && !ingresses.iter().any(|ingress| ingress.to.contains(&index)) {
+        for (index, id) in sink_ids.iter().enumerate() {
+            if self.problems.is_empty()
+                && !ingresses.iter().any(|ingress| ingress.to.contains(&index))
+            {
                 let mark = self.mark(&["sinks", &index.to_string(), "id"]);
-                let problem = Problem::new(mark, format!("no router sends events to `{}`", sink_ids[index]));
-                self.problems.push(problem.hint("name it under `to` in a router of an ingress"));
+                let problem = Problem::new(mark, format!("no router sends events to `{id}`"));
+                self.problems
+                    .push(problem.hint("name it under `to` in a router of an ingress"));
             }
         }
         if !self.problems.is_empty() {
@@ -89,14 +125,19 @@ impl<'a> Checker<'a> {
     }
 
     fn exactly_one(&mut self, path: &[&str], id: &str, of: &str) {
-        self.problems.push(Problem::new(self.mark(path), format!("`{id}` needs exactly one of {of}")));
+        self.problems.push(Problem::new(
+            self.mark(path),
+            format!("`{id}` needs exactly one of {of}"),
+        ));
     }
 
     fn id(&mut self, path: &[&str], text: &str) -> Option<Id> {
         let id = Id::parse(text);
         if id.is_none() {
             let problem = Problem::new(self.mark(path), format!("`{text}` is no id"));
-            self.problems.push(problem.hint("an id is `namespace/name`, of lower-case letters, digits and `-`"));
+            self.problems.push(
+                problem.hint("an id is `namespace/name`, of lower-case letters, digits and `-`"),
+            );
         }
         id
     }
@@ -106,7 +147,10 @@ impl<'a> Checker<'a> {
         for (index, id) in ids.enumerate() {
             if !seen.insert(id) {
                 let mark = self.mark(&[list, &index.to_string(), "id"]);
-                self.problems.push(Problem::new(mark, format!("the id `{id}` stands twice in `{list}`")));
+                self.problems.push(Problem::new(
+                    mark,
+                    format!("the id `{id}` stands twice in `{list}`"),
+                ));
             }
         }
     }
@@ -116,7 +160,8 @@ impl<'a> Checker<'a> {
         let found = ids.iter().position(|other| other == id);
         if found.is_none() {
             let problem = Problem::new(self.mark(path), format!("there is no {what} `{id}`"));
-            self.problems.push(problem.suggest(id, ids.iter().map(String::as_str)));
+            self.problems
+                .push(problem.suggest(id, ids.iter().map(String::as_str)));
         }
         found
     }
@@ -131,6 +176,9 @@ impl<'a> Checker<'a> {
 
     /// A text as it was written, for messages: what was filled in may be a secret.
     fn written(&self, path: &[&str]) -> &'a str {
-        self.root.at(path).and_then(Node::written).unwrap_or_default()
+        self.root
+            .at(path)
+            .and_then(Node::written)
+            .unwrap_or_default()
     }
 }

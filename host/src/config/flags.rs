@@ -18,7 +18,10 @@ use crate::{
 
 /// `nozzle run` without a module file.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the fields are the flags of `nozzle run`, documented there")]
+#[expect(
+    missing_docs,
+    reason = "the fields are the flags of `nozzle run`, documented there"
+)]
 pub struct Flags {
     pub plugin: PathBuf,
     pub plugin_config: Option<String>,
@@ -61,12 +64,18 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     batch.max_records = flags.max_records.unwrap_or(batch.max_records).max(1);
     batch.max_wait = flags.max_wait.unwrap_or(batch.max_wait);
     delivery.buffer.max_records = delivery.buffer.max_records.max(2 * batch.max_records);
-    delivery.in_flight.max_calls = flags.max_calls.unwrap_or(delivery.in_flight.max_calls).max(1);
+    delivery.in_flight.max_calls = flags
+        .max_calls
+        .unwrap_or(delivery.in_flight.max_calls)
+        .max(1);
 
-    let url = check_url(&filled(&flags.url)?.text).map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
+    let url = check_url(&filled(&flags.url)?.text)
+        .map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
     let mut endpoint = EndpointSettings::new(url, flags.url.clone());
     if let Some(header) = &flags.auth_header {
-        let (name, value) = header.split_once(':').ok_or("--auth-header is written `name: value`")?;
+        let (name, value) = header
+            .split_once(':')
+            .ok_or("--auth-header is written `name: value`")?;
         let (name, mut value) = check_header(name.trim(), &filled(value.trim())?.text)?;
         value.set_sensitive(true);
         endpoint.auth = Some((name, value));
@@ -74,8 +83,8 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     let config = match flags.plugin_config {
         None => "null".to_owned(),
         Some(text) => {
-            let value: serde_json::Value =
-                serde_json::from_str(&text).map_err(|error| format!("--config is no JSON: {error}"))?;
+            let value: serde_json::Value = serde_json::from_str(&text)
+                .map_err(|error| format!("--config is no JSON: {error}"))?;
             value.to_string()
         }
     };
@@ -84,27 +93,64 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         let Some(path) = path else { return Ok(None) };
         let kind = match path.as_os_str() == "-" {
             true => EgressKind::Stdout,
-            false => EgressKind::File(FileEgressSettings { path, max_bytes: None, keep: None }),
+            false => EgressKind::File(FileEgressSettings {
+                path,
+                max_bytes: None,
+                keep: None,
+            }),
         };
-        egresses.push(EgressConfig { id: known(id)?, kind });
+        egresses.push(EgressConfig {
+            id: known(id)?,
+            kind,
+        });
         Ok(Some(egresses.len() - 1))
     };
     let results = egress("run/results", flags.results)?;
     let dead_letters = egress("run/dead-letters", flags.dead_letters)?;
     let (id, kind) = match flags.source {
         Source::File(path) => {
-            let path = if path.as_os_str() == "-" { FilePath::Stdin } else { FilePath::Path(path) };
-            (known("run/file")?, IngressKind::File(FileIngressSettings { path }))
+            let path = if path.as_os_str() == "-" {
+                FilePath::Stdin
+            } else {
+                FilePath::Path(path)
+            };
+            (
+                known("run/file")?,
+                IngressKind::File(FileIngressSettings { path }),
+            )
         }
         Source::Datagen { rate, count, seed } => {
-            let settings = DatagenSettings { rate, count, seed, key: None, size: None, fields: default_fields() };
+            let settings = DatagenSettings {
+                rate,
+                count,
+                seed,
+                key: None,
+                size: None,
+                fields: default_fields(),
+            };
             (known("run/datagen")?, IngressKind::Datagen(settings))
         }
     };
-    let plugin = PluginSettings { path: flags.plugin, sha256: None, config, limits: PluginLimits::default() };
+    let plugin = PluginSettings {
+        path: flags.plugin,
+        sha256: None,
+        config,
+        limits: PluginLimits::default(),
+    };
     Ok(Module {
-        ingresses: vec![IngressConfig { id, kind, to: vec![0] }],
-        sinks: vec![SinkConfig { id: known("run/sink")?, plugin, endpoint, delivery, results, dead_letters }],
+        ingresses: vec![IngressConfig {
+            id,
+            kind,
+            to: vec![0],
+        }],
+        sinks: vec![SinkConfig {
+            id: known("run/sink")?,
+            plugin,
+            endpoint,
+            delivery,
+            results,
+            dead_letters,
+        }],
         egresses,
     })
 }

@@ -43,7 +43,10 @@ pub(super) fn fill(text: &str, sources: &Sources) -> Result<Filled, Unfilled> {
         }
         out.push_str(before);
         let Some((name, after)) = after.split_once('}') else {
-            return Err(unfilled("a `${` without its `}`", "write `$${` for the text itself"));
+            return Err(unfilled(
+                "a `${` without its `}`",
+                "write `$${` for the text itself",
+            ));
         };
         out.push_str(&look_up(name, sources)?);
         secret = true;
@@ -62,7 +65,10 @@ fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
     };
     match group {
         "env" => (sources.env)(key).ok_or_else(|| {
-            unfilled(format!("the environment variable `{key}` is not set"), "set it before the start")
+            unfilled(
+                format!("the environment variable `{key}` is not set"),
+                "set it before the start",
+            )
         }),
         "file" => {
             let path = sources.folder.join(key);
@@ -76,23 +82,38 @@ fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
         }
         _ => {
             let known = |names: Vec<&String>| {
-                if names.is_empty() { "there are none".to_owned() } else { format!("there are {names:?}") }
+                if names.is_empty() {
+                    "there are none".to_owned()
+                } else {
+                    format!("there are {names:?}")
+                }
             };
             let Some(properties) = sources.groups.get(group) else {
                 let groups = known(sources.groups.keys().collect());
-                let hint = format!("name the file of property groups with --properties; of groups, {groups}");
-                return Err(unfilled(format!("there is no property group `{group}`"), hint));
+                let hint = format!(
+                    "name the file of property groups with --properties; of groups, {groups}"
+                );
+                return Err(unfilled(
+                    format!("there is no property group `{group}`"),
+                    hint,
+                ));
             };
             properties.get(key).cloned().ok_or_else(|| {
                 let keys = known(properties.keys().collect());
-                unfilled(format!("the property group `{group}` has no `{key}`"), format!("of keys, {keys}"))
+                unfilled(
+                    format!("the property group `{group}` has no `{key}`"),
+                    format!("of keys, {keys}"),
+                )
             })
         }
     }
 }
 
 fn unfilled(message: impl Into<String>, hint: impl Into<String>) -> Unfilled {
-    Unfilled { message: message.into(), hint: hint.into() }
+    Unfilled {
+        message: message.into(),
+        hint: hint.into(),
+    }
 }
 
 /// One group of runtime properties, as Managed Service for Apache Flink writes them.
@@ -108,8 +129,12 @@ struct PropertyGroup {
 /// # Errors
 /// What is wrong, with line and column.
 pub fn parse_properties(text: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
-    let groups: Vec<PropertyGroup> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(groups.into_iter().map(|group| (group.property_group_id, group.property_map)).collect())
+    let groups: Vec<PropertyGroup> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(groups
+        .into_iter()
+        .map(|group| (group.property_group_id, group.property_map))
+        .collect())
 }
 
 #[cfg(test)]
@@ -136,19 +161,30 @@ mod tests {
 
         for (text, expected, secret) in table {
             let filled = fill(text, &sources()).expect("it can be filled in");
-            assert_eq!((filled.text.as_str(), filled.secret), (expected, secret), "{text}");
+            assert_eq!(
+                (filled.text.as_str(), filled.secret),
+                (expected, secret),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_missing_is_named_with_what_there_is() {
         for (text, part) in [
-            ("${Api:token}", "has no `token`"), ("${Other:x}", "no property group `Other`"),
-            ("${env:NOPE}", "`NOPE` is not set"), ("${file:x}", "`/nowhere/x` cannot be read"),
-            ("${x}", "names no source"), ("${Api:url", "without its `}`"),
+            ("${Api:token}", "has no `token`"),
+            ("${Other:x}", "no property group `Other`"),
+            ("${env:NOPE}", "`NOPE` is not set"),
+            ("${file:x}", "`/nowhere/x` cannot be read"),
+            ("${x}", "names no source"),
+            ("${Api:url", "without its `}`"),
         ] {
             let unfilled = fill(text, &sources()).expect_err("it cannot be filled in");
-            assert!(unfilled.message.contains(part), "{text}: {}", unfilled.message);
+            assert!(
+                unfilled.message.contains(part),
+                "{text}: {}",
+                unfilled.message
+            );
         }
     }
 }

@@ -26,7 +26,11 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(mark: Mark, message: impl Into<String>) -> Self {
-        Self { mark, message: message.into(), hint: None }
+        Self {
+            mark,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -35,7 +39,11 @@ impl Problem {
     }
 
     /// With «did you mean», where one of `candidates` is close to `found`.
-    pub(super) fn suggest<'a>(self, found: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Self {
+    pub(super) fn suggest<'a>(
+        self,
+        found: &str,
+        candidates: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Self {
         let close = candidates
             .clone()
             .into_iter()
@@ -45,8 +53,15 @@ impl Problem {
         match close {
             Some((_, candidate)) => self.hint(format!("did you mean `{candidate}`?")),
             None => {
-                let all: Vec<_> = candidates.into_iter().map(|candidate| format!("`{candidate}`")).collect();
-                if all.is_empty() { self } else { self.hint(format!("expected {}", all.join(", "))) }
+                let all: Vec<_> = candidates
+                    .into_iter()
+                    .map(|candidate| format!("`{candidate}`"))
+                    .collect();
+                if all.is_empty() {
+                    self
+                } else {
+                    self.hint(format!("expected {}", all.join(", ")))
+                }
             }
         }
     }
@@ -68,14 +83,23 @@ impl fmt::Display for Problems {
         for problem in &self.problems {
             let Mark { line, column, len } = problem.mark;
             writeln!(f, "error: {}", problem.message)?;
-            let shown = line.checked_sub(1).and_then(|index| self.text.lines().nth(index));
+            let shown = line
+                .checked_sub(1)
+                .and_then(|index| self.text.lines().nth(index));
             let gutter = line.to_string().len();
             match shown {
                 Some(shown) => {
                     writeln!(f, "{:gutter$}--> {}:{line}:{column}", "", self.file)?;
                     writeln!(f, "{:gutter$} |", "")?;
                     writeln!(f, "{line} | {shown}")?;
-                    writeln!(f, "{:gutter$} | {:pad$}{}", "", "", "^".repeat(len.max(1)), pad = column - 1)?;
+                    writeln!(
+                        f,
+                        "{:gutter$} | {:pad$}{}",
+                        "",
+                        "",
+                        "^".repeat(len.max(1)),
+                        pad = column - 1
+                    )?;
                 }
                 None => writeln!(f, "{:gutter$}--> {}", "", self.file)?,
             }
@@ -85,6 +109,11 @@ impl fmt::Display for Problems {
             writeln!(f)?;
         }
         let count = self.problems.len();
-        write!(f, "{count} problem{} in `{}`", if count == 1 { "" } else { "s" }, self.file)
+        write!(
+            f,
+            "{count} problem{} in `{}`",
+            if count == 1 { "" } else { "s" },
+            self.file
+        )
     }
 }

@@ -68,7 +68,14 @@ pub(super) struct DatagenYaml {
 
 impl Default for DatagenYaml {
     fn default() -> Self {
-        Self { rate: None, count: None, seed: 1, key: None, size: None, fields: BTreeMap::new() }
+        Self {
+            rate: None,
+            count: None,
+            seed: 1,
+            key: None,
+            size: None,
+            fields: BTreeMap::new(),
+        }
     }
 }
 

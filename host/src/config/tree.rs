@@ -38,23 +38,35 @@ pub(super) struct Text {
 
 impl Node {
     /// Parses the file. What cannot be filled in is a problem, and stays as it is written.
-    pub(super) fn parse(text: &str, sources: &Sources, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub(super) fn parse(
+        text: &str,
+        sources: &Sources,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
         let mut documents = match MarkedYaml::load_from_str(text) {
             Ok(documents) => documents,
             Err(error) => {
                 let mark = mark_of(error.marker(), 1);
-                problems.push(Problem::new(mark, format!("the file is no YAML: {}", error.info())));
+                problems.push(Problem::new(
+                    mark,
+                    format!("the file is no YAML: {}", error.info()),
+                ));
                 return None;
             }
         };
         match documents.len() {
-            1 => documents.pop().map(|root| Self::build(root, sources, problems)),
+            1 => documents
+                .pop()
+                .map(|root| Self::build(root, sources, problems)),
             0 => {
                 problems.push(Problem::new(Mark::default(), "the file is empty"));
                 None
             }
             _ => {
-                problems.push(Problem::new(Mark::default(), "the file has more than one YAML document"));
+                problems.push(Problem::new(
+                    Mark::default(),
+                    "the file has more than one YAML document",
+                ));
                 None
             }
         }
@@ -70,16 +82,23 @@ impl Node {
             YamlData::Value(Scalar::String(written)) => {
                 let written = written.into_owned();
                 match fill(&written, sources) {
-                    Ok(filled) => Data::Text(Text { value: filled.text, written, secret: filled.secret }),
+                    Ok(filled) => Data::Text(Text {
+                        value: filled.text,
+                        written,
+                        secret: filled.secret,
+                    }),
                     Err(unfilled) => {
                         problems.push(Problem::new(mark, unfilled.message).hint(unfilled.hint));
                         Data::Null
                     }
                 }
             }
-            YamlData::Sequence(items) => {
-                Data::List(items.into_iter().map(|item| Self::build(item, sources, problems)).collect())
-            }
+            YamlData::Sequence(items) => Data::List(
+                items
+                    .into_iter()
+                    .map(|item| Self::build(item, sources, problems))
+                    .collect(),
+            ),
             YamlData::Mapping(entries) => Data::Map(
                 entries
                     .into_iter()
@@ -105,7 +124,10 @@ impl Node {
     /// The value below, by keys and list indices.
     pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |node, step| match &node.data {
-            Data::Map(entries) => entries.iter().find(|(name, ..)| name == step).map(|(.., node)| node),
+            Data::Map(entries) => entries
+                .iter()
+                .find(|(name, ..)| name == step)
+                .map(|(.., node)| node),
             Data::List(items) => items.get(step.parse::<usize>().ok()?),
             _ => None,
         })
@@ -138,9 +160,10 @@ impl Node {
             Data::Float(value) => (*value).into(),
             Data::Text(text) => text.value.as_str().into(),
             Data::List(items) => items.iter().map(Self::to_json).collect(),
-            Data::Map(entries) => {
-                entries.iter().map(|(name, _, node)| (name.clone(), node.to_json())).collect()
-            }
+            Data::Map(entries) => entries
+                .iter()
+                .map(|(name, _, node)| (name.clone(), node.to_json()))
+                .collect(),
         }
     }
 }
@@ -156,10 +179,18 @@ fn key_text(key: &MarkedYaml<'_>) -> Option<String> {
 
 fn mark_of_span(span: Span) -> Mark {
     let same_line = span.start.line() == span.end.line();
-    let len = if same_line { span.end.col().saturating_sub(span.start.col()) } else { 1 };
+    let len = if same_line {
+        span.end.col().saturating_sub(span.start.col())
+    } else {
+        1
+    };
     mark_of(&span.start, len)
 }
 
 fn mark_of(marker: &Marker, len: usize) -> Mark {
-    Mark { line: marker.line().max(1), column: marker.col() + 1, len: len.max(1) }
+    Mark {
+        line: marker.line().max(1),
+        column: marker.col() + 1,
+        len: len.max(1),
+    }
 }

@@ -15,12 +15,14 @@ pub(super) struct Span(pub(super) Duration);
 pub(super) struct Size(pub(super) u64);
 
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "write a duration, such as `200ms`, `5s` or `10min`".to_owned())
+    humantime::parse_duration(text)
+        .map_err(|_| "write a duration, such as `200ms`, `5s` or `10min`".to_owned())
 }
 
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let size: Result<ByteSize, _> = text.parse();
-    size.map(|size| size.as_u64()).map_err(|_| "write a size, such as `64MiB`, `500KB` or a number of bytes".to_owned())
+    size.map(|size| size.as_u64())
+        .map_err(|_| "write a size, such as `64MiB`, `500KB` or a number of bytes".to_owned())
 }
 
 impl<'de> Deserialize<'de> for Span {

@@ -11,7 +11,11 @@ use super::{
 
 /// Walks `node` along `schema`. The JSON is what serde reads; it is of use only if there was no problem.
 pub(super) fn walk(node: &Node, schema: &Value, problems: &mut Vec<Problem>) -> Value {
-    Walk { definitions: schema.get("$defs"), problems }.value(node, schema, "the file")
+    Walk {
+        definitions: schema.get("$defs"),
+        problems,
+    }
+    .value(node, schema, "the file")
 }
 
 struct Walk<'a> {
@@ -29,7 +33,10 @@ impl<'a> Walk<'a> {
             Data::Map(entries) if allows(schema, "object") => self.map(node, entries, schema, name),
             Data::List(items) if allows(schema, "array") => {
                 let of = schema.get("items").unwrap_or(&Value::Null);
-                items.iter().map(|item| self.value(item, of, name)).collect()
+                items
+                    .iter()
+                    .map(|item| self.value(item, of, name))
+                    .collect()
             }
             Data::Map(_) | Data::List(_) if is_any(schema) => node.to_json(),
             Data::Map(_) | Data::List(_) => self.wrong(node, schema, name),
@@ -44,13 +51,25 @@ impl<'a> Walk<'a> {
             any.iter().find_map(|schema| schema.get("$ref")?.as_str())
         });
         let name = reference.and_then(|reference| reference.strip_prefix("#/$defs/"));
-        name.and_then(|name| self.definitions?.get(name)).unwrap_or(schema)
+        name.and_then(|name| self.definitions?.get(name))
+            .unwrap_or(schema)
     }
 
-    fn map(&mut self, node: &Node, entries: &[(String, super::Mark, Node)], schema: &'a Value, name: &str) -> Value {
+    fn map(
+        &mut self,
+        node: &Node,
+        entries: &[(String, super::Mark, Node)],
+        schema: &'a Value,
+        name: &str,
+    ) -> Value {
         static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-        let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&EMPTY);
-        let others = schema.get("additionalProperties").filter(|others| **others != Value::Bool(false));
+        let known = schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .unwrap_or(&EMPTY);
+        let others = schema
+            .get("additionalProperties")
+            .filter(|others| **others != Value::Bool(false));
         let mut out = Map::new();
         for (key, mark, value) in entries {
             match known.get(key).or(others) {
@@ -59,13 +78,24 @@ impl<'a> Walk<'a> {
                 }
                 None => {
                     let problem = Problem::new(*mark, format!("unknown key `{key}`"));
-                    self.problems.push(problem.suggest(key, known.keys().map(String::as_str)));
+                    self.problems
+                        .push(problem.suggest(key, known.keys().map(String::as_str)));
                 }
             }
         }
-        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        for missing in required.filter_map(Value::as_str).filter(|key| !entries.iter().any(|(name, ..)| name == key)) {
-            self.problems.push(Problem::new(node.mark, format!("`{name}` lacks the key `{missing}`")));
+        let required = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        for missing in required
+            .filter_map(Value::as_str)
+            .filter(|key| !entries.iter().any(|(name, ..)| name == key))
+        {
+            self.problems.push(Problem::new(
+                node.mark,
+                format!("`{name}` lacks the key `{missing}`"),
+            ));
         }
         Value::Object(out)
     }
@@ -80,7 +110,8 @@ impl<'a> Walk<'a> {
         }
         let shown = node.written().unwrap_or("this");
         let problem = Problem::new(node.mark, format!("`{name}` cannot be `{shown}`"));
-        self.problems.push(problem.suggest(shown, choices.iter().copied()));
+        self.problems
+            .push(problem.suggest(shown, choices.iter().copied()));
         Value::Null
     }
 
@@ -91,28 +122,41 @@ impl<'a> Walk<'a> {
         let value = match (&node.data, schema.get("format").and_then(Value::as_str)) {
             (Data::Null, _) if allows(schema, "null") => return Value::Null,
             (Data::Text(text), Some("duration")) => {
-                return self.unit(node, parse_duration(&text.value).map(|_| text.value.as_str().into()), name);
+                return self.unit(
+                    node,
+                    parse_duration(&text.value).map(|_| text.value.as_str().into()),
+                    name,
+                );
             }
             (Data::Text(text), Some("size")) => {
                 return self.unit(node, parse_size(&text.value).map(Value::from), name);
             }
             (Data::Integer(size), Some("size")) if *size >= 0 => return (*size).into(),
             (Data::Boolean(value), _) if allows(schema, "boolean") => Value::from(*value),
-            (Data::Integer(value), _) if allows(schema, "integer") || allows(schema, "number") => Value::from(*value),
+            (Data::Integer(value), _) if allows(schema, "integer") || allows(schema, "number") => {
+                Value::from(*value)
+            }
             (Data::Float(value), _) if allows(schema, "number") => Value::from(*value),
-            (Data::Text(text), None) if allows(schema, "string") => return text.value.as_str().into(),
+            (Data::Text(text), None) if allows(schema, "string") => {
+                return text.value.as_str().into();
+            }
             // A number may come from outside the file, as text.
-            (Data::Text(text), _) if text.secret && allows(schema, "integer") => match text.value.parse::<i64>() {
-                Ok(value) => Value::from(value),
-                Err(_) => return self.wrong(node, schema, name),
-            },
+            (Data::Text(text), _) if text.secret && allows(schema, "integer") => {
+                match text.value.parse::<i64>() {
+                    Ok(value) => Value::from(value),
+                    Err(_) => return self.wrong(node, schema, name),
+                }
+            }
             _ => return self.wrong(node, schema, name),
         };
         let minimum = schema.get("minimum").and_then(Value::as_f64);
         if let (Some(minimum), Some(number)) = (minimum, value.as_f64())
             && number < minimum
         {
-            self.problems.push(Problem::new(node.mark, format!("`{name}` must be at least {minimum}")));
+            self.problems.push(Problem::new(
+                node.mark,
+                format!("`{name}` must be at least {minimum}"),
+            ));
         }
         value
     }
@@ -120,7 +164,8 @@ impl<'a> Walk<'a> {
     fn unit(&mut self, node: &Node, value: Result<Value, String>, name: &str) -> Value {
         value.unwrap_or_else(|hint| {
             let shown = node.written().unwrap_or_default();
-            self.problems.push(Problem::new(node.mark, format!("`{name}` cannot be `{shown}`")).hint(hint));
+            self.problems
+                .push(Problem::new(node.mark, format!("`{name}` cannot be `{shown}`")).hint(hint));
             Value::Null
         })
     }
@@ -145,7 +190,10 @@ impl<'a> Walk<'a> {
             Data::List(_) => "a list",
             Data::Map(_) => "a mapping",
         };
-        self.problems.push(Problem::new(node.mark, format!("`{name}` is {found}, and must be {wanted}")));
+        self.problems.push(Problem::new(
+            node.mark,
+            format!("`{name}` is {found}, and must be {wanted}"),
+        ));
         Value::Null
     }
 }

@@ -39,7 +39,9 @@ pub enum Violation {
         place: Place,
     },
     /// Requests that cannot be sent in order.
-    #[error("{place} has event {index} behind a later one of the same key: under `order`, requests and their events come in the order of the batch")]
+    #[error(
+        "{place} has event {index} behind a later one of the same key: under `order`, requests and their events come in the order of the batch"
+    )]
     OutOfOrder {
         /// The request.
         place: Place,
@@ -77,7 +79,11 @@ impl std::fmt::Display for Place {
 pub fn check(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(), Violation> {
     let mut seen = vec![false; events.len()];
     let mut mark = |place: Place, index: u32| match seen.get_mut(index as usize) {
-        None => Err(Violation::Invented { place, index, events: events.len() }),
+        None => Err(Violation::Invented {
+            place,
+            index,
+            events: events.len(),
+        }),
         Some(true) => Err(Violation::Repeated { place, index }),
         Some(slot) => {
             *slot = true;
@@ -89,11 +95,23 @@ pub fn check(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(),
         if request.events.is_empty() {
             return Err(Violation::Empty { place });
         }
-        request.events.iter().try_for_each(|index| mark(place, *index))?;
+        request
+            .events
+            .iter()
+            .try_for_each(|index| mark(place, *index))?;
     }
-    shaped.drop.iter().try_for_each(|index| mark(Place::Drop, *index))?;
-    shaped.reject.iter().try_for_each(|(index, _)| mark(Place::Reject, *index))?;
-    if let Some(index) = (0..).zip(&seen).find_map(|(index, seen)| (!seen).then_some(index)) {
+    shaped
+        .drop
+        .iter()
+        .try_for_each(|index| mark(Place::Drop, *index))?;
+    shaped
+        .reject
+        .iter()
+        .try_for_each(|(index, _)| mark(Place::Reject, *index))?;
+    if let Some(index) = (0..)
+        .zip(&seen)
+        .find_map(|(index, seen)| (!seen).then_some(index))
+    {
         return Err(Violation::LeftOut { index });
     }
     in_order(shaped, events, order)
@@ -111,8 +129,14 @@ fn in_order(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(), 
                     key => key,
                 },
             };
-            if last.insert(lane, *index).is_some_and(|before| before > *index) {
-                return Err(Violation::OutOfOrder { place: Place::Request(number), index: *index });
+            if last
+                .insert(lane, *index)
+                .is_some_and(|before| before > *index)
+            {
+                return Err(Violation::OutOfOrder {
+                    place: Place::Request(number),
+                    index: *index,
+                });
             }
         }
     }
@@ -150,7 +174,10 @@ mod tests {
             headers: Vec::new(),
             requests: requests.iter().map(request).collect(),
             drop: drop.to_vec(),
-            reject: reject.iter().map(|index| (*index, "no".to_owned())).collect(),
+            reject: reject
+                .iter()
+                .map(|index| (*index, "no".to_owned()))
+                .collect(),
         }
     }
 
@@ -161,16 +188,35 @@ mod tests {
             (shaped(&[&[0, 1, 2]], &[], &[]), Ok(())),
             (shaped(&[&[2], &[0]], &[1], &[]), Ok(())),
             (shaped(&[], &[0, 1], &[2]), Ok(())),
-            (shaped(&[&[0, 1]], &[], &[]), Err("event 2 stands in no request, nor under `drop` or `reject`")),
-            (shaped(&[&[0, 1], &[1, 2]], &[], &[]), Err("event 1 stands twice: the second time in requests[1]")),
-            (shaped(&[&[0, 1, 2]], &[2], &[]), Err("event 2 stands twice: the second time in `drop`")),
-            (shaped(&[&[0, 1, 2]], &[], &[0]), Err("event 0 stands twice: the second time in `reject`")),
-            (shaped(&[&[0, 1, 3]], &[2], &[]), Err("requests[0] names event 3, but the batch has 3 events")),
-            (shaped(&[&[0, 1, 2], &[]], &[], &[]), Err("requests[1] names no events")),
+            (
+                shaped(&[&[0, 1]], &[], &[]),
+                Err("event 2 stands in no request, nor under `drop` or `reject`"),
+            ),
+            (
+                shaped(&[&[0, 1], &[1, 2]], &[], &[]),
+                Err("event 1 stands twice: the second time in requests[1]"),
+            ),
+            (
+                shaped(&[&[0, 1, 2]], &[2], &[]),
+                Err("event 2 stands twice: the second time in `drop`"),
+            ),
+            (
+                shaped(&[&[0, 1, 2]], &[], &[0]),
+                Err("event 0 stands twice: the second time in `reject`"),
+            ),
+            (
+                shaped(&[&[0, 1, 3]], &[2], &[]),
+                Err("requests[0] names event 3, but the batch has 3 events"),
+            ),
+            (
+                shaped(&[&[0, 1, 2], &[]], &[], &[]),
+                Err("requests[1] names no events"),
+            ),
         ];
 
         for (answer, expected) in table {
-            let found = check(&answer, &three, Order::None).map_err(|violation| violation.to_string());
+            let found =
+                check(&answer, &three, Order::None).map_err(|violation| violation.to_string());
             assert_eq!(found, expected.map_err(str::to_owned));
         }
     }

@@ -7,6 +7,8 @@
 mod calls;
 mod ends;
 mod shaping;
+#[cfg(test)]
+mod tests;
 
 pub use shaping::dry_run;
 
@@ -52,7 +54,7 @@ pub enum SinkEnd {
 /// Events wait here for their time.
 #[derive(Debug)]
 enum Delayed {
-    Call(Call),
+    Call(Box<Call>),
     Shape(Vec<Item>),
 }
 
@@ -97,7 +99,11 @@ pub async fn run<P: Plugin, T: Transport>(
 impl<P: Plugin, T: Transport> Engine<P, T> {
     fn new(sink: Sink<P, T>) -> Self {
         let settings = &sink.settings;
-        let keys = if settings.order == Order::Key { KeyUse::Exclusive } else { KeyUse::Shared };
+        let keys = if settings.order == Order::Key {
+            KeyUse::Exclusive
+        } else {
+            KeyUse::Shared
+        };
         let results = sink.results.clone();
         Self {
             next_seq: 0,
@@ -111,8 +117,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             attempts: JoinSet::new(),
             outage: Outage::new(settings.on_outage),
             paused_until: None,
-            results: results.map(|egress| Outbox::new(egress, |ended| std::mem::take(&mut ended.results))),
-            letters: Outbox::new(sink.dead_letters.clone(), |ended| std::mem::take(&mut ended.letters)),
+            results: results
+                .map(|egress| Outbox::new(egress, |ended| std::mem::take(&mut ended.results))),
+            letters: Outbox::new(sink.dead_letters.clone(), |ended| {
+                std::mem::take(&mut ended.letters)
+            }),
             reorder: (settings.results_order == ResultsOrder::Ingress).then(Reorder::default),
             records: 0,
             open: 0,
@@ -180,8 +189,14 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     /// Moves what was received into the batcher, as far as the buffer has room.
     fn admit(&mut self, now: Instant) {
         while !self.waiting.is_empty() && self.has_room() {
-            let Some(arrival) = self.waiting.pop_front() else { return };
-            let pending = Pending { arrival, seq: self.next_seq, arrived: now };
+            let Some(arrival) = self.waiting.pop_front() else {
+                return;
+            };
+            let pending = Pending {
+                arrival,
+                seq: self.next_seq,
+                arrived: now,
+            };
             self.next_seq += 1;
             self.records += 1;
             self.bytes += pending.arrival.event.memory();
@@ -197,7 +212,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 return;
             }
             match entry.remove() {
-                Delayed::Call(call) => self.ready.insert(call),
+                Delayed::Call(call) => self.ready.insert(*call),
                 Delayed::Shape(items) => self.reshape.push_back(items),
             }
         }
@@ -213,7 +228,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         info!(sink = %self.sink.id, "the endpoint answers again");
         for delayed in std::mem::take(&mut self.delayed).into_values() {
             match delayed {
-                Delayed::Call(call) => self.ready.insert(call),
+                Delayed::Call(call) => self.ready.insert(*call),
                 Delayed::Shape(items) => self.reshape.push_back(items),
             }
         }
@@ -221,20 +236,33 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     /// Whether a batch may be cut before it is full: nothing more will come, or nothing more can.
     fn due(&self) -> Due {
-        if (!self.intake_open && self.waiting.is_empty()) || !self.has_room() { Due::Now } else { Due::WhenFull }
+        if (!self.intake_open && self.waiting.is_empty()) || !self.has_room() {
+            Due::Now
+        } else {
+            Due::WhenFull
+        }
     }
 
     /// When the loop must look again even if nothing happens.
     fn next_wake(&self, now: Instant) -> Option<Instant> {
         let delayed = self.delayed.keys().next().map(|(at, _)| *at);
-        let batch = if self.may_shape_new() { self.batcher.deadline() } else { None };
+        let batch = if self.may_shape_new() {
+            self.batcher.deadline()
+        } else {
+            None
+        };
         // What was due at `now` has been tried: only a later time is worth waking for.
-        let endpoint = self.closed_until().filter(|until| *until > now && self.ready.len() > 0);
+        let endpoint = self
+            .closed_until()
+            .filter(|until| *until > now && self.ready.len() > 0);
         [delayed, batch, endpoint].into_iter().flatten().min()
     }
 
     fn is_done(&self) -> bool {
-        !self.intake_open && self.waiting.is_empty() && self.records == 0 && self.results.as_ref().is_none_or(Outbox::is_empty)
+        !self.intake_open
+            && self.waiting.is_empty()
+            && self.records == 0
+            && self.results.as_ref().is_none_or(Outbox::is_empty)
     }
 
     /// A task of this sink has panicked: what it held cannot be known, so nothing is settled.

@@ -45,7 +45,13 @@ impl Item {
 
 impl From<Pending> for Item {
     fn from(pending: Pending) -> Self {
-        Self { arrival: pending.arrival, seq: pending.seq, attempts: 0, counted: 0, first: None }
+        Self {
+            arrival: pending.arrival,
+            seq: pending.seq,
+            attempts: 0,
+            counted: 0,
+            first: None,
+        }
     }
 }
 
@@ -66,12 +72,20 @@ pub(super) struct Call {
 impl Call {
     /// The first event's number: calls go in this order.
     pub(super) fn first_seq(&self) -> u64 {
-        self.items.iter().map(|item| item.seq).min().unwrap_or(u64::MAX)
+        self.items
+            .iter()
+            .map(|item| item.seq)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Attempts made for the event that had most.
     pub(super) fn attempts(&self) -> u32 {
-        self.items.iter().map(|item| item.attempts).max().unwrap_or(0)
+        self.items
+            .iter()
+            .map(|item| item.attempts)
+            .max()
+            .unwrap_or(0)
     }
 }
 

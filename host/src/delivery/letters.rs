@@ -28,7 +28,10 @@ pub(super) struct Cause {
 }
 
 fn cause(kind: CauseKind, message: impl Into<String>) -> Cause {
-    Cause { kind, message: message.into() }
+    Cause {
+        kind,
+        message: message.into(),
+    }
 }
 
 pub(super) fn too_large(size: usize, limit: usize) -> Cause {
@@ -62,7 +65,12 @@ pub(super) fn violation(violation: &impl Display) -> Cause {
     cause(CauseKind::ContractViolation, violation.to_string())
 }
 
-pub(super) fn given_up(given_up: GivenUp, settings: &DeliverySettings, counted: u32, last: &Seen) -> Cause {
+pub(super) fn given_up(
+    given_up: GivenUp,
+    settings: &DeliverySettings,
+    counted: u32,
+    last: &Seen,
+) -> Cause {
     match given_up {
         GivenUp::Attempts => cause(
             CauseKind::AttemptsExhausted,
@@ -70,7 +78,10 @@ pub(super) fn given_up(given_up: GivenUp, settings: &DeliverySettings, counted: 
         ),
         GivenUp::Time => cause(
             CauseKind::TimedOut,
-            format!("not delivered within {:?} (`timeout.total`); the last: {last}", settings.timeout.total),
+            format!(
+                "not delivered within {:?} (`timeout.total`); the last: {last}",
+                settings.timeout.total
+            ),
         ),
     }
 }
@@ -85,7 +96,9 @@ pub(super) fn letter(
 ) -> Record {
     let first = item.first.map(|first| first.wall);
     // The wall clock may have been set back meanwhile: the last attempt is not before the first.
-    let end = item.first.map(|first| SystemTime::now().max(first.wall + Duration::ZERO));
+    let end = item
+        .first
+        .map(|first| SystemTime::now().max(first.wall + Duration::ZERO));
     DeadLetter {
         event: &item.arrival.event,
         ingress,
@@ -95,7 +108,10 @@ pub(super) fn letter(
         attempts: item.attempts,
         first_attempt: first,
         last_attempt: end,
-        last_response: last.map(|last| LastResponse { status: last.seen.status(), body: &last.excerpt }),
+        last_response: last.map(|last| LastResponse {
+            status: last.seen.status(),
+            body: &last.excerpt,
+        }),
     }
     .to_record()
 }

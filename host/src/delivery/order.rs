@@ -45,12 +45,16 @@ impl Ready {
     /// The event has its end: the next of its key may go.
     pub(super) fn end(&mut self, item: &Item) {
         let Some(lane) = self.lane(item) else { return };
-        let Some(seqs) = self.open.get_mut(lane) else { return };
+        let Some(seqs) = self.open.get_mut(lane) else {
+            return;
+        };
         seqs.remove(&item.seq);
         if seqs.is_empty() {
             self.open.remove(lane);
         }
-        let Some(parked) = self.parked.get_mut(lane) else { return };
+        let Some(parked) = self.parked.get_mut(lane) else {
+            return;
+        };
         let first = parked.pop_first();
         if parked.is_empty() {
             self.parked.remove(lane);
@@ -103,7 +107,9 @@ impl Ready {
     /// The lane in which an earlier event than the call's own has no end yet.
     fn blocked_on(&self, call: &Call) -> Option<Box<str>> {
         let blocked = |item: &&Item| {
-            let Some(lane) = self.lane(item) else { return false };
+            let Some(lane) = self.lane(item) else {
+                return false;
+            };
             let earliest = self.open.get(lane).and_then(BTreeSet::first);
             earliest.is_some_and(|earliest| {
                 *earliest < item.seq && call.items.iter().all(|own| own.seq != *earliest)
@@ -140,7 +146,10 @@ impl Reorder {
             self.next += 1;
         }
         let later = self.held.split_off(&(self.next + 1));
-        std::mem::replace(&mut self.held, later).into_values().flatten().collect()
+        std::mem::replace(&mut self.held, later)
+            .into_values()
+            .flatten()
+            .collect()
     }
 
     /// Calls whose results wait.

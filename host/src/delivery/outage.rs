@@ -128,7 +128,10 @@ mod tests {
         outage.probing(at(start, 6), &retry);
 
         assert!(outage.is_down());
-        assert_eq!(outage.next_probe(), Some(at(start, 6) + Duration::from_millis(400)));
+        assert_eq!(
+            outage.next_probe(),
+            Some(at(start, 6) + Duration::from_millis(400))
+        );
         assert_eq!(outage.spent(at(start, 60)), Duration::from_secs(60));
         assert!(outage.answered(at(start, 60)));
         assert!(!outage.is_down());
@@ -141,7 +144,9 @@ mod tests {
         let start = Instant::now();
         let mut outage = Outage::new(OnOutage::DeadLetter);
 
-        let counted: Vec<_> = (0..10).map(|second| outage.failed(at(start, second), start)).collect();
+        let counted: Vec<_> = (0..10)
+            .map(|second| outage.failed(at(start, second), start))
+            .collect();
 
         assert_eq!(counted, [true; 10]);
         assert!(!outage.is_down());

@@ -30,7 +30,12 @@ pub(super) struct Written {
 impl Outbox {
     /// `take` takes this egress's records out of what has ended.
     pub(super) fn new(egress: EgressHandle, take: fn(&mut Ended) -> Vec<Record>) -> Self {
-        Self { egress, take, waiting: Vec::new(), writing: JoinSet::new() }
+        Self {
+            egress,
+            take,
+            waiting: Vec::new(),
+            writing: JoinSet::new(),
+        }
     }
 
     pub(super) fn push(&mut self, ended: Ended) {
@@ -44,13 +49,20 @@ impl Outbox {
         }
         let mut batch = std::mem::take(&mut self.waiting);
         let records: Vec<Record> = batch.iter_mut().flat_map(self.take).collect();
-        let (count, bytes) = (records.len(), records.iter().map(|record| record.data.len()).sum());
+        let (count, bytes) = (
+            records.len(),
+            records.iter().map(|record| record.data.len()).sum(),
+        );
         let egress = self.egress.clone();
         self.writing.spawn(async move {
             if !records.is_empty() {
                 egress.write(records).await?;
             }
-            Ok(Written { ended: batch, records: count, bytes })
+            Ok(Written {
+                ended: batch,
+                records: count,
+                bytes,
+            })
         });
     }
 

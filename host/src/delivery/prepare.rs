@@ -55,7 +55,10 @@ pub(super) fn prepare(
     requests: Vec<ShapedRequest>,
     events: &[Arc<Event>],
 ) -> Result<Vec<Prepared>, Refused> {
-    let shared = endpoint.headers.check(&shared).map_err(Refused::SharedHeader)?;
+    let shared = endpoint
+        .headers
+        .check(&shared)
+        .map_err(Refused::SharedHeader)?;
     let one = |(number, shaped): (usize, ShapedRequest)| {
         let uri = endpoint
             .base
@@ -76,8 +79,17 @@ pub(super) fn prepare(
         }
         let held = body.as_ref().map_or(0, Bytes::len) + headers.len() * 64 + shaped.target.len();
         let memory = held + shaped_memory(&shaped);
-        let request = Request { method: method(shaped.method), uri, headers, body };
-        Ok(Prepared { shaped: Arc::new(shaped), request, memory })
+        let request = Request {
+            method: method(shaped.method),
+            uri,
+            headers,
+            body,
+        };
+        Ok(Prepared {
+            shaped: Arc::new(shaped),
+            request,
+            memory,
+        })
     };
     requests.into_iter().enumerate().map(one).collect()
 }
@@ -102,7 +114,11 @@ fn method(method: Method) -> http::Method {
 }
 
 fn shaped_memory(shaped: &ShapedRequest) -> usize {
-    let headers: usize = shaped.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+    let headers: usize = shaped
+        .headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 48)
+        .sum();
     let events = shaped.events.len() * 4;
     size_of::<Prepared>() + size_of::<ShapedRequest>() + headers + events
 }
@@ -112,14 +128,19 @@ fn body(shaped: &ShapedRequest, events: &[Arc<Event>]) -> Option<Bytes> {
     match &shaped.body {
         ShapedBody::Empty => None,
         ShapedBody::Bytes(bytes) => Some(bytes.clone()),
-        ShapedBody::Joined { prefix, separator, suffix } => {
+        ShapedBody::Joined {
+            prefix,
+            separator,
+            suffix,
+        } => {
             // One event as it is: its bytes are shared, not copied.
             if let ([only], true, true) = (&*shaped.events, prefix.is_empty(), suffix.is_empty()) {
                 return Some(data(only).clone());
             }
             let data_len: usize = shaped.events.iter().map(|index| data(index).len()).sum();
             let separators = separator.len() * shaped.events.len().saturating_sub(1);
-            let mut joined = BytesMut::with_capacity(prefix.len() + data_len + separators + suffix.len());
+            let mut joined =
+                BytesMut::with_capacity(prefix.len() + data_len + separators + suffix.len());
             joined.extend_from_slice(prefix);
             for (place, index) in shaped.events.iter().enumerate() {
                 if place > 0 {

@@ -19,7 +19,10 @@ pub fn pause(settings: &RetrySettings, tries: u32, dice: f64) -> Duration {
 pub fn bound(settings: &RetrySettings, tries: u32) -> Duration {
     match settings.backoff {
         Backoff::Fixed { delay } => delay.min(settings.max_delay),
-        Backoff::Exponential { initial, multiplier } => multiplier
+        Backoff::Exponential {
+            initial,
+            multiplier,
+        } => multiplier
             .checked_pow(tries.saturating_sub(1))
             .and_then(|factor| initial.checked_mul(factor))
             .map_or(settings.max_delay, |pause| pause.min(settings.max_delay)),
@@ -65,16 +68,26 @@ mod tests {
     fn the_bound_doubles_up_to_the_cap() {
         let settings = RetrySettings::default();
 
-        let bounds: Vec<_> = (1..=9).map(|tries| bound(&settings, tries).as_millis()).collect();
+        let bounds: Vec<_> = (1..=9)
+            .map(|tries| bound(&settings, tries).as_millis())
+            .collect();
 
-        assert_eq!(bounds, [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]);
+        assert_eq!(
+            bounds,
+            [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]
+        );
         assert_eq!(bound(&settings, u32::MAX), millis(30_000));
     }
 
     #[test]
     fn a_fixed_pause_has_no_jitter_and_keeps_the_cap() {
-        let backoff = Backoff::Fixed { delay: millis(70_000) };
-        let settings = RetrySettings { backoff, ..RetrySettings::default() };
+        let backoff = Backoff::Fixed {
+            delay: millis(70_000),
+        };
+        let settings = RetrySettings {
+            backoff,
+            ..RetrySettings::default()
+        };
 
         assert_eq!(pause(&settings, 5, 0.1), millis(30_000));
     }
@@ -82,13 +95,23 @@ mod tests {
     #[test]
     fn the_last_attempt_and_the_total_time_end_it() {
         let (retry, timeout) = (RetrySettings::default(), TimeoutSettings::default());
-        let forever = RetrySettings { max_attempts: None, ..RetrySettings::default() };
+        let forever = RetrySettings {
+            max_attempts: None,
+            ..RetrySettings::default()
+        };
         let hour = Duration::from_secs(3600);
 
         assert_eq!(given_up(&retry, &timeout, 9, millis(1)), None);
-        assert_eq!(given_up(&retry, &timeout, 10, millis(1)), Some(GivenUp::Attempts));
+        assert_eq!(
+            given_up(&retry, &timeout, 10, millis(1)),
+            Some(GivenUp::Attempts)
+        );
         assert_eq!(given_up(&retry, &timeout, 1, hour), Some(GivenUp::Time));
-        assert_eq!(given_up(&retry, &timeout, 0, hour), None, "nothing counted yet: an outage");
+        assert_eq!(
+            given_up(&retry, &timeout, 0, hour),
+            None,
+            "nothing counted yet: an outage"
+        );
         assert_eq!(given_up(&forever, &timeout, 1000, hour), None);
     }
 

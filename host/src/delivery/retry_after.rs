@@ -39,10 +39,26 @@ mod tests {
     #[test]
     fn both_forms_are_read_and_nothing_else() {
         let table = [
-            ("120", Some(120)), (" 120 ", Some(120)), ("\t7", Some(7)), ("0", Some(0)), ("00010", Some(10)),
-            ("99999999999999999999", Some(u64::MAX)), ("18446744073709551615", Some(u64::MAX)),
-            ("+5", None), ("-5", None), ("1.5", None), ("1e3", None), ("5s", None), ("5, 6", None), ("0x10", None),
-            ("", None), (" ", None), ("soon", None), ("\u{0665}", None), ("NaN", None), ("1 2", None),
+            ("120", Some(120)),
+            (" 120 ", Some(120)),
+            ("\t7", Some(7)),
+            ("0", Some(0)),
+            ("00010", Some(10)),
+            ("99999999999999999999", Some(u64::MAX)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("+5", None),
+            ("-5", None),
+            ("1.5", None),
+            ("1e3", None),
+            ("5s", None),
+            ("5, 6", None),
+            ("0x10", None),
+            ("", None),
+            (" ", None),
+            ("soon", None),
+            ("\u{0665}", None),
+            ("NaN", None),
+            ("1 2", None),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
             ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
             ("Sun Nov  6 08:50:37 1994", Some(60)),
@@ -57,7 +73,11 @@ mod tests {
         ];
 
         for (value, expected) in table {
-            assert_eq!(parse(value, now()).map(|wait| wait.as_secs()), expected, "{value:?}");
+            assert_eq!(
+                parse(value, now()).map(|wait| wait.as_secs()),
+                expected,
+                "{value:?}"
+            );
         }
     }
 

@@ -97,11 +97,15 @@ pub fn judge(
         Some(Ok(PluginVerdict::Delivered)) => Verdict::Delivered,
         Some(Ok(PluginVerdict::Retry(wish))) => Verdict::Retry(wish.map(Duration::from_millis)),
         Some(Ok(PluginVerdict::Reject(reason))) => Verdict::Reject(Rejected::ByPlugin(reason)),
-        Some(Ok(PluginVerdict::Each(each))) if each.len() != events => Verdict::PluginFailed(format!(
-            "the plugin returned {} verdicts for {events} events",
-            each.len()
-        )),
-        Some(Ok(PluginVerdict::Each(each))) if failed && each.contains(&EventVerdict::Delivered) => {
+        Some(Ok(PluginVerdict::Each(each))) if each.len() != events => {
+            Verdict::PluginFailed(format!(
+                "the plugin returned {} verdicts for {events} events",
+                each.len()
+            ))
+        }
+        Some(Ok(PluginVerdict::Each(each)))
+            if failed && each.contains(&EventVerdict::Delivered) =>
+        {
             unanswered()
         }
         Some(Ok(PluginVerdict::Each(each))) => Verdict::Each(each),
@@ -110,7 +114,9 @@ pub fn judge(
 }
 
 fn by_status(seen: &Seen, policy: &StatusPolicy) -> Verdict {
-    let Seen::Status(status) = seen else { return Verdict::Retry(None) };
+    let Seen::Status(status) = seen else {
+        return Verdict::Retry(None);
+    };
     match action(*status, policy) {
         StatusAction::Delivered => Verdict::Delivered,
         StatusAction::Retry => Verdict::Retry(None),
@@ -123,7 +129,10 @@ fn by_status(seen: &Seen, policy: &StatusPolicy) -> Verdict {
 /// What a status means: the policy's line for the code, then for its class, then the default.
 pub fn action(status: u16, policy: &StatusPolicy) -> StatusAction {
     let class = u8::try_from(status / 100).unwrap_or(u8::MAX);
-    let configured = policy.codes.get(&status).or_else(|| policy.classes.get(&class));
+    let configured = policy
+        .codes
+        .get(&status)
+        .or_else(|| policy.classes.get(&class));
     configured.copied().unwrap_or(match status {
         200..=299 => StatusAction::Delivered,
         408 | 425 | 429 | 500..=599 => StatusAction::Retry,
@@ -148,11 +157,30 @@ mod tests {
     fn a_status_means_what_the_table_says() {
         use StatusAction::{Delivered, Reject, Retry, Split};
         let table = [
-            (200, Delivered), (204, Delivered), (299, Delivered),
-            (100, Reject), (301, Reject), (304, Reject), (400, Reject), (401, Reject), (403, Reject),
-            (404, Reject), (408, Retry), (409, Reject), (410, Reject), (413, Split), (422, Reject),
-            (425, Retry), (429, Retry), (500, Retry), (502, Retry), (503, Retry), (504, Retry),
-            (599, Retry), (600, Reject), (999, Reject),
+            (200, Delivered),
+            (204, Delivered),
+            (299, Delivered),
+            (100, Reject),
+            (301, Reject),
+            (304, Reject),
+            (400, Reject),
+            (401, Reject),
+            (403, Reject),
+            (404, Reject),
+            (408, Retry),
+            (409, Reject),
+            (410, Reject),
+            (413, Split),
+            (422, Reject),
+            (425, Retry),
+            (429, Retry),
+            (500, Retry),
+            (502, Retry),
+            (503, Retry),
+            (504, Retry),
+            (599, Retry),
+            (600, Reject),
+            (999, Reject),
         ];
 
         for (code, expected) in table {

@@ -32,7 +32,10 @@ pub enum CauseKind {
 
 /// An event that was given up on, and why.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the fields are documented in docs/dead-letters.md")]
+#[expect(
+    missing_docs,
+    reason = "the fields are documented in docs/dead-letters.md"
+)]
 pub struct DeadLetter<'a> {
     pub event: &'a Event,
     pub ingress: &'a str,
@@ -95,7 +98,10 @@ impl DeadLetter<'_> {
     pub fn to_record(&self) -> Record {
         let event = self.event;
         let (data, data_base64) = text_or_base64(&event.data);
-        let body = self.last_response.map(|last| last.body).filter(|body| !body.is_empty());
+        let body = self
+            .last_response
+            .map(|last| last.body)
+            .filter(|body| !body.is_empty());
         let (last_response, last_response_base64) = body.map(lossless).unwrap_or_default();
         let time = |at: SystemTime| humantime::format_rfc3339_millis(at).to_string();
         let letter = Letter {
@@ -119,7 +125,11 @@ impl DeadLetter<'_> {
             last_response_base64,
         };
         let line = serde_json::to_vec(&letter).expect("strings and numbers are always JSON");
-        Record { key: event.key.clone(), attributes: Vec::new(), data: Bytes::from(line) }
+        Record {
+            key: event.key.clone(),
+            attributes: Vec::new(),
+            data: Bytes::from(line),
+        }
     }
 }
 
@@ -133,7 +143,9 @@ fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
 /// As [`text_or_base64`], for a body that may have been cut within a character.
 fn lossless(bytes: &[u8]) -> (Option<String>, Option<String>) {
     let whole = match std::str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()).unwrap_or_default(),
+        Err(error) if error.error_len().is_none() => {
+            bytes.get(..error.valid_up_to()).unwrap_or_default()
+        }
         _ => bytes,
     };
     let (text, base64) = text_or_base64(whole);
@@ -164,7 +176,10 @@ mod tests {
             attempts: 1,
             first_attempt: Some(at),
             last_attempt: Some(at + Duration::from_millis(5)),
-            last_response: Some(LastResponse { status: Some(400), body }),
+            last_response: Some(LastResponse {
+                status: Some(400),
+                body,
+            }),
         }
         .to_record();
         assert_eq!(record.key.as_deref(), Some("ann"));

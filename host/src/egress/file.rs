@@ -39,7 +39,10 @@ impl FileEgress {
     /// # Errors
     /// When either is impossible.
     pub async fn open(settings: FileEgressSettings) -> Result<Self, EgressError> {
-        let mut egress = Self { settings, open: None };
+        let mut egress = Self {
+            settings,
+            open: None,
+        };
         egress.run(|egress| egress.opened().map(|_| ())).await?;
         Ok(egress)
     }
@@ -49,13 +52,17 @@ impl FileEgress {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), EgressError> + Send + 'static,
     ) -> Result<(), EgressError> {
-        let mut own = Self { settings: self.settings.clone(), open: self.open.take() };
+        let mut own = Self {
+            settings: self.settings.clone(),
+            open: self.open.take(),
+        };
         let joined = tokio::task::spawn_blocking(move || {
             let result = work(&mut own);
             (own, result)
         })
         .await;
-        let (own, result) = joined.map_err(|error| self.error("write to")(io::Error::other(error)))?;
+        let (own, result) =
+            joined.map_err(|error| self.error("write to")(io::Error::other(error)))?;
         // What failed is opened anew the next time.
         self.open = own.open.filter(|_| result.is_ok());
         result
@@ -76,7 +83,10 @@ impl FileEgress {
             self.move_aside()?;
         }
         let open = self.opened()?;
-        let written = open.file.write_all(lines).map(|()| open.len += lines.len() as u64);
+        let written = open
+            .file
+            .write_all(lines)
+            .map(|()| open.len += lines.len() as u64);
         written.map_err(self.error("write to"))?;
         let synced = self.opened()?.file.sync_data();
         synced.map_err(self.error("sync"))
@@ -107,7 +117,11 @@ impl FileEgress {
 
     fn error(&self, action: &'static str) -> impl FnOnce(io::Error) -> EgressError + use<> {
         let path = self.settings.path.display().to_string();
-        move |source| EgressError::Io { action, path, source }
+        move |source| EgressError::Io {
+            action,
+            path,
+            source,
+        }
     }
 }
 
@@ -134,11 +148,17 @@ pub(super) fn push_line(lines: &mut Vec<u8>, data: &[u8]) {
 }
 
 fn open(path: &Path) -> io::Result<Open> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .open(path)?;
     // The file's name must survive a crash as well as its content.
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
     let mut len = file.metadata()?.len();
@@ -168,25 +188,45 @@ mod tests {
     use super::*;
 
     fn record(data: &[u8]) -> Record {
-        Record { key: None, attributes: Vec::new(), data: Bytes::copy_from_slice(data) }
+        Record {
+            key: None,
+            attributes: Vec::new(),
+            data: Bytes::copy_from_slice(data),
+        }
     }
 
-    async fn written(max_bytes: Option<u64>, keep: Option<usize>, writes: &[&[&[u8]]]) -> Vec<Option<String>> {
+    async fn written(
+        max_bytes: Option<u64>,
+        keep: Option<usize>,
+        writes: &[&[&[u8]]],
+    ) -> Vec<Option<String>> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("new/out.ndjson");
-        let settings = FileEgressSettings { path: path.clone(), max_bytes, keep };
+        let settings = FileEgressSettings {
+            path: path.clone(),
+            max_bytes,
+            keep,
+        };
         let mut egress = FileEgress::open(settings).await.expect("opens");
         for write in writes {
             let records: Vec<_> = write.iter().map(|data| record(data)).collect();
             egress.write(&records).await.expect("writes");
         }
-        let files = std::iter::once(path.clone()).chain((1..4).map(|number| numbered(&path, number)));
-        files.map(|path| std::fs::read_to_string(path).ok()).collect()
+        let files =
+            std::iter::once(path.clone()).chain((1..4).map(|number| numbered(&path, number)));
+        files
+            .map(|path| std::fs::read_to_string(path).ok())
+            .collect()
     }
 
     #[tokio::test]
     async fn a_line_is_a_record() {
-        let files = written(None, None, &[&[b"{\"a\":1}", b"two"], &[b"a\nb", b"\xff", b""]]).await;
+        let files = written(
+            None,
+            None,
+            &[&[b"{\"a\":1}", b"two"], &[b"a\nb", b"\xff", b""]],
+        )
+        .await;
 
         let expected = "{\"a\":1}\ntwo\n{\"data-base64\":\"YQpi\"}\n{\"data-base64\":\"/w==\"}\n{\"data-base64\":\"\"}\n";
         assert_eq!(files[0].as_deref(), Some(expected));
@@ -200,7 +240,10 @@ mod tests {
         let one = written(Some(8), Some(1), &writes).await;
 
         let file = |text: &str| Some(text.to_owned());
-        assert_eq!(all, [file("four\n"), file("three\n"), file("one\ntwo\n"), None]);
+        assert_eq!(
+            all,
+            [file("four\n"), file("three\n"), file("one\ntwo\n"), None]
+        );
         assert_eq!(one, [file("four\n"), file("three\n"), None, None]);
     }
 
@@ -209,11 +252,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("out.ndjson");
         std::fs::write(&path, "whole\ncut o").expect("written");
-        let settings = FileEgressSettings { path: path.clone(), max_bytes: None, keep: None };
+        let settings = FileEgressSettings {
+            path: path.clone(),
+            max_bytes: None,
+            keep: None,
+        };
 
         let mut egress = FileEgress::open(settings).await.expect("opens");
         egress.write(&[record(b"next")]).await.expect("writes");
 
-        assert_eq!(std::fs::read_to_string(path).expect("readable"), "whole\ncut o\nnext\n");
+        assert_eq!(
+            std::fs::read_to_string(path).expect("readable"),
+            "whole\ncut o\nnext\n"
+        );
     }
 }

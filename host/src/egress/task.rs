@@ -50,7 +50,10 @@ async fn write(id: &str, egress: &mut impl Egress, records: &[Record]) {
     while let Err(problem) = egress.write(records).await {
         if !failed {
             let problem: &dyn std::error::Error = &problem;
-            let cause = problem.source().map(ToString::to_string).unwrap_or_default();
+            let cause = problem
+                .source()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             error!(egress = %id, %problem, %cause, "an egress cannot be written; its events are held until it can");
             failed = true;
         }
@@ -83,7 +86,11 @@ mod tests {
             if self.failures > 0 {
                 self.failures -= 1;
                 let source = io::ErrorKind::StorageFull.into();
-                return Err(EgressError::Io { action: "sync", path: "x".to_owned(), source });
+                return Err(EgressError::Io {
+                    action: "sync",
+                    path: "x".to_owned(),
+                    source,
+                });
             }
             let mut written = self.written.lock().expect("no panic");
             written.extend(records.iter().map(|record| record.data.to_vec()));
@@ -94,17 +101,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_that_fails_is_tried_until_it_succeeds() {
         let written = std::sync::Arc::default();
-        let egress = Failing { failures: 20, written: std::sync::Arc::clone(&written) };
+        let egress = Failing {
+            failures: 20,
+            written: std::sync::Arc::clone(&written),
+        };
         let (handle, queue) = EgressHandle::channel(4);
-        let task = tokio::spawn(run("t/out".to_owned(), egress, queue, CancellationToken::new()));
+        let task = tokio::spawn(run(
+            "t/out".to_owned(),
+            egress,
+            queue,
+            CancellationToken::new(),
+        ));
         let started = Instant::now();
 
-        let record = Record { key: None, attributes: Vec::new(), data: Bytes::from_static(b"x") };
+        let record = Record {
+            key: None,
+            attributes: Vec::new(),
+            data: Bytes::from_static(b"x"),
+        };
         let accepted = handle.write(vec![record]).await;
 
         assert_eq!(accepted, Ok(()));
         assert_eq!(*written.lock().expect("no panic"), [b"x"]);
-        assert!(started.elapsed() > Duration::from_secs(100), "it must back off");
+        assert!(
+            started.elapsed() > Duration::from_secs(100),
+            "it must back off"
+        );
         drop(handle);
         task.await.expect("ends with its last handle");
     }

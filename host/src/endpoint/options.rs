@@ -54,7 +54,10 @@ impl EndpointOptions {
     pub fn roll(&self, rng: &mut Rng) -> (Roll, Duration) {
         let mut point = rng.f64() * 100.0;
         let mut roll = Roll::Status(200);
-        let shares = self.statuses.iter().map(|(status, share)| (Roll::Status(*status), *share));
+        let shares = self
+            .statuses
+            .iter()
+            .map(|(status, share)| (Roll::Status(*status), *share));
         for (candidate, share) in shares.chain([(Roll::Reset, self.resets)]) {
             if point < share {
                 roll = candidate;
@@ -63,7 +66,10 @@ impl EndpointOptions {
             point -= share;
         }
         let (shortest, longest) = self.latency;
-        (roll, shortest + longest.saturating_sub(shortest).mul_f64(rng.f64()))
+        (
+            roll,
+            shortest + longest.saturating_sub(shortest).mul_f64(rng.f64()),
+        )
     }
 
     /// Rolls the dice for one item of a bulk request.
@@ -91,7 +97,9 @@ mod tests {
         };
         let rolls = |seed| {
             let mut rng = Rng::with_seed(seed);
-            (0..10_000).map(|_| options.roll(&mut rng)).collect::<Vec<_>>()
+            (0..10_000)
+                .map(|_| options.roll(&mut rng))
+                .collect::<Vec<_>>()
         };
 
         let first = rolls(7);
@@ -101,6 +109,10 @@ mod tests {
         assert!((1800..2200).contains(&share(Roll::Status(503))));
         assert!((400..600).contains(&share(Roll::Status(400))));
         assert!((400..600).contains(&share(Roll::Reset)));
-        assert!(first.iter().all(|(_, wait)| (5..=10).contains(&wait.as_millis())));
+        assert!(
+            first
+                .iter()
+                .all(|(_, wait)| (5..=10).contains(&wait.as_millis()))
+        );
     }
 }

@@ -16,11 +16,24 @@ pub(super) enum Carried {
 /// Reads a body. `bulk` bodies alternate action and record.
 pub(super) fn read(body: &[u8], bulk: bool, id_field: &str) -> Carried {
     if bulk {
-        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        return Carried::Items(lines.skip(1).step_by(2).map(|line| identity(line, id_field)).collect());
+        let lines = body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        return Carried::Items(
+            lines
+                .skip(1)
+                .step_by(2)
+                .map(|line| identity(line, id_field))
+                .collect(),
+        );
     }
     match serde_json::from_slice(body) {
-        Ok(Value::Array(records)) => Carried::Whole(records.iter().map(|record| of_value(record, id_field)).collect()),
+        Ok(Value::Array(records)) => Carried::Whole(
+            records
+                .iter()
+                .map(|record| of_value(record, id_field))
+                .collect(),
+        ),
         Ok(record) => Carried::Whole(vec![of_value(&record, id_field)]),
         Err(_) => Carried::Whole(vec![hash(body)]),
     }
@@ -50,9 +63,14 @@ mod tests {
     fn the_three_forms_name_the_same_records() {
         let one = read(b"{\"id\":1,\"x\":2}", false, "id");
         let many = read(b"[{\"id\":1},{\"id\":2},3]", false, "id");
-        let bulk = read(b"{\"index\":{}}\n{\"id\":1}\n{\"index\":{}}\n{\"id\":2}\n", true, "id");
+        let bulk = read(
+            b"{\"index\":{}}\n{\"id\":1}\n{\"index\":{}}\n{\"id\":2}\n",
+            true,
+            "id",
+        );
 
-        let (Carried::Whole(one), Carried::Whole(many), Carried::Items(bulk)) = (one, many, bulk) else {
+        let (Carried::Whole(one), Carried::Whole(many), Carried::Items(bulk)) = (one, many, bulk)
+        else {
             panic!("the forms are told apart");
         };
         assert_eq!((one.len(), many.len(), bulk.len()), (1, 3, 2));

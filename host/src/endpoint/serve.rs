@@ -10,7 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use fastrand::Rng;
-use http::{Method, Request, Response, StatusCode, header::{CONTENT_TYPE, RETRY_AFTER}};
+use http::{
+    Method, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -59,10 +62,17 @@ impl Endpoint {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let rng = Rng::with_seed(options.seed);
-        let state = Mutex::new(State { rng, counter: Counter::default() });
+        let state = Mutex::new(State {
+            rng,
+            counter: Counter::default(),
+        });
         let shared = Arc::new(Shared { options, state });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, task })
+        Ok(Self {
+            address,
+            shared,
+            task,
+        })
     }
 
     /// Where it listens.
@@ -144,10 +154,16 @@ async fn answer(
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let key = head.headers.get("x-api-key").and_then(|key| key.to_str().ok());
+    let key = head
+        .headers
+        .get("x-api-key")
+        .and_then(|key| key.to_str().ok());
     if options.api_key.is_some() && key != options.api_key.as_deref() {
         shared.lock().counter.answered(401);
-        return Ok(respond(StatusCode::UNAUTHORIZED, json_text("error", "the x-api-key header is missing or wrong")));
+        return Ok(respond(
+            StatusCode::UNAUTHORIZED,
+            json_text("error", "the x-api-key header is missing or wrong"),
+        ));
     }
     let status = match roll {
         Roll::Reset => {
@@ -157,7 +173,10 @@ async fn answer(
         }
         Roll::Status(status) => status,
     };
-    let bulk = head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-ndjson"));
+    let bulk = head
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-ndjson"));
     let carried = records::read(&body, bulk, &options.id_field);
     let mut state = shared.lock();
     state.counter.answered(status);
@@ -177,8 +196,15 @@ async fn answer(
             json!({ "accepted": count })
         }
         Carried::Items(ids) => {
-            let statuses: Vec<u16> = ids.iter().map(|_| options.roll_item(&mut state.rng)).collect();
-            let accepted = ids.into_iter().zip(&statuses).filter(|(_, status)| **status == 200).map(|(id, _)| id);
+            let statuses: Vec<u16> = ids
+                .iter()
+                .map(|_| options.roll_item(&mut state.rng))
+                .collect();
+            let accepted = ids
+                .into_iter()
+                .zip(&statuses)
+                .filter(|(_, status)| **status == 200)
+                .map(|(id, _)| id);
             let accepted: Vec<u64> = accepted.collect();
             state.counter.accept(accepted);
             let item = |status: &u16| match status {
@@ -199,6 +225,9 @@ fn json_text(key: &str, text: &str) -> Vec<u8> {
 fn respond(status: StatusCode, body: Vec<u8>) -> Answer {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
     response
 }

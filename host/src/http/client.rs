@@ -71,10 +71,18 @@ impl HttpClient {
             .http1_max_headers(MAX_RESPONSE_HEADERS)
             .http2_max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
             .http2_adaptive_window(true)
-            .build(Timed { inner: connector, limit: endpoint.connect_timeout });
+            .build(Timed {
+                inner: connector,
+                limit: endpoint.connect_timeout,
+            });
         let mut headers = endpoint.headers.clone();
         headers.extend(endpoint.auth.clone());
-        Ok(Self { client, headers, max_body: endpoint.max_response_body, label: endpoint.label.clone() })
+        Ok(Self {
+            client,
+            headers,
+            max_body: endpoint.max_response_body,
+            label: endpoint.label.clone(),
+        })
     }
 
     fn to_hyper(&self, request: Request) -> http::Request<Full<Bytes>> {
@@ -104,17 +112,28 @@ impl Transport for HttpClient {
         let (body, truncated) = read(body, &head.headers, self.max_body)
             .await
             .map_err(|error| Failure::Protocol(format!("the response broke off: {error}")))?;
-        Ok(Response { status: head.status.as_u16(), headers: head.headers, body, truncated })
+        Ok(Response {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            truncated,
+        })
     }
 }
 
 /// Reads a body up to `max` bytes. What is beyond is not read: dropping the body closes the connection
 /// (HTTP/2: the stream).
-async fn read(mut body: Incoming, headers: &HeaderMap, max: usize) -> Result<(Bytes, bool), hyper::Error> {
+async fn read(
+    mut body: Incoming,
+    headers: &HeaderMap,
+    max: usize,
+) -> Result<(Bytes, bool), hyper::Error> {
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         let have = first.as_ref().map_or(0, Bytes::len) + rest.len();
         let room = max - have;
         let cut = data.len() > room;
@@ -123,7 +142,12 @@ async fn read(mut body: Incoming, headers: &HeaderMap, max: usize) -> Result<(By
             None => first = Some(data),
             Some(_) => {
                 if rest.is_empty() {
-                    rest.reserve(announced(headers).unwrap_or(0).min(max).saturating_sub(have));
+                    rest.reserve(
+                        announced(headers)
+                            .unwrap_or(0)
+                            .min(max)
+                            .saturating_sub(have),
+                    );
                 }
                 rest.extend_from_slice(&data);
             }
@@ -150,7 +174,12 @@ fn joined(first: Option<Bytes>, rest: BytesMut) -> Bytes {
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {
-    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    headers
+        .get(http::header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// A connector with one limit over TCP and TLS together.
@@ -179,10 +208,13 @@ where
     fn call(&mut self, uri: Uri) -> Self::Future {
         let (connecting, limit) = (self.inner.call(uri), self.limit);
         Box::pin(async move {
-            tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
-                let text = format!("no connection within {limit:?} (`endpoint.connect-timeout`)");
-                Err(std::io::Error::new(std::io::ErrorKind::TimedOut, text).into())
-            })
+            tokio::time::timeout(limit, connecting)
+                .await
+                .unwrap_or_else(|_| {
+                    let text =
+                        format!("no connection within {limit:?} (`endpoint.connect-timeout`)");
+                    Err(std::io::Error::new(std::io::ErrorKind::TimedOut, text).into())
+                })
         })
     }
 }

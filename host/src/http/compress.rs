@@ -16,12 +16,15 @@ pub fn compress(body: &[u8], compression: Compression) -> io::Result<Bytes> {
     match compression {
         Compression::Gzip => {
             // No time stamp: RFC 1952, section 2.3.1, allows 0.
-            let mut encoder: GzEncoder<Vec<u8>> =
-                GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::default());
+            let mut encoder: GzEncoder<Vec<u8>> = GzBuilder::new()
+                .mtime(0)
+                .write(Vec::new(), flate2::Compression::default());
             encoder.write_all(body)?;
             Ok(encoder.finish()?.into())
         }
-        Compression::Zstd => Ok(zstd::bulk::compress(body, zstd::DEFAULT_COMPRESSION_LEVEL)?.into()),
+        Compression::Zstd => {
+            Ok(zstd::bulk::compress(body, zstd::DEFAULT_COMPRESSION_LEVEL)?.into())
+        }
     }
 }
 
@@ -47,9 +50,14 @@ mod tests {
         let zstd = compress(&body, Compression::Zstd).expect("zstd");
 
         let mut plain = Vec::new();
-        flate2::read::GzDecoder::new(&*gzip).read_to_end(&mut plain).expect("valid gzip");
+        flate2::read::GzDecoder::new(&*gzip)
+            .read_to_end(&mut plain)
+            .expect("valid gzip");
         assert_eq!(plain, body);
-        assert_eq!(zstd::bulk::decompress(&zstd, body.len()).expect("valid zstd"), body);
+        assert_eq!(
+            zstd::bulk::decompress(&zstd, body.len()).expect("valid zstd"),
+            body
+        );
         assert_eq!(compress(&body, Compression::Gzip).expect("gzip"), gzip);
         assert!(gzip.len() < body.len() && zstd.len() < body.len());
     }

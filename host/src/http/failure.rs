@@ -10,11 +10,15 @@ use crate::outcome::Failure;
 pub(super) fn classify(error: &legacy::Error, label: &str) -> Failure {
     let causes: Vec<&(dyn Error + 'static)> =
         std::iter::successors(error.source(), |cause| inner(*cause)).collect();
-    let tls = causes.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>());
+    let tls = causes
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<rustls::Error>());
     if let Some(tls) = tls {
         return Failure::Tls(explain_tls(tls));
     }
-    let last = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
+    let last = causes
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string);
     if error.is_connect() {
         let at = label.split(['?', '#']).next().unwrap_or_default();
         return Failure::Connect(format!("{last} (`{at}`)"));
@@ -33,7 +37,9 @@ fn inner<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 }
 
 fn explain_tls(error: &rustls::Error) -> String {
-    use rustls::CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer};
+    use rustls::CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+    };
     let hint = match error {
         rustls::Error::InvalidCertificate(UnknownIssuer) => {
             " (no known root signed it: name the root's PEM file as `endpoint.ca-file`)"

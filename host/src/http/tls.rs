@@ -49,12 +49,18 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsE
     let platform = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(platform.certs);
     if let Some(path) = ca_file {
-        let unusable = |source| TlsError::CaFile { path: path.to_owned(), source };
+        let unusable = |source| TlsError::CaFile {
+            path: path.to_owned(),
+            source,
+        };
         let mut found = false;
         for certificate in CertificateDer::pem_file_iter(path).map_err(unusable)? {
             roots
                 .add(certificate.map_err(unusable)?)
-                .map_err(|source| TlsError::Root { path: path.to_owned(), source })?;
+                .map_err(|source| TlsError::Root {
+                    path: path.to_owned(),
+                    source,
+                })?;
             found = true;
         }
         if !found {

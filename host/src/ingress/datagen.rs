@@ -47,7 +47,10 @@ impl Datagen {
 
     /// How many records are left; none for no end.
     fn left(&self) -> Option<u64> {
-        let by_count = self.settings.count.map(|count| count.saturating_sub(self.made));
+        let by_count = self
+            .settings
+            .count
+            .map(|count| count.saturating_sub(self.made));
         let by_sequence = sequence_left(&self.settings.fields, self.made);
         match (by_count, by_sequence) {
             (Some(count), Some(sequence)) => Some(count.min(sequence)),
@@ -60,7 +63,10 @@ impl Datagen {
         self.made += 1;
         let settings = &self.settings;
         let mut rng = Rng::with_seed(mix(settings.seed, number));
-        let mut writer = Writer { out: Vec::with_capacity(settings.size.unwrap_or(256)), key: None };
+        let mut writer = Writer {
+            out: Vec::with_capacity(settings.size.unwrap_or(256)),
+            key: None,
+        };
         writer.out.push(b'{');
         writer.fields(&settings.fields, settings.key.as_deref(), &mut rng, number);
         writer.pad(settings.size);
@@ -75,7 +81,11 @@ impl Datagen {
             attributes: Vec::new(),
             data: Bytes::from(writer.out),
         };
-        Incoming { event, partition: 0, position: Position::Count(self.made) }
+        Incoming {
+            event,
+            partition: 0,
+            position: Position::Count(self.made),
+        }
     }
 }
 
@@ -99,14 +109,19 @@ impl Ingress for Datagen {
             Some(rate) => {
                 // The n-th record is due at n / rate, whatever was late before it.
                 let next = started + Duration::from_secs_f64((self.made + 1) as f64 / rate as f64);
-                tokio::time::sleep_until(next.max(Instant::now() + CHUNK.min(next - started))).await;
+                tokio::time::sleep_until(next.max(Instant::now() + CHUNK.min(next - started)))
+                    .await;
                 let elapsed = started.elapsed().as_secs_f64();
-                ((elapsed * rate as f64) as u64).saturating_sub(self.made).max(1)
+                ((elapsed * rate as f64) as u64)
+                    .saturating_sub(self.made)
+                    .max(1)
             }
         };
         let now = now_ms();
         let wanted = due.min(left.unwrap_or(u64::MAX));
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(limit.records);
+        let wanted = usize::try_from(wanted)
+            .unwrap_or(usize::MAX)
+            .min(limit.records);
         let mut records = Vec::with_capacity(wanted);
         let mut bytes = 0;
         while records.len() < wanted && bytes < limit.bytes {
@@ -120,7 +135,10 @@ impl Ingress for Datagen {
 
 fn sequence_left(fields: &[(String, Field)], made: u64) -> Option<u64> {
     let left = |field: &Field| match field {
-        Field::Sequence { start, end: Some(end) } => Some((end + 1).saturating_sub(start + made)),
+        Field::Sequence {
+            start,
+            end: Some(end),
+        } => Some((end + 1).saturating_sub(start + made)),
         Field::Object { fields } => sequence_left(fields, made),
         _ => None,
     };
@@ -142,7 +160,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn fields(&mut self, fields: &[(String, Field)], key: Option<&str>, rng: &mut Rng, number: u64) {
+    fn fields(
+        &mut self,
+        fields: &[(String, Field)],
+        key: Option<&str>,
+        rng: &mut Rng,
+        number: u64,
+    ) {
         for (index, (name, field)) in fields.iter().enumerate() {
             if index > 0 {
                 self.out.push(b',');
@@ -167,7 +191,9 @@ impl Writer {
                 self.text(format_args!("{value:.2}"));
             }
             Field::Boolean => self.text(format_args!("{}", rng.bool())),
-            Field::String { length: (shortest, longest) } => {
+            Field::String {
+                length: (shortest, longest),
+            } => {
                 let length = rng.usize(shortest..=longest);
                 self.out.push(b'"');
                 self.hex(length, rng);
@@ -183,7 +209,13 @@ impl Writer {
                 let bits = rng.u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
                 let hex = format!("{bits:032x}");
                 let part = |range| hex.get(range).unwrap_or_default();
-                let (a, b, c, d, e) = (part(0..8), part(8..12), part(12..16), part(16..20), part(20..32));
+                let (a, b, c, d, e) = (
+                    part(0..8),
+                    part(8..12),
+                    part(12..16),
+                    part(16..20),
+                    part(20..32),
+                );
                 self.text(format_args!("\"{a}-{b}-{c}-{d}-{e}\""));
             }
             Field::Timestamp => {
@@ -223,7 +255,9 @@ impl Writer {
     }
 
     fn text(&mut self, text: std::fmt::Arguments<'_>) {
-        self.out.write_fmt(text).expect("writing to memory does not fail");
+        self.out
+            .write_fmt(text)
+            .expect("writing to memory does not fail");
     }
 
     fn json(&mut self, value: &Value) {
@@ -235,7 +269,10 @@ impl Writer {
 mod tests {
     use super::*;
 
-    const ALL: ReadLimit = ReadLimit { records: 1000, bytes: 1 << 20 };
+    const ALL: ReadLimit = ReadLimit {
+        records: 1000,
+        bytes: 1 << 20,
+    };
 
     fn settings() -> DatagenSettings {
         let number = |name: &str, field| (name.to_owned(), field);
@@ -246,14 +283,30 @@ mod tests {
             key: Some("user".to_owned()),
             size: Some(300),
             fields: vec![
-                number("id", Field::Sequence { start: 10, end: None }),
-                number("user", Field::Choice { values: vec!["ann".into(), "bob".into()] }),
+                number(
+                    "id",
+                    Field::Sequence {
+                        start: 10,
+                        end: None,
+                    },
+                ),
+                number(
+                    "user",
+                    Field::Choice {
+                        values: vec!["ann".into(), "bob".into()],
+                    },
+                ),
                 number("n", Field::Integer { min: -5, max: 5 }),
                 number("amount", Field::Float { min: 1.0, max: 2.0 }),
                 number("token", Field::String { length: (3, 40) }),
                 number("uuid", Field::Uuid),
                 number("at", Field::Timestamp),
-                number("inner", Field::Object { fields: vec![number("yes", Field::Boolean)] }),
+                number(
+                    "inner",
+                    Field::Object {
+                        fields: vec![number("yes", Field::Boolean)],
+                    },
+                ),
             ],
         }
     }
@@ -273,7 +326,10 @@ mod tests {
 
         assert_eq!(first.len(), 50);
         for (one, other) in first.iter().zip(&second) {
-            assert_eq!((&one.event.data, &one.event.id), (&other.event.data, &other.event.id));
+            assert_eq!(
+                (&one.event.data, &one.event.id),
+                (&other.event.data, &other.event.id)
+            );
             assert_eq!(one.event.data.len(), 300);
         }
         assert_ne!(first[0].event.data, first[1].event.data);
@@ -290,8 +346,16 @@ mod tests {
             assert!((-5..=5).contains(&value["n"].as_i64().expect("a whole number")));
             assert!((1.0..=2.0).contains(&value["amount"].as_f64().expect("a number")));
             assert!((3..=40).contains(&value["token"].as_str().expect("a string").len()));
-            assert_eq!(value["uuid"].as_str().expect("a string").as_bytes()[14], b'4');
-            assert!(value["at"].as_str().expect("a string").starts_with("2026-01-01T00:00:00.0"));
+            assert_eq!(
+                value["uuid"].as_str().expect("a string").as_bytes()[14],
+                b'4'
+            );
+            assert!(
+                value["at"]
+                    .as_str()
+                    .expect("a string")
+                    .starts_with("2026-01-01T00:00:00.0")
+            );
             assert!(value["inner"]["yes"].is_boolean());
         }
     }
@@ -299,14 +363,24 @@ mod tests {
     #[tokio::test]
     async fn the_source_ends_where_its_sequence_does() {
         let mut settings = settings();
-        settings.fields = vec![("id".to_owned(), Field::Sequence { start: 10, end: Some(19) })];
+        settings.fields = vec![(
+            "id".to_owned(),
+            Field::Sequence {
+                start: 10,
+                end: Some(19),
+            },
+        )];
 
         assert_eq!(all(settings).await.len(), 10);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_rate_is_kept_without_drift() {
-        let settings = DatagenSettings { rate: Some(500), count: Some(1000), ..settings() };
+        let settings = DatagenSettings {
+            rate: Some(500),
+            count: Some(1000),
+            ..settings()
+        };
         let started = Instant::now();
 
         let records = all(settings).await;

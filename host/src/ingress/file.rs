@@ -63,13 +63,23 @@ impl FileIngress {
             FilePath::Stdin => {
                 // Another run's standard input is other data: its ids must differ.
                 let partition = format!("stdin-{}", now_ms());
-                Ok(Self::new(ingress, Input::Stdin(tokio::io::stdin()), "-", partition))
+                Ok(Self::new(
+                    ingress,
+                    Input::Stdin(tokio::io::stdin()),
+                    "-",
+                    partition,
+                ))
             }
             FilePath::Path(path) => {
                 let shown = path.display().to_string();
-                let failed = |source| IngressError::Read { path: shown.clone(), source };
+                let failed = |source| IngressError::Read {
+                    path: shown.clone(),
+                    source,
+                };
                 let file = File::open(path).await.map_err(failed)?;
-                let name = path.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+                let name = path
+                    .file_name()
+                    .map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
                 let mut source = Self::new(ingress, Input::File(file), &shown, name);
                 let [partition] = &source.partitions;
                 let stored = start.into_iter().find(|(name, _)| name == partition);
@@ -101,19 +111,34 @@ impl FileIngress {
     }
 
     async fn resume(&mut self, path: &Path, offset: u64, line: u64) -> Result<(), IngressError> {
-        let Input::File(file) = &mut self.input else { return Ok(()) };
+        let Input::File(file) = &mut self.input else {
+            return Ok(());
+        };
         let shown = path.display().to_string();
-        let failed = |source| IngressError::Read { path: shown.clone(), source };
+        let failed = |source| IngressError::Read {
+            path: shown.clone(),
+            source,
+        };
         let len = file.metadata().await.map_err(failed)?.len();
         if len < offset {
-            return Err(IngressError::Shrunk { path: shown, len, offset });
+            return Err(IngressError::Shrunk {
+                path: shown,
+                len,
+                offset,
+            });
         }
         if offset > 0 {
-            file.seek(SeekFrom::Start(offset - 1)).await.map_err(failed)?;
+            file.seek(SeekFrom::Start(offset - 1))
+                .await
+                .map_err(failed)?;
             let before = file.read_u8().await.map_err(failed)?;
             // The last line may have ended with the file; it may have grown since, but not within the line.
             if before != b'\n' && len > offset && file.read_u8().await.map_err(failed)? != b'\n' {
-                return Err(IngressError::Replaced { path: shown, offset, line });
+                return Err(IngressError::Replaced {
+                    path: shown,
+                    offset,
+                    line,
+                });
             }
             file.seek(SeekFrom::Start(offset)).await.map_err(failed)?;
         }
@@ -127,7 +152,10 @@ impl FileIngress {
             Input::File(file) => read_some(file, &mut self.buffer).await,
             Input::Stdin(stdin) => read_some(stdin, &mut self.buffer).await,
         };
-        let read = read.map_err(|source| IngressError::Read { path: self.shown.clone(), source })?;
+        let read = read.map_err(|source| IngressError::Read {
+            path: self.shown.clone(),
+            source,
+        })?;
         self.ended = read == 0;
         Ok(read > 0)
     }
@@ -174,8 +202,15 @@ impl FileIngress {
                 // Copied: a slice would keep the whole chunk alive, and the buffer's count would be wrong.
                 data: Bytes::copy_from_slice(text),
             };
-            let position = Position::Line { offset: self.offset, line: self.line };
-            return Some(Incoming { event, partition: 0, position });
+            let position = Position::Line {
+                offset: self.offset,
+                line: self.line,
+            };
+            return Some(Incoming {
+                event,
+                partition: 0,
+                position,
+            });
         }
     }
 }
@@ -191,7 +226,9 @@ impl Ingress for FileIngress {
         let now = now_ms();
         loop {
             while records.len() < limit.records && bytes < limit.bytes {
-                let Some(record) = self.take_record(now) else { break };
+                let Some(record) = self.take_record(now) else {
+                    break;
+                };
                 bytes += record.event.data.len();
                 records.push(record);
             }
@@ -202,14 +239,21 @@ impl Ingress for FileIngress {
                 return Ok(None);
             }
             if self.buffer.len() > MAX_LINE {
-                return Err(IngressError::LongLine { path: self.shown.clone(), line: self.line + 1, max: MAX_LINE });
+                return Err(IngressError::LongLine {
+                    path: self.shown.clone(),
+                    line: self.line + 1,
+                    max: MAX_LINE,
+                });
             }
             self.fill().await?;
         }
     }
 }
 
-async fn read_some(input: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> io::Result<usize> {
+async fn read_some(
+    input: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+) -> io::Result<usize> {
     buffer.reserve(CHUNK);
     input.read_buf(buffer).await
 }
@@ -222,7 +266,10 @@ mod tests {
 
     use super::*;
 
-    const ALL: ReadLimit = ReadLimit { records: 3, bytes: 1 << 20 };
+    const ALL: ReadLimit = ReadLimit {
+        records: 3,
+        bytes: 1 << 20,
+    };
 
     fn file(content: &[u8]) -> NamedTempFile {
         let mut file = NamedTempFile::new().expect("a temporary file");
@@ -230,9 +277,19 @@ mod tests {
         file
     }
 
-    async fn open(file: &NamedTempFile, start: Option<(u64, u64)>) -> Result<FileIngress, IngressError> {
-        let settings = FileIngressSettings { path: FilePath::Path(file.path().to_owned()) };
-        let name = file.path().file_name().expect("a name").to_string_lossy().into_owned();
+    async fn open(
+        file: &NamedTempFile,
+        start: Option<(u64, u64)>,
+    ) -> Result<FileIngress, IngressError> {
+        let settings = FileIngressSettings {
+            path: FilePath::Path(file.path().to_owned()),
+        };
+        let name = file
+            .path()
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         let start = start.map(|(offset, line)| (name, Position::Line { offset, line }));
         FileIngress::open("t/in", &settings, start.into_iter().collect()).await
     }
@@ -255,9 +312,16 @@ mod tests {
 
         let records = all(&mut open(&file, None).await.expect("opens")).await;
 
-        let expected: [(&[u8], u64, u64); 4] =
-            [(b"{\"a\":1}", 9, 1), (b"no json", 18, 3), (b"\xff\xfe", 21, 4), (b"last", 25, 5)];
-        assert_eq!(records, expected.map(|(data, offset, line)| (data.to_vec(), offset, line)));
+        let expected: [(&[u8], u64, u64); 4] = [
+            (b"{\"a\":1}", 9, 1),
+            (b"no json", 18, 3),
+            (b"\xff\xfe", 21, 4),
+            (b"last", 25, 5),
+        ];
+        assert_eq!(
+            records,
+            expected.map(|(data, offset, line)| (data.to_vec(), offset, line))
+        );
     }
 
     #[tokio::test]
@@ -274,9 +338,20 @@ mod tests {
     #[tokio::test]
     async fn an_id_names_ingress_file_and_line() {
         let file = file(b"x\n");
-        let name = file.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let name = file
+            .path()
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
 
-        let records = open(&file, None).await.expect("opens").read(ALL).await.expect("reads").expect("a record");
+        let records = open(&file, None)
+            .await
+            .expect("opens")
+            .read(ALL)
+            .await
+            .expect("reads")
+            .expect("a record");
 
         assert_eq!(*records[0].event.id, *format!("t/in/{name}:1"));
     }
@@ -286,9 +361,18 @@ mod tests {
         let file = file(b"one\ntwo\n");
 
         let shrunk = open(&file, Some((9, 3))).await.expect_err("it has 8 bytes");
-        let replaced = open(&file, Some((2, 1))).await.expect_err("no line ends there");
+        let replaced = open(&file, Some((2, 1)))
+            .await
+            .expect_err("no line ends there");
 
-        assert!(matches!(shrunk, IngressError::Shrunk { len: 8, offset: 9, .. }));
+        assert!(matches!(
+            shrunk,
+            IngressError::Shrunk {
+                len: 8,
+                offset: 9,
+                ..
+            }
+        ));
         assert!(matches!(replaced, IngressError::Replaced { .. }));
     }
 }

@@ -45,7 +45,10 @@ impl HeaderRules {
     /// # Errors
     /// The first header that is refused.
     pub fn check(&self, headers: &[(String, String)]) -> Result<HeaderMap, HeaderError> {
-        let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         if headers.len() > MAX_HEADERS || bytes > MAX_BYTES {
             return Err(HeaderError::TooMany);
         }
@@ -66,7 +69,9 @@ impl HeaderRules {
         if self.reserved.contains(&name) {
             return Err(HeaderError::Reserved(name));
         }
-        let plain = value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+        let plain = value
+            .bytes()
+            .all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
         match HeaderValue::from_str(value) {
             Ok(value) if plain => Ok((name, value)),
             _ => Err(HeaderError::Value(name)),
@@ -81,8 +86,16 @@ pub fn is_framing(name: &HeaderName) -> bool {
     name.starts_with("proxy-")
         || matches!(
             name,
-            "connection" | "content-length" | "expect" | "host" | "http2-settings" | "keep-alive" | "te"
-                | "trailer" | "transfer-encoding" | "upgrade"
+            "connection"
+                | "content-length"
+                | "expect"
+                | "host"
+                | "http2-settings"
+                | "keep-alive"
+                | "te"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
         )
 }
 
@@ -98,7 +111,11 @@ mod tests {
 
     #[test]
     fn ordinary_headers_pass() {
-        for (name, value) in [("content-type", "application/json"), ("X-Trace", "a b\tc"), ("x", "")] {
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("X-Trace", "a b\tc"),
+            ("x", ""),
+        ] {
             assert!(check(name, value).is_ok(), "{name}");
         }
     }
@@ -106,11 +123,31 @@ mod tests {
     #[test]
     fn framing_reserved_and_malformed_headers_are_refused() {
         let table = [
-            ("Host", "x"), ("Content-Length", "1"), ("transfer-encoding", "chunked"), ("Connection", "close"),
-            ("keep-alive", "1"), ("TE", "trailers"), ("Trailer", "x"), ("Upgrade", "h2c"), ("Expect", "100-continue"),
-            ("Proxy-Authorization", "x"), ("proxy-anything", "x"), ("HTTP2-Settings", "x"), ("Authorization", "x"),
-            ("", "x"), ("a b", "x"), ("a:", "x"), ("a\r\n", "x"), (":authority", "x"), ("h\u{e9}", "x"),
-            ("x", "a\r\nb: c"), ("x", "a\nb"), ("x", "a\0"), ("x", "caf\u{e9}"), ("x", "\x7f"), ("x", "\x0b"),
+            ("Host", "x"),
+            ("Content-Length", "1"),
+            ("transfer-encoding", "chunked"),
+            ("Connection", "close"),
+            ("keep-alive", "1"),
+            ("TE", "trailers"),
+            ("Trailer", "x"),
+            ("Upgrade", "h2c"),
+            ("Expect", "100-continue"),
+            ("Proxy-Authorization", "x"),
+            ("proxy-anything", "x"),
+            ("HTTP2-Settings", "x"),
+            ("Authorization", "x"),
+            ("", "x"),
+            ("a b", "x"),
+            ("a:", "x"),
+            ("a\r\n", "x"),
+            (":authority", "x"),
+            ("h\u{e9}", "x"),
+            ("x", "a\r\nb: c"),
+            ("x", "a\nb"),
+            ("x", "a\0"),
+            ("x", "caf\u{e9}"),
+            ("x", "\x7f"),
+            ("x", "\x0b"),
         ];
 
         for (name, value) in table {

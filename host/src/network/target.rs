@@ -27,7 +27,9 @@ pub enum TargetError {
     #[error("it has the character {0:?} at byte {1}: percent-encode it")]
     Character(char, usize),
     /// Another origin, or what looks like one.
-    #[error("`{0}` leaves the endpoint: a target is a path below the endpoint's URL, or begins with a single `/`")]
+    #[error(
+        "`{0}` leaves the endpoint: a target is a path below the endpoint's URL, or begins with a single `/`"
+    )]
     Origin(String),
     /// Not a reference at all.
     #[error("`{0}` is no URI reference: {1}")]
@@ -40,8 +42,12 @@ impl BaseUrl {
     /// # Errors
     /// When the URL has no host or is no valid URI for HTTP.
     pub fn new(url: &Url) -> Result<Self, TargetError> {
-        let invalid = |reason: &str| TargetError::Invalid("the endpoint's URL".to_owned(), reason.to_owned());
-        let exact: Uri = url.as_str().parse().map_err(|_| invalid("it is no valid HTTP URI"))?;
+        let invalid =
+            |reason: &str| TargetError::Invalid("the endpoint's URL".to_owned(), reason.to_owned());
+        let exact: Uri = url
+            .as_str()
+            .parse()
+            .map_err(|_| invalid("it is no valid HTTP URI"))?;
         let origin = url.origin();
         if !origin.is_tuple() {
             return Err(invalid("it has no host"));
@@ -53,7 +59,11 @@ impl BaseUrl {
             let path = format!("{}/", folder.path());
             folder.set_path(&path);
         }
-        Ok(Self { exact, folder, origin: origin.ascii_serialization() })
+        Ok(Self {
+            exact,
+            folder,
+            origin: origin.ascii_serialization(),
+        })
     }
 
     /// Resolves what a plugin returned as `target`.
@@ -67,7 +77,9 @@ impl BaseUrl {
         if target.len() > MAX_TARGET {
             return Err(TargetError::TooLong(target.len()));
         }
-        let odd = target.char_indices().find(|(_, character)| !is_uri_character(*character));
+        let odd = target
+            .char_indices()
+            .find(|(_, character)| !is_uri_character(*character));
         if let Some((place, character)) = odd {
             return Err(TargetError::Character(character, place));
         }
@@ -88,11 +100,16 @@ impl BaseUrl {
             return Err(leaves());
         }
         if url.fragment().is_some() {
-            return Err(TargetError::Invalid(target.to_owned(), "a request has no fragment (`#…`)".to_owned()));
+            return Err(TargetError::Invalid(
+                target.to_owned(),
+                "a request has no fragment (`#…`)".to_owned(),
+            ));
         }
         url.as_str()
             .parse()
-            .map_err(|error: http::uri::InvalidUri| TargetError::Invalid(target.to_owned(), error.to_string()))
+            .map_err(|error: http::uri::InvalidUri| {
+                TargetError::Invalid(target.to_owned(), error.to_string())
+            })
     }
 }
 
@@ -106,7 +123,10 @@ fn has_scheme(target: &str) -> bool {
     let end = target.find([':', '/', '?', '#']);
     end.is_some_and(|end| {
         target.as_bytes().get(end) == Some(&b':')
-            && target.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+            && target
+                .as_bytes()
+                .first()
+                .is_some_and(u8::is_ascii_alphabetic)
     })
 }
 
@@ -128,27 +148,61 @@ mod tests {
             ("https://api.test", "", "https://api.test/"),
             ("https://api.test/v1", "items", "https://api.test/v1/items"),
             ("https://api.test/v1/", "items", "https://api.test/v1/items"),
-            ("https://api.test/v1?k=1", "items?x=1", "https://api.test/v1/items?x=1"),
-            ("https://api.test/v1", "items/7/a%2Fb", "https://api.test/v1/items/7/a%2Fb"),
-            ("https://api.test/v1", "/v2/items", "https://api.test/v2/items"),
+            (
+                "https://api.test/v1?k=1",
+                "items?x=1",
+                "https://api.test/v1/items?x=1",
+            ),
+            (
+                "https://api.test/v1",
+                "items/7/a%2Fb",
+                "https://api.test/v1/items/7/a%2Fb",
+            ),
+            (
+                "https://api.test/v1",
+                "/v2/items",
+                "https://api.test/v2/items",
+            ),
             ("https://api.test/v1", "/", "https://api.test/"),
             ("https://api.test/v1", "?x=1", "https://api.test/v1/?x=1"),
-            ("https://api.test/v1", "./items", "https://api.test/v1/items"),
+            (
+                "https://api.test/v1",
+                "./items",
+                "https://api.test/v1/items",
+            ),
             ("https://api.test/v1", "../items", "https://api.test/items"),
-            ("https://api.test/v1", "../../../items", "https://api.test/items"),
+            (
+                "https://api.test/v1",
+                "../../../items",
+                "https://api.test/items",
+            ),
             ("https://api.test/v1", "a/../b", "https://api.test/v1/b"),
             ("https://api.test/v1", "a:b", "refused"),
             ("https://api.test/v1", "./a:b", "https://api.test/v1/a:b"),
             ("https://api.test/v1", "1:2", "https://api.test/v1/1:2"),
-            ("https://api.test/v1", "items?to=http://other.test", "https://api.test/v1/items?to=http://other.test"),
-            ("https://api.test/v1", "items/@me", "https://api.test/v1/items/@me"),
-            ("https://api.test/v1", "user@other.test", "https://api.test/v1/user@other.test"),
+            (
+                "https://api.test/v1",
+                "items?to=http://other.test",
+                "https://api.test/v1/items?to=http://other.test",
+            ),
+            (
+                "https://api.test/v1",
+                "items/@me",
+                "https://api.test/v1/items/@me",
+            ),
+            (
+                "https://api.test/v1",
+                "user@other.test",
+                "https://api.test/v1/user@other.test",
+            ),
             ("http://127.0.0.1:8080/x", "y", "http://127.0.0.1:8080/x/y"),
             ("http://[::1]:8080", "y", "http://[::1]:8080/y"),
         ];
 
         for (url, target, expected) in table {
-            let found = base(url).resolve(target).map_or("refused".to_owned(), |uri| uri.to_string());
+            let found = base(url)
+                .resolve(target)
+                .map_or("refused".to_owned(), |uri| uri.to_string());
             assert_eq!(found, expected, "{url} + {target}");
         }
     }
@@ -157,17 +211,55 @@ mod tests {
     fn targets_that_leave_the_origin_or_are_no_reference_are_refused() {
         let long = "a".repeat(MAX_TARGET + 1);
         let targets = [
-            "http://api.test/v1", "https://api.test/v1", "https://other.test/", "https://api.test:444/",
-            "https:other", "https:/other", "https:///other.test", "HTTPS://other.test", "file:///etc/passwd",
-            "data:x", "javascript:1", "ftp://api.test/", "unix:/run/x", "ws://api.test/",
-            "//other.test", "//other.test/x", "///other.test", "//api.test/", "//user@api.test/",
-            "\\\\other.test", "/\\other.test", "\\", "items\\..\\x", "http:\\\\other.test",
-            "a b", "a\tb", "a\r\nHost: x", "a\nb", "a\0b", "caf\u{e9}", "\u{202e}x", "{x}", "a|b", "a^b", "a`b", "<x>", "\"x\"",
-            "items#part", "#", "mailto:a@b", "a+b:c", &long,
+            "http://api.test/v1",
+            "https://api.test/v1",
+            "https://other.test/",
+            "https://api.test:444/",
+            "https:other",
+            "https:/other",
+            "https:///other.test",
+            "HTTPS://other.test",
+            "file:///etc/passwd",
+            "data:x",
+            "javascript:1",
+            "ftp://api.test/",
+            "unix:/run/x",
+            "ws://api.test/",
+            "//other.test",
+            "//other.test/x",
+            "///other.test",
+            "//api.test/",
+            "//user@api.test/",
+            "\\\\other.test",
+            "/\\other.test",
+            "\\",
+            "items\\..\\x",
+            "http:\\\\other.test",
+            "a b",
+            "a\tb",
+            "a\r\nHost: x",
+            "a\nb",
+            "a\0b",
+            "caf\u{e9}",
+            "\u{202e}x",
+            "{x}",
+            "a|b",
+            "a^b",
+            "a`b",
+            "<x>",
+            "\"x\"",
+            "items#part",
+            "#",
+            "mailto:a@b",
+            "a+b:c",
+            &long,
         ];
 
         for target in targets {
-            assert!(base("https://api.test/v1").resolve(target).is_err(), "{target:?}");
+            assert!(
+                base("https://api.test/v1").resolve(target).is_err(),
+                "{target:?}"
+            );
         }
     }
 

@@ -51,9 +51,14 @@ pub(super) async fn keep(mut store: impl Store, sources: Vec<Stored>, last: Canc
     }
 }
 
-async fn save(store: &mut impl Store, sources: &[Stored]) -> Result<(), crate::progress::store::StoreError> {
-    let advanced: Vec<(&Stored, Vec<(u32, Position)>)> =
-        sources.iter().map(|stored| (stored, stored.source.ledger.advanced())).collect();
+async fn save(
+    store: &mut impl Store,
+    sources: &[Stored],
+) -> Result<(), crate::progress::store::StoreError> {
+    let advanced: Vec<(&Stored, Vec<(u32, Position)>)> = sources
+        .iter()
+        .map(|stored| (stored, stored.source.ledger.advanced()))
+        .collect();
     let advances: Vec<Advance> = advanced
         .iter()
         .flat_map(|(stored, positions)| {

@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// What one read takes: it is also what stands outside a sink's buffer, once for each sink.
-pub(super) const READ_LIMIT: ReadLimit = ReadLimit { records: 500, bytes: 512 * 1024 };
+pub(super) const READ_LIMIT: ReadLimit = ReadLimit {
+    records: 500,
+    bytes: 512 * 1024,
+};
 
 /// Where the events of one ingress go.
 pub(super) struct Route {
@@ -32,23 +35,36 @@ pub(super) async fn pump(
     let sinks = u16::try_from(route.sinks.len()).unwrap_or(u16::MAX);
     loop {
         let step = async {
-            let Some(permits) = reserve(&route.sinks).await else { return Ok(None) };
-            Ok(ingress.read(READ_LIMIT).await?.map(|incoming| (permits, incoming)))
+            let Some(permits) = reserve(&route.sinks).await else {
+                return Ok(None);
+            };
+            Ok(ingress
+                .read(READ_LIMIT)
+                .await?
+                .map(|incoming| (permits, incoming)))
         };
         let read = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             read = step => read?,
         };
-        let Some((permits, incoming)) = read else { return Ok(()) };
-        let positions = incoming.iter().map(|read| (read.partition, read.position.clone()));
+        let Some((permits, incoming)) = read else {
+            return Ok(());
+        };
+        let positions = incoming
+            .iter()
+            .map(|read| (read.partition, read.position.clone()));
         let ordinals = route.ledger.begin(positions, sinks);
         let arrivals: Vec<Arrival> = incoming
             .into_iter()
             .zip(ordinals)
             .map(|(read, ordinal)| Arrival {
                 event: Arc::new(read.event),
-                ticket: Ticket { ingress: route.ingress, partition: read.partition, ordinal },
+                ticket: Ticket {
+                    ingress: route.ingress,
+                    partition: read.partition,
+                    ordinal,
+                },
             })
             .collect();
         send(permits, arrivals);
@@ -56,9 +72,7 @@ pub(super) async fn pump(
 }
 
 /// A place in every queue; none if a sink has ended.
-async fn reserve(
-    sinks: &[mpsc::Sender<Vec<Arrival>>],
-) -> Option<Vec<OwnedPermit<Vec<Arrival>>>> {
+async fn reserve(sinks: &[mpsc::Sender<Vec<Arrival>>]) -> Option<Vec<OwnedPermit<Vec<Arrival>>>> {
     let mut permits = Vec::with_capacity(sinks.len());
     for sink in sinks {
         permits.push(sink.clone().reserve_owned().await.ok()?);

@@ -104,12 +104,17 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let state_dir = StateDir::open(&options.state_dir)?;
     let store = EmbeddedStore::open(state_dir.path())?;
 
-    let host = PluginHost::new(Some(state_dir.path().join("cache"))).map_err(StartError::PluginHost)?;
+    let host =
+        PluginHost::new(Some(state_dir.path().join("cache"))).map_err(StartError::PluginHost)?;
     let mut plugins = Vec::new();
     for sink in &module.sinks {
-        let plugin = host.load(&sink.id.to_string(), &sink.plugin).await.map_err(|source| {
-            StartError::Plugin { sink: sink.id.to_string(), source: Box::new(source) }
-        })?;
+        let plugin = host
+            .load(&sink.id.to_string(), &sink.plugin)
+            .await
+            .map_err(|source| StartError::Plugin {
+                sink: sink.id.to_string(),
+                source: Box::new(source),
+            })?;
         plugins.push(plugin);
     }
 
@@ -119,7 +124,10 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     for config in &module.ingresses {
         let (ingress, source) = open_ingress(config, &store).await?;
         if ingress.keeps_progress() {
-            stored.push(Stored { source: source.clone(), partitions: ingress.partitions().to_vec() });
+            stored.push(Stored {
+                source: source.clone(),
+                partitions: ingress.partitions().to_vec(),
+            });
         }
         ingresses.push(ingress);
         sources.push(source);
@@ -131,7 +139,11 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     for config in &module.egresses {
         egresses.push(open_egress(config, &mut egress_tasks, &egress_stop).await?);
     }
-    let default_letters = DefaultLetters { state_dir: &state_dir, tasks: &mut egress_tasks, stop: &egress_stop };
+    let default_letters = DefaultLetters {
+        state_dir: &state_dir,
+        tasks: &mut egress_tasks,
+        stop: &egress_stop,
+    };
     let letters = default_letters.open(&module.sinks, &egresses).await?;
 
     let mut sink_tasks = JoinSet::new();
@@ -140,9 +152,11 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     for ((config, plugin), dead_letters) in module.sinks.into_iter().zip(plugins).zip(letters) {
         let stats = Arc::new(SinkStats::default());
         let id: Arc<str> = config.id.to_string().into();
-        let transport = HttpClient::new(&config.endpoint, config.delivery.in_flight.max_calls).map_err(|source| {
-            StartError::Endpoint { sink: id.to_string(), source }
-        })?;
+        let transport = HttpClient::new(&config.endpoint, config.delivery.in_flight.max_calls)
+            .map_err(|source| StartError::Endpoint {
+                sink: id.to_string(),
+                source,
+            })?;
         let endpoint = endpoint_of(&id, &config.endpoint)?;
         let sink = Sink {
             id: Arc::clone(&id),
@@ -151,22 +165,37 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             settings: config.delivery,
             plugin,
             transport,
-            results: config.results.and_then(|index| egresses.get(index).cloned()),
+            results: config
+                .results
+                .and_then(|index| egresses.get(index).cloned()),
             dead_letters,
             sources: sources.clone(),
             stats: Arc::clone(&stats),
         };
         let (queue, intake) = mpsc::channel(1);
         queues.push(queue);
-        views.push(SinkView { id: Arc::clone(&id), stats });
+        views.push(SinkView {
+            id: Arc::clone(&id),
+            stats,
+        });
         sink_tasks.spawn(async move { (id, delivery::run(sink, intake).await) });
     }
 
     let intake = CancellationToken::new();
     let mut ingress_tasks = JoinSet::new();
-    for (index, ((ingress, config), source)) in (0..).zip(ingresses.into_iter().zip(&module.ingresses).zip(&sources)) {
-        let sinks = config.to.iter().filter_map(|sink| queues.get(*sink).cloned()).collect();
-        let route = Route { ingress: index, ledger: Arc::clone(&source.ledger), sinks };
+    for (index, ((ingress, config), source)) in
+        (0..).zip(ingresses.into_iter().zip(&module.ingresses).zip(&sources))
+    {
+        let sinks = config
+            .to
+            .iter()
+            .filter_map(|sink| queues.get(*sink).cloned())
+            .collect();
+        let route = Route {
+            ingress: index,
+            ledger: Arc::clone(&source.ledger),
+            sinks,
+        };
         ingress_tasks.spawn(pump(ingress, route, intake.clone()));
     }
     let last_progress = CancellationToken::new();
@@ -193,27 +222,51 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
 /// # Errors
 /// When its URL is none that requests can be made of.
 pub fn endpoint_of(sink: &str, settings: &EndpointSettings) -> Result<Endpoint, StartError> {
-    let base = BaseUrl::new(&settings.url)
-        .map_err(|source| StartError::BaseUrl { sink: sink.to_owned(), source })?;
-    let configured = settings.headers.iter().chain(&settings.auth).map(|(name, _)| name.clone());
+    let base = BaseUrl::new(&settings.url).map_err(|source| StartError::BaseUrl {
+        sink: sink.to_owned(),
+        source,
+    })?;
+    let configured = settings
+        .headers
+        .iter()
+        .chain(&settings.auth)
+        .map(|(name, _)| name.clone());
     let headers = HeaderRules::new(configured.chain([CONTENT_ENCODING]).collect());
-    Ok(Endpoint { base, headers, compression: settings.compression })
+    Ok(Endpoint {
+        base,
+        headers,
+        compression: settings.compression,
+    })
 }
 
-async fn open_ingress(config: &IngressConfig, store: &impl Store) -> Result<(AnyIngress, Source), StartError> {
+async fn open_ingress(
+    config: &IngressConfig,
+    store: &impl Store,
+) -> Result<(AnyIngress, Source), StartError> {
     let id = config.id.to_string();
     let start = store.load(&id).await?;
     if let Some((partition, position)) = start.first() {
         info!(ingress = %id, %partition, ?position, "going on from stored progress");
     }
     let ingress = match &config.kind {
-        IngressKind::Datagen(settings) => Ok(AnyIngress::Datagen(Datagen::new(&id, settings.clone()))),
-        IngressKind::File(settings) => {
-            FileIngress::open(&id, settings, start).await.map(|file| AnyIngress::File(Box::new(file)))
+        IngressKind::Datagen(settings) => {
+            Ok(AnyIngress::Datagen(Datagen::new(&id, settings.clone())))
         }
+        IngressKind::File(settings) => FileIngress::open(&id, settings, start)
+            .await
+            .map(|file| AnyIngress::File(Box::new(file))),
     };
-    let ingress = ingress.map_err(|source| StartError::Ingress { ingress: id.clone(), source })?;
-    Ok((ingress, Source { id: id.into(), ledger: Arc::new(Ledger::default()) }))
+    let ingress = ingress.map_err(|source| StartError::Ingress {
+        ingress: id.clone(),
+        source,
+    })?;
+    Ok((
+        ingress,
+        Source {
+            id: id.into(),
+            ledger: Arc::new(Ledger::default()),
+        },
+    ))
 }
 
 async fn open_egress(
@@ -223,10 +276,15 @@ async fn open_egress(
 ) -> Result<EgressHandle, StartError> {
     let id = config.id.to_string();
     let egress = match &config.kind {
-        EgressKind::File(settings) => FileEgress::open(settings.clone()).await.map(AnyEgress::File),
+        EgressKind::File(settings) => FileEgress::open(settings.clone())
+            .await
+            .map(AnyEgress::File),
         EgressKind::Stdout => Ok(AnyEgress::Stdout(StdoutEgress::default())),
     };
-    let egress = egress.map_err(|source| StartError::Egress { egress: id.clone(), source })?;
+    let egress = egress.map_err(|source| StartError::Egress {
+        egress: id.clone(),
+        source,
+    })?;
     Ok(spawn_egress(id, egress, tasks, stop))
 }
 
@@ -249,7 +307,11 @@ struct DefaultLetters<'a> {
 }
 
 impl DefaultLetters<'_> {
-    async fn open(self, sinks: &[SinkConfig], egresses: &[EgressHandle]) -> Result<Vec<EgressHandle>, StartError> {
+    async fn open(
+        self,
+        sinks: &[SinkConfig],
+        egresses: &[EgressHandle],
+    ) -> Result<Vec<EgressHandle>, StartError> {
         let mut handles = Vec::new();
         for sink in sinks {
             if let Some(handle) = sink.dead_letters.and_then(|index| egresses.get(index)) {
@@ -260,11 +322,18 @@ impl DefaultLetters<'_> {
             let name = format!("dead-letters-{}.ndjson", id.replace('/', "-"));
             let path = self.state_dir.path().join(name);
             info!(sink = %id, path = %path.display(), "dead letters go to a file, as the sink names no egress for them");
-            let settings = FileEgressSettings { path, max_bytes: None, keep: None };
+            let settings = FileEgressSettings {
+                path,
+                max_bytes: None,
+                keep: None,
+            };
             let egress = FileEgress::open(settings)
                 .await
                 .map(AnyEgress::File)
-                .map_err(|source| StartError::Egress { egress: format!("dead letters of {id}"), source })?;
+                .map_err(|source| StartError::Egress {
+                    egress: format!("dead letters of {id}"),
+                    source,
+                })?;
             let handle = spawn_egress(id, egress, self.tasks, self.stop);
             handles.push(handle);
         }

@@ -72,18 +72,29 @@ impl PluginHost {
                 settings.with_directory(path);
                 Cache::new(settings)
             };
-            let cache =
-                open().map_err(|error| HostError::Cache { path: path.clone(), reason: format!("{error:#}") })?;
+            let cache = open().map_err(|error| HostError::Cache {
+                path: path.clone(),
+                reason: format!("{error:#}"),
+            })?;
             config.cache(Some(cache));
         }
         let engine = Engine::new(&config).map_err(fail)?;
         let mut linker = Linker::new(&engine);
         // Guests in Python, JavaScript and Rust import WASI: it is there, with nothing in it.
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(fail)?;
-        bindings::nozzle::plugin::host::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(fail)?;
-        bindings::nozzle::plugin::current_call::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(fail)?;
+        bindings::nozzle::plugin::host::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+            .map_err(fail)?;
+        bindings::nozzle::plugin::current_call::add_to_linker::<_, HasSelf<_>>(
+            &mut linker,
+            |state| state,
+        )
+        .map_err(fail)?;
         let ticker = Ticker::start(engine.clone()).map_err(HostError::Ticker)?;
-        Ok(Self { engine, linker, _ticker: ticker })
+        Ok(Self {
+            engine,
+            linker,
+            _ticker: ticker,
+        })
     }
 }
 
@@ -96,12 +107,17 @@ struct Ticker {
 impl Ticker {
     fn start(engine: Engine) -> std::io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
-        let thread = std::thread::Builder::new().name("nozzle-epochs".to_owned()).spawn(move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                engine.increment_epoch();
-            }
-        })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("nozzle-epochs".to_owned())
+            .spawn(move || {
+                while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    engine.increment_epoch();
+                }
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 }
 

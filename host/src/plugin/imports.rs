@@ -23,7 +23,9 @@ impl host::Host for State {
 
     fn count(&mut self, name: String, by: u64) -> Result<()> {
         if !self.log.count(&name, by) {
-            let message = format!("the counter `{name}` is ignored: at most 64 names of a to z, 0 to 9 and _");
+            let message = format!(
+                "the counter `{name}` is ignored: at most 64 names of a to z, 0 to 9 and _"
+            );
             self.log.log(Level::Warn, &message, &[]);
         }
         Ok(())
@@ -32,7 +34,9 @@ impl host::Host for State {
 
 impl State {
     fn current(&self) -> Result<&CurrentCall> {
-        self.call.as_ref().ok_or_else(|| Error::msg("`current-call` was used outside `handle`"))
+        self.call
+            .as_ref()
+            .ok_or_else(|| Error::msg("`current-call` was used outside `handle`"))
     }
 }
 
@@ -50,7 +54,11 @@ impl current_call::Host for State {
             body: match &request.body {
                 ShapedBody::Empty => Body::Empty,
                 ShapedBody::Bytes(bytes) => Body::Bytes(bytes.to_vec()),
-                ShapedBody::Joined { prefix, separator, suffix } => Body::Joined(Joined {
+                ShapedBody::Joined {
+                    prefix,
+                    separator,
+                    suffix,
+                } => Body::Joined(Joined {
                     prefix: prefix.to_vec(),
                     separator: separator.to_vec(),
                     suffix: suffix.to_vec(),
@@ -69,10 +77,18 @@ impl current_call::Host for State {
             id: event.id.to_string(),
             key: event.key.as_deref().map(str::to_owned),
             timestamp_ms: event.timestamp_ms,
-            attributes: event.attributes.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            attributes: event
+                .attributes
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
             data: event.data.to_vec(),
         };
-        Ok(self.current()?.events.get(index as usize).map(|event| plain(event)))
+        Ok(self
+            .current()?
+            .events
+            .get(index as usize)
+            .map(|event| plain(event)))
     }
 
     fn get_events(&mut self) -> Result<BatchResult> {

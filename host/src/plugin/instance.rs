@@ -19,7 +19,7 @@ use super::{
     bindings::exports::nozzle::plugin::{handling, shaping},
     engine::TICK,
     lower::Scratch,
-    output::{GuestOutput, GuestLog},
+    output::{GuestLog, GuestOutput},
     settings::PluginLimits,
 };
 
@@ -38,7 +38,10 @@ pub(super) struct State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
@@ -53,12 +56,22 @@ const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 const MAX_HANDLES: usize = 10_000;
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         self.refused |= desired > self.memory;
         Ok(desired <= self.memory)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= MAX_TABLE_ELEMENTS)
     }
 
@@ -114,7 +127,16 @@ impl Pool {
         log: Arc<GuestLog>,
     ) -> Self {
         let slots = Semaphore::new(limits.instances.max(1));
-        Self { pre, shaping, handling, config, limits, log, idle: Mutex::default(), slots }
+        Self {
+            pre,
+            shaping,
+            handling,
+            config,
+            limits,
+            log,
+            idle: Mutex::default(),
+            slots,
+        }
     }
 
     pub(super) fn handles(&self) -> bool {
@@ -132,7 +154,9 @@ impl Pool {
             Some(instance) => instance,
             None => self.make().await.map_err(|error| match error {
                 MakeError::Failed(error) => PluginError::Instance(error.to_string()),
-                MakeError::Refused(reason) => PluginError::Instance(format!("`configure` refused: {reason}")),
+                MakeError::Refused(reason) => {
+                    PluginError::Instance(format!("`configure` refused: {reason}"))
+                }
             })?,
         };
         self.start_clock(&mut instance.store);
@@ -148,14 +172,20 @@ impl Pool {
     /// Makes an instance and configures it.
     pub(super) async fn make(&self) -> Result<Instance, MakeError> {
         let output = |stream| GuestOutput::new(Arc::clone(&self.log), stream);
-        let wasi = WasiCtx::builder().stdout(output("stdout")).stderr(output("stderr")).build();
+        let wasi = WasiCtx::builder()
+            .stdout(output("stdout"))
+            .stderr(output("stderr"))
+            .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let max_ticks = self.limits.time.as_nanos().div_ceil(TICK.as_nanos()).max(1);
         let state = State {
             wasi,
             table,
-            limiter: Limiter { memory: self.limits.memory, refused: false },
+            limiter: Limiter {
+                memory: self.limits.memory,
+                refused: false,
+            },
             log: Arc::clone(&self.log),
             call: None,
             ticks: 0,
@@ -167,20 +197,34 @@ impl Pool {
         store.epoch_deadline_callback(|mut store| {
             let state = store.data_mut();
             state.ticks += 1;
-            Ok(if state.ticks > state.max_ticks { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+            Ok(if state.ticks > state.max_ticks {
+                UpdateDeadline::Interrupt
+            } else {
+                UpdateDeadline::Yield(1)
+            })
         });
         self.start_clock(&mut store);
         let made = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let shaping = self.shaping.load(&mut store, &instance)?;
-            let handling = self.handling.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let handling = self
+                .handling
+                .as_ref()
+                .map(|indices| indices.load(&mut store, &instance))
+                .transpose()?;
             let configured = shaping.call_configure(&mut store, &self.config).await?;
             Ok((shaping, handling, configured))
         };
-        let (shaping, handling, configured) =
-            made.await.map_err(|error| MakeError::Failed(self.classify(&error, &store)))?;
+        let (shaping, handling, configured) = made
+            .await
+            .map_err(|error| MakeError::Failed(self.classify(&error, &store)))?;
         configured.map_err(MakeError::Refused)?;
-        Ok(Instance { store, shaping, handling, scratch: Scratch::default() })
+        Ok(Instance {
+            store,
+            shaping,
+            handling,
+            scratch: Scratch::default(),
+        })
     }
 
     /// Keeps an instance that was made ahead.
@@ -201,12 +245,16 @@ impl Pool {
         let limits = &self.limits;
         if store.data().limiter.refused {
             let memory = limits.memory;
-            return PluginError::Limit(format!("it asked for more than {memory} bytes of memory (`limits.memory`)"));
+            return PluginError::Limit(format!(
+                "it asked for more than {memory} bytes of memory (`limits.memory`)"
+            ));
         }
         let text = error.root_cause().to_string();
         if text.contains("fuel allocated for hostcalls") {
             let output = limits.output;
-            return PluginError::Limit(format!("it passed more than {output} bytes to the host in one call"));
+            return PluginError::Limit(format!(
+                "it passed more than {output} bytes to the host in one call"
+            ));
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => PluginError::TimedOut(limits.time),
@@ -231,4 +279,3 @@ impl Pool {
 fn gone() -> PluginError {
     PluginError::Instance("the plugin is being replaced".to_owned())
 }
-

@@ -19,7 +19,11 @@ pub(super) fn shaped(shaped: types::Shaped) -> Shaped {
         headers: shaped.headers,
         requests: shaped.requests.into_iter().map(request).collect(),
         drop: shaped.drop,
-        reject: shaped.reject.into_iter().map(|rejection| (rejection.event, rejection.reason)).collect(),
+        reject: shaped
+            .reject
+            .into_iter()
+            .map(|rejection| (rejection.event, rejection.reason))
+            .collect(),
     }
 }
 
@@ -54,14 +58,23 @@ pub(super) fn handled(handled: handling::Handled) -> Handled {
         types::Verdict::Delivered => PluginVerdict::Delivered,
         types::Verdict::Retry(wait) => PluginVerdict::Retry(wait),
         types::Verdict::Reject(reason) => PluginVerdict::Reject(reason),
-        types::Verdict::Each(each) => PluginVerdict::Each(each.into_iter().map(event_verdict).collect()),
+        types::Verdict::Each(each) => {
+            PluginVerdict::Each(each.into_iter().map(event_verdict).collect())
+        }
     };
     let results = handled.results.into_iter().map(|emission| Record {
         key: emission.key.map(String::into_boxed_str),
-        attributes: emission.attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        attributes: emission
+            .attributes
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
         data: Bytes::from(emission.data),
     });
-    Handled { verdict, results: results.collect() }
+    Handled {
+        verdict,
+        results: results.collect(),
+    }
 }
 
 fn event_verdict(verdict: types::EventVerdict) -> EventVerdict {
@@ -74,11 +87,15 @@ fn event_verdict(verdict: types::EventVerdict) -> EventVerdict {
 
 /// The headers that a guest sees: values that are no UTF-8 are left out.
 pub(super) fn headers(outcome: &Outcome) -> Vec<(&str, &str)> {
-    let Ok(response) = outcome else { return Vec::new() };
+    let Ok(response) = outcome else {
+        return Vec::new();
+    };
     response
         .headers
         .iter()
-        .filter_map(|(name, value)| Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?)))
+        .filter_map(|(name, value)| {
+            Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?))
+        })
         .collect()
 }
 

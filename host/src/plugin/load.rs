@@ -110,7 +110,11 @@ pub enum LoadError {
 fn listed(names: &[String]) -> String {
     match names {
         [] => "nothing".to_owned(),
-        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        names => names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -123,14 +127,20 @@ impl LoadError {
                  are built by `make guests`"
             }
             Self::Digest { .. } => "if the new file is meant, change `plugin.sha256`",
-            Self::NotWasm { .. } => "a plugin is a WebAssembly component, as `cargo build --target wasm32-wasip2` makes it",
+            Self::NotWasm { .. } => {
+                "a plugin is a WebAssembly component, as `cargo build --target wasm32-wasip2` makes it"
+            }
             Self::CoreModule { .. } => {
                 "build a component: in Rust `cargo build --target wasm32-wasip2` (not wasip1 or unknown-unknown); \
                  otherwise `wasm-tools component new`, componentize-js or componentize-py"
             }
             Self::Version { .. } => "build the plugin against the `wit/` of this host's version",
-            Self::MissingExport { .. } => "build the plugin for the world `shaper` or `sink` of `wit/worlds.wit`",
-            Self::Import { import, .. } if import.starts_with("wasi:http") || import.starts_with("wasi:sockets") => {
+            Self::MissingExport { .. } => {
+                "build the plugin for the world `shaper` or `sink` of `wit/worlds.wit`"
+            }
+            Self::Import { import, .. }
+                if import.starts_with("wasi:http") || import.starts_with("wasi:sockets") =>
+            {
                 "plugins have no network: return the call from `shape`, and the host makes it"
             }
             Self::Import { .. } => {
@@ -156,7 +166,9 @@ pub struct LoadedPlugin {
 
 impl std::fmt::Debug for LoadedPlugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoadedPlugin").field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("LoadedPlugin")
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,15 +178,26 @@ impl PluginHost {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub async fn load(&self, sink: &str, settings: &PluginSettings) -> Result<LoadedPlugin, LoadError> {
+    pub async fn load(
+        &self,
+        sink: &str,
+        settings: &PluginSettings,
+    ) -> Result<LoadedPlugin, LoadError> {
         let path = settings.path.clone();
         let bytes = tokio::fs::read(&path)
             .await
-            .map_err(|source| LoadError::Read { path: path.clone(), source })?;
+            .map_err(|source| LoadError::Read {
+                path: path.clone(),
+                source,
+            })?;
         let found = Sha256::digest(&bytes);
         let digest = hex(&found);
         if let Some(pinned) = settings.sha256.filter(|pinned| pinned[..] != found[..]) {
-            return Err(LoadError::Digest { path, found: digest, pinned: hex(&pinned) });
+            return Err(LoadError::Digest {
+                path,
+                found: digest,
+                pinned: hex(&pinned),
+            });
         }
         match bytes.get(..8) {
             Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => return Err(LoadError::CoreModule { path }),
@@ -186,14 +209,29 @@ impl PluginHost {
         let component = compiled
             .map_err(|error| error.to_string())
             .and_then(|component| component.map_err(|error| format!("{error:#}")))
-            .map_err(|reason| LoadError::Compile { path: path.clone(), reason })?;
+            .map_err(|reason| LoadError::Compile {
+                path: path.clone(),
+                reason,
+            })?;
 
         self.check_names(&component, &path)?;
-        let type_error = |error: wasmtime::Error| LoadError::Type { path: path.clone(), reason: format!("{error:#}") };
-        let pre = self.linker.instantiate_pre(&component).map_err(type_error)?;
+        let type_error = |error: wasmtime::Error| LoadError::Type {
+            path: path.clone(),
+            reason: format!("{error:#}"),
+        };
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(type_error)?;
         let shaping = shaping::GuestIndices::new(&pre).map_err(type_error)?;
-        let handles = component.component_type().exports(&self.engine).any(|(name, _)| name == HANDLING);
-        let handling = handles.then(|| handling::GuestIndices::new(&pre)).transpose().map_err(type_error)?;
+        let handles = component
+            .component_type()
+            .exports(&self.engine)
+            .any(|(name, _)| name == HANDLING);
+        let handling = handles
+            .then(|| handling::GuestIndices::new(&pre))
+            .transpose()
+            .map_err(type_error)?;
 
         let log = Arc::new(GuestLog::new(sink));
         let (config, limits) = (settings.config.clone(), settings.limits.clone());
@@ -210,22 +248,35 @@ impl PluginHost {
     fn check_names(&self, component: &Component, path: &std::path::Path) -> Result<(), LoadError> {
         let path = || path.to_owned();
         let kind = component.component_type();
-        let exports: Vec<String> = kind.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let exports: Vec<String> = kind
+            .exports(&self.engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
         let imports = kind.imports(&self.engine);
-        let interfaces = imports.filter(|(_, item)| !matches!(item.ty, ComponentItem::Type(_))).map(|(name, _)| name);
+        let interfaces = imports
+            .filter(|(_, item)| !matches!(item.ty, ComponentItem::Type(_)))
+            .map(|(name, _)| name);
         let interfaces: Vec<String> = interfaces.map(str::to_owned).collect();
-        let other_version = exports
-            .iter()
-            .chain(&interfaces)
-            .find(|name| name.starts_with("nozzle:plugin/") && !name.ends_with(&format!("@{VERSION}")));
+        let other_version = exports.iter().chain(&interfaces).find(|name| {
+            name.starts_with("nozzle:plugin/") && !name.ends_with(&format!("@{VERSION}"))
+        });
         if let Some(found) = other_version {
-            return Err(LoadError::Version { path: path(), found: found.clone() });
+            return Err(LoadError::Version {
+                path: path(),
+                found: found.clone(),
+            });
         }
         if !exports.iter().any(|name| name == SHAPING) {
-            return Err(LoadError::MissingExport { path: path(), exports });
+            return Err(LoadError::MissingExport {
+                path: path(),
+                exports,
+            });
         }
         match interfaces.into_iter().find(|name| !is_offered(name)) {
-            Some(import) => Err(LoadError::Import { path: path(), import }),
+            Some(import) => Err(LoadError::Import {
+                path: path(),
+                import,
+            }),
             None => Ok(()),
         }
     }
@@ -235,10 +286,17 @@ fn is_offered(import: &str) -> bool {
     const OURS: [&str; 3] = ["types", "host", "current-call"];
     const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
     let ours = import.strip_prefix("nozzle:plugin/").is_some_and(|rest| {
-        OURS.iter().any(|name| rest.strip_prefix(name).is_some_and(|version| version == format!("@{VERSION}")))
+        OURS.iter().any(|name| {
+            rest.strip_prefix(name)
+                .is_some_and(|version| version == format!("@{VERSION}"))
+        })
     });
     let wasi = import.strip_prefix("wasi:").is_some_and(|rest| {
-        rest.contains("@0.2.") && WASI.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')))
+        rest.contains("@0.2.")
+            && WASI.iter().any(|name| {
+                rest.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            })
     });
     ours || wasi
 }
@@ -263,9 +321,15 @@ impl Plugin for LoadedPlugin {
     async fn shape(&self, events: &[Arc<Event>]) -> Result<Shaped, PluginError> {
         let answer = self.pool.with(async |instance| {
             instance.scratch.fill(events.iter().map(|event| &**event))?;
-            instance.shaping.call_shape(&mut instance.store, instance.scratch.batch()).await
+            instance
+                .shaping
+                .call_shape(&mut instance.store, instance.scratch.batch())
+                .await
         });
-        answer.await?.map(lift::shaped).map_err(PluginError::Refused)
+        answer
+            .await?
+            .map(lift::shaped)
+            .map_err(PluginError::Refused)
     }
 
     fn handles(&self) -> bool {
@@ -276,9 +340,12 @@ impl Plugin for LoadedPlugin {
         let headers = lift::headers(&outcome);
         let answer = self.pool.with(async |instance| {
             let handling = instance.handling.as_ref();
-            let handling = handling.ok_or_else(|| wasmtime::Error::msg("the plugin does not export `handling`"))?;
+            let handling = handling
+                .ok_or_else(|| wasmtime::Error::msg("the plugin does not export `handling`"))?;
             instance.store.data_mut().call = Some(call);
-            let answer = handling.call_handle(&mut instance.store, lift::outcome(&outcome, &headers)).await;
+            let answer = handling
+                .call_handle(&mut instance.store, lift::outcome(&outcome, &headers))
+                .await;
             instance.store.data_mut().call = None;
             answer
         });

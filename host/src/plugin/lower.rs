@@ -2,7 +2,9 @@
 //!
 //! The buffers are the instance's own and are used again: a call allocates nothing for an event.
 
-use super::bindings::nozzle::plugin::types::{AttributeMeta, BatchParam, BatchResult, EventMeta, Span};
+use super::bindings::nozzle::plugin::types::{
+    AttributeMeta, BatchParam, BatchResult, EventMeta, Span,
+};
 use crate::event::Event;
 
 /// The parts of a batch.
@@ -35,7 +37,10 @@ impl Scratch {
             let key = event.key.as_ref().map(|key| self.push(key.as_bytes()));
             let data = self.push(&event.data);
             for (name, value) in &event.attributes {
-                let meta = AttributeMeta { name: self.push(name.as_bytes()), value: self.push(value.as_bytes()) };
+                let meta = AttributeMeta {
+                    name: self.push(name.as_bytes()),
+                    value: self.push(value.as_bytes()),
+                };
                 self.attributes.push(meta);
             }
             self.events.push(EventMeta {
@@ -55,17 +60,28 @@ impl Scratch {
 
     /// The batch as it is passed to a guest.
     pub(super) fn batch(&self) -> BatchParam<'_> {
-        BatchParam { bytes: &self.bytes, events: &self.events, attributes: &self.attributes }
+        BatchParam {
+            bytes: &self.bytes,
+            events: &self.events,
+            attributes: &self.attributes,
+        }
     }
 
     /// The batch as an import returns it.
     pub(super) fn into_batch(self) -> BatchResult {
-        BatchResult { bytes: self.bytes, events: self.events, attributes: self.attributes }
+        BatchResult {
+            bytes: self.bytes,
+            events: self.events,
+            attributes: self.attributes,
+        }
     }
 
     fn push(&mut self, part: &[u8]) -> Span {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(part);
-        Span { start, len: part.len() as u32 }
+        Span {
+            start,
+            len: part.len() as u32,
+        }
     }
 }

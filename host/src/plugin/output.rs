@@ -46,7 +46,10 @@ struct Inner {
 
 impl GuestLog {
     pub(super) fn new(sink: &str) -> Self {
-        Self { sink: sink.to_owned(), inner: Mutex::default() }
+        Self {
+            sink: sink.to_owned(),
+            inner: Mutex::default(),
+        }
     }
 
     /// Logs one message; `fields` are added as `name=value`.
@@ -80,7 +83,10 @@ impl GuestLog {
     fn admit(&self) -> Option<u64> {
         let mut inner = self.lock();
         let now = Instant::now();
-        if inner.window.is_none_or(|window| now - window >= Duration::from_secs(1)) {
+        if inner
+            .window
+            .is_none_or(|window| now - window >= Duration::from_secs(1))
+        {
             inner.window = Some(now);
             inner.lines = 0;
         }
@@ -95,7 +101,9 @@ impl GuestLog {
     /// Adds to a counter; false if it is refused.
     pub(super) fn count(&self, name: &str, by: u64) -> bool {
         let fits = (1..=64).contains(&name.len())
-            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+            && name
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
         let mut inner = self.lock();
         if let Some(counter) = inner.counters.get_mut(name) {
             *counter = counter.saturating_add(by);
@@ -109,7 +117,11 @@ impl GuestLog {
     }
 
     pub(super) fn counters(&self) -> Vec<(String, u64)> {
-        self.lock().counters.iter().map(|(name, count)| (name.clone(), *count)).collect()
+        self.lock()
+            .counters
+            .iter()
+            .map(|(name, count)| (name.clone(), *count))
+            .collect()
     }
 
     pub(super) fn call_begins(&self) {
@@ -134,7 +146,9 @@ fn clean(text: &str) -> String {
             out.push('…');
             break;
         }
-        if character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if character.is_control()
+            || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);
@@ -153,7 +167,11 @@ pub(super) struct GuestOutput {
 
 impl GuestOutput {
     pub(super) fn new(log: Arc<GuestLog>, stream: &'static str) -> Self {
-        Self { log, is_error: stream == "stderr", line: Arc::default() }
+        Self {
+            log,
+            is_error: stream == "stderr",
+            line: Arc::default(),
+        }
     }
 
     fn push(&self, bytes: &[u8]) {
@@ -177,12 +195,21 @@ impl GuestOutput {
             let mut inner = self.log.lock();
             // A Rust panic has its place on one line and its message on the next.
             inner.last_error = Some(match inner.last_error.take() {
-                Some(place) if place.contains("panicked at") && !place.contains(": ") => format!("{place} {text}"),
+                Some(place) if place.contains("panicked at") && !place.contains(": ") => {
+                    format!("{place} {text}")
+                }
                 Some(place) if place.ends_with(':') => format!("{place} {text}"),
                 _ => text.clone(),
             });
         }
-        self.log.line(if self.is_error { Level::Warn } else { Level::Info }, &text);
+        self.log.line(
+            if self.is_error {
+                Level::Warn
+            } else {
+                Level::Info
+            },
+            &text,
+        );
     }
 }
 
@@ -223,7 +250,11 @@ impl OutputStream for GuestOutput {
 }
 
 impl AsyncWrite for GuestOutput {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.push(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -245,8 +276,14 @@ mod tests {
     fn what_a_guest_writes_cannot_steer_a_terminal_or_flood_a_log() {
         let log = GuestLog::new("t/sink");
 
-        assert_eq!(clean("a\x1b[31mred\r\n\u{202e}x"), "a\\u{1b}[31mred\\u{d}\\u{a}\\u{202e}x");
-        assert_eq!(clean(&"x".repeat(MAX_LINE + 5)).chars().count(), MAX_LINE + 1);
+        assert_eq!(
+            clean("a\x1b[31mred\r\n\u{202e}x"),
+            "a\\u{1b}[31mred\\u{d}\\u{a}\\u{202e}x"
+        );
+        assert_eq!(
+            clean(&"x".repeat(MAX_LINE + 5)).chars().count(),
+            MAX_LINE + 1
+        );
         let admitted = (0..1000).filter(|_| log.admit().is_some()).count();
         assert_eq!(admitted, MAX_RATE as usize);
     }
@@ -260,7 +297,10 @@ mod tests {
             assert!(!log.count(name, 1), "{name}");
         }
         assert_eq!(log.counters(), [("lines_seen".to_owned(), 5)]);
-        assert_eq!((0..100).filter(|n| log.count(&format!("n{n}"), 1)).count(), MAX_COUNTERS - 1);
+        assert_eq!(
+            (0..100).filter(|n| log.count(&format!("n{n}"), 1)).count(),
+            MAX_COUNTERS - 1
+        );
     }
 
     #[test]
@@ -272,6 +312,9 @@ mod tests {
         output.push(b"ield\nnote: run with `RUST_BACKTRACE=1` environment variable\n");
 
         let words = log.last_words().expect("it said something");
-        assert_eq!(words, "thread '<unnamed>' panicked at src/lib.rs:7:5: no such field");
+        assert_eq!(
+            words,
+            "thread '<unnamed>' panicked at src/lib.rs:7:5: no such field"
+        );
     }
 }

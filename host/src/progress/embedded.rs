@@ -34,17 +34,37 @@ impl EmbeddedStore {
         let fail = |error: redb::Error| explain(error, &path);
         // An empty file is what a crash leaves of one that was never written; a missing one is new.
         let is_new = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        let database = Database::builder().create_file(file).map_err(|error| fail(error.into()))?;
-        let store = Self { database: Arc::new(database), path: path.clone() };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
+        let file = file.map_err(|source| StoreError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let database = Database::builder()
+            .create_file(file)
+            .map_err(|error| fail(error.into()))?;
+        let store = Self {
+            database: Arc::new(database),
+            path: path.clone(),
+        };
         if is_new {
             store.begin().map_err(fail)?;
         }
         match store.format().map_err(fail)? {
             Some(FORMAT) => Ok(store),
-            Some(found) => Err(StoreError::Newer { path, found, known: FORMAT }),
-            None => Err(StoreError::Entry { path, entry: "no format version".to_owned() }),
+            Some(found) => Err(StoreError::Newer {
+                path,
+                found,
+                known: FORMAT,
+            }),
+            None => Err(StoreError::Entry {
+                path,
+                entry: "no format version".to_owned(),
+            }),
         }
     }
 
@@ -82,7 +102,12 @@ impl EmbeddedStore {
         let write = self.database.begin_write()?;
         {
             let mut table = write.open_table(PROGRESS)?;
-            for Advance { ingress, partition, position } in advances {
+            for Advance {
+                ingress,
+                partition,
+                position,
+            } in advances
+            {
                 let position = serde_json::to_string(position).expect("a position is always JSON");
                 table.insert((ingress.as_str(), partition.as_str()), position.as_str())?;
             }
@@ -98,7 +123,10 @@ impl EmbeddedStore {
         let own = self.clone();
         let joined = tokio::task::spawn_blocking(move || work(&own)).await;
         joined
-            .map_err(|error| StoreError::Io { path: self.path.clone(), source: io::Error::other(error) })?
+            .map_err(|error| StoreError::Io {
+                path: self.path.clone(),
+                source: io::Error::other(error),
+            })?
             .map_err(|error| explain(error, &self.path))
     }
 }
@@ -125,8 +153,13 @@ impl Store for EmbeddedStore {
 fn explain(error: redb::Error, path: &Path) -> StoreError {
     let path = path.to_owned();
     match error {
-        redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => StoreError::Io { path, source },
-        error => StoreError::Corrupt { path, source: Box::new(error) },
+        redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => {
+            StoreError::Io { path, source }
+        }
+        error => StoreError::Corrupt {
+            path,
+            source: Box::new(error),
+        },
     }
 }
 
@@ -146,7 +179,10 @@ mod tests {
     async fn progress_survives_and_is_kept_by_ingress() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut store = EmbeddedStore::open(folder.path()).expect("new");
-        store.save(vec![advance("a", 1), advance("b", 2)]).await.expect("saved");
+        store
+            .save(vec![advance("a", 1), advance("b", 2)])
+            .await
+            .expect("saved");
         store.save(vec![advance("a", 3)]).await.expect("saved");
         drop(store);
 
@@ -179,12 +215,23 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = EmbeddedStore::open(folder.path()).expect("new");
         let write = store.database.begin_write().expect("a transaction");
-        write.open_table(META).expect("the table").insert("format", 2).expect("inserted");
+        write
+            .open_table(META)
+            .expect("the table")
+            .insert("format", 2)
+            .expect("inserted");
         write.commit().expect("committed");
         drop(store);
 
         let error = EmbeddedStore::open(folder.path()).expect_err("newer");
 
-        assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }));
+        assert!(matches!(
+            error,
+            StoreError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ));
     }
 }

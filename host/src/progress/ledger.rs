@@ -73,12 +73,17 @@ impl Ledger {
 
     /// Events read and not settled by all of their sinks.
     pub fn unsettled(&self) -> usize {
-        self.lock().iter().map(|partition| partition.tracker.unsettled()).sum()
+        self.lock()
+            .iter()
+            .map(|partition| partition.tracker.unsettled())
+            .sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Partition>> {
         // A panic while the lock is held cannot leave a tracker half changed in a way that
         // advances it: going on is safe.
-        self.partitions.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.partitions
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

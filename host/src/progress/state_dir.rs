@@ -54,8 +54,15 @@ impl StateDir {
     /// # Errors
     /// When another process holds it, or it cannot be made or written.
     pub fn open(path: &Path) -> Result<Self, StateDirError> {
-        let fail = |source| StateDirError::Io { path: path.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
+        let fail = |source| StateDirError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(fail)?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
@@ -70,13 +77,19 @@ impl StateDir {
                 // Only for the message: without it, it says less.
                 drop(lock.read_to_string(&mut holder));
                 let holder = Some(holder.trim().to_owned()).filter(|holder| !holder.is_empty());
-                return Err(StateDirError::InUse { path: path.to_owned(), holder });
+                return Err(StateDirError::InUse {
+                    path: path.to_owned(),
+                    holder,
+                });
             }
             Err(TryLockError::Error(source)) => return Err(fail(source)),
         }
         lock.set_len(0).map_err(fail)?;
         writeln!(lock, "{}", std::process::id()).map_err(fail)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -100,7 +113,10 @@ mod tests {
         let again = StateDir::open(&path);
 
         let pid = std::process::id();
-        let expected = format!("the state directory `{}` is in use by process {pid}", path.display());
+        let expected = format!(
+            "the state directory `{}` is in use by process {pid}",
+            path.display()
+        );
         assert_eq!(refused.to_string(), expected);
         assert!(again.is_ok());
     }

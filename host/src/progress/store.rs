@@ -21,13 +21,19 @@ pub trait Store: Send + 'static {
     ///
     /// # Errors
     /// When the store cannot be read, or holds what this version does not understand.
-    fn load(&self, ingress: &str) -> impl Future<Output = Result<Vec<(String, Position)>, StoreError>> + Send;
+    fn load(
+        &self,
+        ingress: &str,
+    ) -> impl Future<Output = Result<Vec<(String, Position)>, StoreError>> + Send;
 
     /// Stores positions, all or none; they are durable when it returns.
     ///
     /// # Errors
     /// When they may not be durable. The caller stores them again.
-    fn save(&mut self, advances: Vec<Advance>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn save(
+        &mut self,
+        advances: Vec<Advance>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Why progress could not be read or stored.
@@ -81,7 +87,9 @@ impl StoreError {
                  read every source from its start",
                 path.display()
             )),
-            Self::Newer { .. } => Some("run the newer version, or pass another --state-dir".to_owned()),
+            Self::Newer { .. } => {
+                Some("run the newer version, or pass another --state-dir".to_owned())
+            }
             Self::Io { .. } => None,
         }
     }

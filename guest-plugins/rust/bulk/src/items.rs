@@ -10,19 +10,37 @@ struct Answer {
 }
 
 /// One verdict for each of `events` items. `{"status": …}` and Elasticsearch's `{"index": {"status": …}}` are read.
-pub fn verdicts(body: &[u8], events: usize, delivered: &[u16]) -> Result<Vec<EventVerdict>, String> {
+pub fn verdicts(
+    body: &[u8],
+    events: usize,
+    delivered: &[u16],
+) -> Result<Vec<EventVerdict>, String> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     if answer.items.len() != events {
         return Err(format!("{} items for {events} events", answer.items.len()));
     }
-    answer.items.iter().map(|item| verdict(item, delivered)).collect()
+    answer
+        .items
+        .iter()
+        .map(|item| verdict(item, delivered))
+        .collect()
 }
 
 fn verdict(item: &Value, delivered: &[u16]) -> Result<EventVerdict, String> {
-    let inner = || item.as_object().and_then(|object| object.values().find(|value| value.get("status").is_some()));
-    let item = if item.get("status").is_some() { Some(item) } else { inner() };
+    let inner = || {
+        item.as_object()
+            .and_then(|object| object.values().find(|value| value.get("status").is_some()))
+    };
+    let item = if item.get("status").is_some() {
+        Some(item)
+    } else {
+        inner()
+    };
     let item = item.ok_or("an item without a status")?;
-    let status = item.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+    let status = item
+        .get("status")
+        .and_then(Value::as_u64)
+        .and_then(|status| u16::try_from(status).ok());
     let status = status.ok_or("a status that is no number")?;
     Ok(match status {
         200..=299 => EventVerdict::Delivered,
@@ -36,9 +54,15 @@ fn reason(status: u16, error: Option<&Value>) -> String {
     let text = match error {
         None => return format!("item status {status}"),
         Some(Value::String(text)) => text.clone(),
-        Some(error) => error.get("reason").and_then(Value::as_str).map_or_else(|| error.to_string(), str::to_owned),
+        Some(error) => error
+            .get("reason")
+            .and_then(Value::as_str)
+            .map_or_else(|| error.to_string(), str::to_owned),
     };
-    format!("item status {status}: {}", text.chars().take(200).collect::<String>())
+    format!(
+        "item status {status}: {}",
+        text.chars().take(200).collect::<String>()
+    )
 }
 
 #[cfg(test)]
@@ -66,15 +90,27 @@ mod tests {
         let found = read(body, 7).expect("well formed");
 
         let expected = [
-            "delivered", "delivered", "delivered", "retry", "retry",
-            "item status 400: no such field", "item status 404: no index",
+            "delivered",
+            "delivered",
+            "delivered",
+            "retry",
+            "retry",
+            "item status 400: no such field",
+            "item status 404: no index",
         ];
         assert_eq!(found, expected);
     }
 
     #[test]
     fn an_answer_that_does_not_fit_delivers_nothing() {
-        for body in ["", "{}", "[]", r#"{"items":[]}"#, r#"{"items":[{}]}"#, r#"{"items":[{"status":"200"}]}"#] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"items":[]}"#,
+            r#"{"items":[{}]}"#,
+            r#"{"items":[{"status":"200"}]}"#,
+        ] {
             assert!(read(body, 1).is_err(), "{body}");
         }
         assert!(read(r#"{"items":[{"status":200}]}"#, 2).is_err());

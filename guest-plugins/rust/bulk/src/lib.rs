@@ -4,7 +4,8 @@
 mod items;
 
 use nozzle_plugin::{
-    Batch, Call, Event, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict, export_sink,
+    Batch, Call, Event, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped,
+    Verdict, export_sink,
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
@@ -66,7 +67,11 @@ impl Plugin for Bulk {
             }
         }
         if !events.is_empty() {
-            shaped.requests.push(Request::post(self.0.target.as_str()).body(body).events(events));
+            shaped.requests.push(
+                Request::post(self.0.target.as_str())
+                    .body(body)
+                    .events(events),
+            );
         }
         Ok(shaped)
     }
@@ -96,14 +101,24 @@ fn one_line(data: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, String> {
 
 impl Handle for Bulk {
     fn handle(&self, call: &Call, outcome: Result<Response, Failure>) -> Handled {
-        let Ok(response) = outcome else { return Verdict::ByStatus.into() };
+        let Ok(response) = outcome else {
+            return Verdict::ByStatus.into();
+        };
         if !(200..300).contains(&response.status) {
             return Verdict::ByStatus.into();
         }
-        match items::verdicts(&response.body, call.event_count() as usize, &self.0.delivered) {
+        match items::verdicts(
+            &response.body,
+            call.event_count() as usize,
+            &self.0.delivered,
+        ) {
             // A bulk API that does not say what became of each item has not said that they are stored.
             Err(_) => Verdict::Retry(None).into(),
-            Ok(verdicts) if verdicts.iter().all(|verdict| matches!(verdict, EventVerdict::Delivered)) => {
+            Ok(verdicts)
+                if verdicts
+                    .iter()
+                    .all(|verdict| matches!(verdict, EventVerdict::Delivered)) =>
+            {
                 Verdict::Delivered.into()
             }
             Ok(verdicts) => Verdict::Each(verdicts).into(),

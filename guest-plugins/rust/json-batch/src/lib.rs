@@ -16,7 +16,11 @@ struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { target: String::new(), method: Verb::Post, invalid: Invalid::Reject }
+        Self {
+            target: String::new(),
+            method: Verb::Post,
+            invalid: Invalid::Reject,
+        }
     }
 }
 
@@ -54,19 +58,26 @@ impl Plugin for JsonBatch {
             match serde_json::from_slice::<IgnoredAny>(event.data()) {
                 Ok(_) => plain.push(event.index()),
                 Err(error) => match (self.0.invalid, std::str::from_utf8(event.data())) {
-                    (Invalid::String, Ok(text)) => quoted.push((event.index(), serde_json::Value::from(text))),
-                    _ => shaped.reject_event(event.index(), format!("the record is no JSON: {error}")),
+                    (Invalid::String, Ok(text)) => {
+                        quoted.push((event.index(), serde_json::Value::from(text)))
+                    }
+                    _ => shaped
+                        .reject_event(event.index(), format!("the record is no JSON: {error}")),
                 },
             }
         }
         if !plain.is_empty() {
             // The host joins the records: they are not copied here.
-            shaped.requests.push(self.request().joined("[", ",", "]").events(plain));
+            shaped
+                .requests
+                .push(self.request().joined("[", ",", "]").events(plain));
         }
         if !quoted.is_empty() {
             let (events, texts): (Vec<u32>, Vec<_>) = quoted.into_iter().unzip();
             let body = serde_json::Value::from(texts).to_string();
-            shaped.requests.push(self.request().body(body).events(events));
+            shaped
+                .requests
+                .push(self.request().body(body).events(events));
         }
         Ok(shaped)
     }

@@ -4,7 +4,8 @@
 mod template;
 
 use nozzle_plugin::{
-    Batch, Call, Failure, Handle, Handled, Method, Plugin, Request, Response, Shaped, Verdict, export_sink,
+    Batch, Call, Failure, Handle, Handled, Method, Plugin, Request, Response, Shaped, Verdict,
+    export_sink,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -71,7 +72,9 @@ impl Plugin for PerRecord {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, String> {
-        let named = |name: &str, text: &str| Template::parse(text).map_err(|error| format!("`{name}`: {error}"));
+        let named = |name: &str, text: &str| {
+            Template::parse(text).map_err(|error| format!("`{name}`: {error}"))
+        };
         let header = |(name, text): (String, String)| Ok((name.clone(), named(&name, &text)?));
         Ok(Self {
             method: match config.method {
@@ -82,7 +85,11 @@ impl Plugin for PerRecord {
                 Verb::Delete => Method::Delete,
             },
             target: named("target", &config.target)?,
-            headers: config.headers.into_iter().map(header).collect::<Result<_, String>>()?,
+            headers: config
+                .headers
+                .into_iter()
+                .map(header)
+                .collect::<Result<_, String>>()?,
             body: config.body.map(|text| named("body", &text)).transpose()?,
             results: config.results,
         })
@@ -126,16 +133,22 @@ impl PerRecord {
 impl Handle for PerRecord {
     fn handle(&self, call: &Call, outcome: Result<Response, Failure>) -> Handled {
         let handled = Handled::from(Verdict::ByStatus);
-        let Ok(response) = outcome else { return handled };
+        let Ok(response) = outcome else {
+            return handled;
+        };
         if self.results == Results::None || !(200..300).contains(&response.status) {
             return handled;
         }
-        let Some(event) = call.event(0) else { return handled };
+        let Some(event) = call.event(0) else {
+            return handled;
+        };
         let data = match self.results {
             Results::Body => response.body,
             _ => {
                 let body = String::from_utf8_lossy(&response.body);
-                json!({ "id": event.id, "status": response.status, "body": body }).to_string().into_bytes()
+                json!({ "id": event.id, "status": response.status, "body": body })
+                    .to_string()
+                    .into_bytes()
             }
         };
         handled.emit(event.key, data)

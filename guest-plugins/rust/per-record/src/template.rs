@@ -45,8 +45,11 @@ impl Template {
                 plain.push('}');
                 rest = after;
             } else {
-                let inner = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-                let (name, after) = inner.ok_or("a `{` without its `}` (write `{{` for a brace)")?;
+                let inner = after
+                    .strip_prefix('{')
+                    .and_then(|inner| inner.split_once('}'));
+                let (name, after) =
+                    inner.ok_or("a `{` without its `}` (write `{{` for a brace)")?;
                 if !plain.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut plain)));
                 }
@@ -83,9 +86,10 @@ impl Template {
                 Part::Key => event.key().ok_or("the record has no key")?.to_owned(),
                 Part::Timestamp => event.timestamp_ms().to_string(),
                 Part::Data => text(event.data())?.to_owned(),
-                Part::Attribute(name) => {
-                    event.attribute(name).ok_or_else(|| format!("the record has no attribute `{name}`"))?.to_owned()
-                }
+                Part::Attribute(name) => event
+                    .attribute(name)
+                    .ok_or_else(|| format!("the record has no attribute `{name}`"))?
+                    .to_owned(),
                 Part::Json(pointer) => {
                     let json = match &json {
                         Some(json) => json,
@@ -108,9 +112,13 @@ impl Part {
             None if name == "timestamp-ms" => Ok(Self::Timestamp),
             None if name == "data" => Ok(Self::Data),
             Some(("attribute", name)) => Ok(Self::Attribute(name.to_owned())),
-            Some(("json", pointer)) if pointer.is_empty() || pointer.starts_with('/') => Ok(Self::Json(pointer.to_owned())),
+            Some(("json", pointer)) if pointer.is_empty() || pointer.starts_with('/') => {
+                Ok(Self::Json(pointer.to_owned()))
+            }
             Some(("json", _)) => Err(format!("`{{{name}}}`: a JSON pointer begins with `/`")),
-            _ => Err(format!("`{{{name}}}` is none of id, key, timestamp-ms, data, attribute:NAME, json:/pointer")),
+            _ => Err(format!(
+                "`{{{name}}}` is none of id, key, timestamp-ms, data, attribute:NAME, json:/pointer"
+            )),
         }
     }
 }
@@ -135,15 +143,22 @@ fn push(out: &mut String, value: &str, place: Place) -> Result<(), String> {
     match place {
         Place::Body => out.push_str(value),
         Place::Header => {
-            if !value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
-                return Err("a value for a header has a control character or is not ASCII".to_owned());
+            if !value
+                .bytes()
+                .all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
+            {
+                return Err(
+                    "a value for a header has a control character or is not ASCII".to_owned(),
+                );
             }
             out.push_str(value);
         }
         Place::Target => {
             for byte in value.bytes() {
                 match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte as char),
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                        out.push(byte as char)
+                    }
                     _ => out.push_str(&format!("%{byte:02X}")),
                 }
             }
@@ -180,26 +195,49 @@ mod tests {
     fn values_are_filled_in_and_fit_their_place() {
         let data = r#"{"user":"a b","n":[1,2],"deep":{"x":true}}"#;
         let table = [
-            ("users/{json:/user}?n={json:/n/1}", Place::Target, Ok("users/a%20b?n=2")),
+            (
+                "users/{json:/user}?n={json:/n/1}",
+                Place::Target,
+                Ok("users/a%20b?n=2"),
+            ),
             ("{id}-{timestamp-ms}", Place::Target, Ok("a%2F1-7")),
             ("{key}", Place::Target, Ok("k%C3%A9y")),
-            ("{key}", Place::Header, Err("a value for a header has a control character or is not ASCII")),
+            (
+                "{key}",
+                Place::Header,
+                Err("a value for a header has a control character or is not ASCII"),
+            ),
             ("Bearer {json:/deep/x}", Place::Header, Ok("Bearer true")),
             ("{{\"n\":{json:/n}}}", Place::Body, Ok("{\"n\":[1,2]}")),
-            ("{json:/none}", Place::Body, Err("the record has nothing at `/none`")),
-            ("{attribute:region}", Place::Body, Err("the record has no attribute `region`")),
+            (
+                "{json:/none}",
+                Place::Body,
+                Err("the record has nothing at `/none`"),
+            ),
+            (
+                "{attribute:region}",
+                Place::Body,
+                Err("the record has no attribute `region`"),
+            ),
         ];
 
         for (template, place, expected) in table {
             let found = render(template, data, place);
-            assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{template}");
+            assert_eq!(
+                found,
+                expected.map(str::to_owned).map_err(str::to_owned),
+                "{template}"
+            );
         }
     }
 
     #[test]
     fn a_line_break_in_a_record_cannot_split_a_header() {
         assert!(render("{data}", "a\r\nHost: evil", Place::Header).is_err());
-        assert_eq!(render("{data}", "a\r\nb", Place::Target).as_deref(), Ok("a%0D%0Ab"));
+        assert_eq!(
+            render("{data}", "a\r\nb", Place::Target).as_deref(),
+            Ok("a%0D%0Ab")
+        );
     }
 
     #[test]
@@ -209,6 +247,9 @@ mod tests {
         assert!(unknown.contains("`{uuid}` is none of id, key"), "{unknown}");
         assert!(Template::parse("{id").is_err());
         assert!(Template::parse("{json:a}").is_err());
-        assert_eq!(Template::parse("{{}}").expect("braces").constant(), Some("{}"));
+        assert_eq!(
+            Template::parse("{{}}").expect("braces").constant(),
+            Some("{}")
+        );
     }
 }

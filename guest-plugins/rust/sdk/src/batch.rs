@@ -26,12 +26,19 @@ impl Batch {
     /// The event at `index`.
     pub fn get(&self, index: u32) -> Option<Event<'_>> {
         let meta = self.0.events.get(index as usize)?;
-        Some(Event { batch: &self.0, meta, index })
+        Some(Event {
+            batch: &self.0,
+            meta,
+            index,
+        })
     }
 
     /// All events.
     pub fn iter(&self) -> Events<'_> {
-        Events { batch: self, next: 0 }
+        Events {
+            batch: self,
+            next: 0,
+        }
     }
 }
 
@@ -99,19 +106,28 @@ impl<'a> Event<'a> {
     pub fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let batch = self.batch;
         let first = self.meta.first_attribute as usize;
-        let attributes = batch.attributes.iter().skip(first).take(self.meta.attribute_count as usize);
+        let attributes = batch
+            .attributes
+            .iter()
+            .skip(first)
+            .take(self.meta.attribute_count as usize);
         attributes.map(move |attribute| (text(batch, attribute.name), text(batch, attribute.value)))
     }
 
     /// The value of one attribute.
     pub fn attribute(&self, name: &str) -> Option<&'a str> {
-        self.attributes().find(|(other, _)| *other == name).map(|(_, value)| value)
+        self.attributes()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
     }
 }
 
 fn bytes(batch: &types::Batch, span: Span) -> &[u8] {
     let start = span.start as usize;
-    batch.bytes.get(start..start + span.len as usize).unwrap_or_default()
+    batch
+        .bytes
+        .get(start..start + span.len as usize)
+        .unwrap_or_default()
 }
 
 fn text(batch: &types::Batch, span: Span) -> &str {
@@ -141,14 +157,32 @@ mod tests {
                 meta(span(0, 3), Some(span(3, 3)), span(6, 3), 0, 1),
                 meta(span(18, 3), None, span(21, 3), 1, 0),
             ],
-            attributes: vec![AttributeMeta { name: span(9, 4), value: span(13, 5) }],
+            attributes: vec![AttributeMeta {
+                name: span(9, 4),
+                value: span(13, 5),
+            }],
         });
 
-        let read: Vec<_> = batch.iter().map(|event| (event.index(), event.id(), event.key(), event.data())).collect();
+        let read: Vec<_> = batch
+            .iter()
+            .map(|event| (event.index(), event.id(), event.key(), event.data()))
+            .collect();
 
-        assert_eq!(read, [(0, "id1", Some("key"), &b"one"[..]), (1, "id2", None, &b"two"[..])]);
-        assert_eq!(batch.get(0).and_then(|event| event.attribute("name")), Some("value"));
-        assert_eq!(batch.get(1).map(|event| event.attributes().count()), Some(0));
+        assert_eq!(
+            read,
+            [
+                (0, "id1", Some("key"), &b"one"[..]),
+                (1, "id2", None, &b"two"[..])
+            ]
+        );
+        assert_eq!(
+            batch.get(0).and_then(|event| event.attribute("name")),
+            Some("value")
+        );
+        assert_eq!(
+            batch.get(1).map(|event| event.attributes().count()),
+            Some(0)
+        );
         assert!(batch.get(2).is_none());
     }
 }

@@ -58,7 +58,10 @@ pub struct Handled {
 
 impl From<Verdict> for Handled {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, results: Vec::new() }
+        Self {
+            verdict,
+            results: Vec::new(),
+        }
     }
 }
 
@@ -66,7 +69,11 @@ impl Handled {
     /// Adds a result.
     #[must_use]
     pub fn emit(mut self, key: Option<String>, data: impl Into<Vec<u8>>) -> Self {
-        self.results.push(Emission { key, attributes: Vec::new(), data: data.into() });
+        self.results.push(Emission {
+            key,
+            attributes: Vec::new(),
+            data: data.into(),
+        });
         self
     }
 }

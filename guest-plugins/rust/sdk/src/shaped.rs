@@ -1,19 +1,24 @@
 //! Building answers to `shape`.
 
-use crate::{
-    Body, Method, Rejection, Request, Shaped,
-    bindings::nozzle::plugin::types::Joined,
-};
+use crate::{Body, Method, Rejection, Request, Shaped, bindings::nozzle::plugin::types::Joined};
 
 impl Shaped {
     /// An answer without anything in it yet.
     pub fn new() -> Self {
-        Self { headers: Vec::new(), requests: Vec::new(), drop: Vec::new(), reject: Vec::new() }
+        Self {
+            headers: Vec::new(),
+            requests: Vec::new(),
+            drop: Vec::new(),
+            reject: Vec::new(),
+        }
     }
 
     /// An answer of one request.
     pub fn one(request: Request) -> Self {
-        Self { requests: vec![request], ..Self::new() }
+        Self {
+            requests: vec![request],
+            ..Self::new()
+        }
     }
 
     /// A header for every request of this answer.
@@ -30,7 +35,10 @@ impl Shaped {
 
     /// Dead-letters an event with a reason.
     pub fn reject_event(&mut self, index: u32, reason: impl Into<String>) {
-        self.reject.push(Rejection { event: index, reason: reason.into() });
+        self.reject.push(Rejection {
+            event: index,
+            reason: reason.into(),
+        });
     }
 }
 
@@ -44,7 +52,13 @@ impl Request {
     /// A request without a body. `target` is resolved against the endpoint's URL: "items" stands below its
     /// path, "/items" replaces it, "" is the URL itself.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
-        Self { method, target: target.into(), headers: Vec::new(), body: Body::Empty, events: Vec::new() }
+        Self {
+            method,
+            target: target.into(),
+            headers: Vec::new(),
+            body: Body::Empty,
+            events: Vec::new(),
+        }
     }
 
     /// A POST.
@@ -75,7 +89,11 @@ impl Request {
     #[must_use]
     pub fn joined(mut self, prefix: &str, separator: &str, suffix: &str) -> Self {
         let bytes = |text: &str| text.as_bytes().to_vec();
-        let joined = Joined { prefix: bytes(prefix), separator: bytes(separator), suffix: bytes(suffix) };
+        let joined = Joined {
+            prefix: bytes(prefix),
+            separator: bytes(separator),
+            suffix: bytes(suffix),
+        };
         self.body = Body::Joined(joined);
         self
     }

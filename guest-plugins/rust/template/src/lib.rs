@@ -12,7 +12,11 @@ impl Plugin for Lines {
     }
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
-        Ok(Shaped::one(Request::post("ingest").joined("", "\n", "\n").events(0..batch.len())))
+        Ok(Shaped::one(
+            Request::post("ingest")
+                .joined("", "\n", "\n")
+                .events(0..batch.len()),
+        ))
     }
 }
 

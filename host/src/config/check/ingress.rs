@@ -14,7 +14,12 @@ use crate::{
 };
 
 impl Checker<'_> {
-    pub(super) fn ingress(&mut self, index: usize, yaml: IngressYaml, sinks: &[String]) -> Option<IngressConfig> {
+    pub(super) fn ingress(
+        &mut self,
+        index: usize,
+        yaml: IngressYaml,
+        sinks: &[String],
+    ) -> Option<IngressConfig> {
         let index = index.to_string();
         let at = ["ingresses", &*index];
         let id = self.id(&["ingresses", &index, "id"], &yaml.id);
@@ -32,13 +37,16 @@ impl Checker<'_> {
         }
         if yaml.routers.iter().all(|router| router.to.is_empty()) {
             let mark = self.mark(&["ingresses", &index, "routers"]);
-            self.problems.push(Problem::new(mark, format!("the routers of `{}` name no sink", yaml.id)));
+            self.problems.push(Problem::new(
+                mark,
+                format!("the routers of `{}` name no sink", yaml.id),
+            ));
         }
         let kind = match (yaml.datagen, yaml.file) {
             (Some(datagen), None) => IngressKind::Datagen(self.datagen(&index, datagen)),
-            (None, Some(file)) if file.path == "-" => {
-                IngressKind::File(FileIngressSettings { path: FilePath::Stdin })
-            }
+            (None, Some(file)) if file.path == "-" => IngressKind::File(FileIngressSettings {
+                path: FilePath::Stdin,
+            }),
             (None, Some(file)) => {
                 let path = FilePath::Path(relative(&self.folder, &file.path));
                 IngressKind::File(FileIngressSettings { path })
@@ -52,12 +60,20 @@ impl Checker<'_> {
     }
 
     fn datagen(&mut self, index: &str, yaml: DatagenYaml) -> DatagenSettings {
-        let fields = if yaml.fields.is_empty() { default_fields() } else { self.fields(index, yaml.fields) };
+        let fields = if yaml.fields.is_empty() {
+            default_fields()
+        } else {
+            self.fields(index, yaml.fields)
+        };
         if let Some(key) = &yaml.key
             && !fields.iter().any(|(name, _)| name == key)
         {
-            let problem = Problem::new(self.mark(&["ingresses", index, "datagen", "key"]), format!("there is no field `{key}`"));
-            self.problems.push(problem.suggest(key, fields.iter().map(|(name, _)| name.as_str())));
+            let problem = Problem::new(
+                self.mark(&["ingresses", index, "datagen", "key"]),
+                format!("there is no field `{key}`"),
+            );
+            self.problems
+                .push(problem.suggest(key, fields.iter().map(|(name, _)| name.as_str())));
         }
         DatagenSettings {
             rate: yaml.rate,
@@ -76,7 +92,8 @@ impl Checker<'_> {
                 Ok(field) => fields.push((name, field)),
                 Err(message) => {
                     let mark = self.mark(&["ingresses", index, "datagen", "fields", &name]);
-                    self.problems.push(Problem::new(mark, format!("the field `{name}` {message}")));
+                    self.problems
+                        .push(Problem::new(mark, format!("the field `{name}` {message}")));
                 }
             }
         }
@@ -86,25 +103,36 @@ impl Checker<'_> {
     fn field(&mut self, index: &str, yaml: FieldYaml) -> Result<Field, &'static str> {
         let mut found = Vec::new();
         if let Some(sequence) = yaml.sequence {
-            found.push(Field::Sequence { start: sequence.start, end: sequence.end });
+            found.push(Field::Sequence {
+                start: sequence.start,
+                end: sequence.end,
+            });
         }
         if let Some(integer) = yaml.integer {
             if integer.min > integer.max {
                 return Err("has a `min` above its `max`");
             }
-            found.push(Field::Integer { min: integer.min, max: integer.max });
+            found.push(Field::Integer {
+                min: integer.min,
+                max: integer.max,
+            });
         }
         if let Some(float) = yaml.float {
             if float.min > float.max {
                 return Err("has a `min` above its `max`");
             }
-            found.push(Field::Float { min: float.min, max: float.max });
+            found.push(Field::Float {
+                min: float.min,
+                max: float.max,
+            });
         }
         if let Some(string) = yaml.string {
             if string.min_length > string.max_length {
                 return Err("has a `min-length` above its `max-length`");
             }
-            found.push(Field::String { length: (string.min_length, string.max_length) });
+            found.push(Field::String {
+                length: (string.min_length, string.max_length),
+            });
         }
         if let Some(values) = yaml.choice {
             if values.is_empty() {
@@ -116,7 +144,9 @@ impl Checker<'_> {
         found.extend(yaml.uuid.map(|_| Field::Uuid));
         found.extend(yaml.timestamp.map(|_| Field::Timestamp));
         if let Some(object) = yaml.object {
-            found.push(Field::Object { fields: self.fields(index, object) });
+            found.push(Field::Object {
+                fields: self.fields(index, object),
+            });
         }
         match (found.pop(), found.is_empty()) {
             (Some(field), true) => Ok(field),
@@ -127,11 +157,25 @@ impl Checker<'_> {
 
 /// What datagen makes when nothing is said.
 pub(in crate::config) fn default_fields() -> Vec<(String, Field)> {
-    let users = (1..=20).map(|number| format!("user-{number}").into()).collect();
+    let users = (1..=20)
+        .map(|number| format!("user-{number}").into())
+        .collect();
     vec![
-        ("id".to_owned(), Field::Sequence { start: 1, end: None }),
+        (
+            "id".to_owned(),
+            Field::Sequence {
+                start: 1,
+                end: None,
+            },
+        ),
         ("user".to_owned(), Field::Choice { values: users }),
-        ("amount".to_owned(), Field::Float { min: 0.0, max: 1000.0 }),
+        (
+            "amount".to_owned(),
+            Field::Float {
+                min: 0.0,
+                max: 1000.0,
+            },
+        ),
         ("at".to_owned(), Field::Timestamp),
     ]
 }

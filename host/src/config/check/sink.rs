@@ -13,14 +13,14 @@ use crate::{
         problem::Problem,
         relative,
         shape::{
-            BatchYaml, BufferYaml, CompressionYaml, EndpointYaml, OnOutageYaml, OnPluginErrorYaml, OrderYaml,
-            PluginYaml, ResultsOrderYaml, RetryYaml, SinkYaml, StatusYaml, StrategyYaml,
+            BatchYaml, BufferYaml, CompressionYaml, EndpointYaml, OnOutageYaml, OnPluginErrorYaml,
+            OrderYaml, PluginYaml, ResultsOrderYaml, RetryYaml, SinkYaml, StatusYaml, StrategyYaml,
         },
         units::Size,
     },
     delivery::settings::{
-        Backoff, BufferSettings, DeliverySettings, InFlightSettings, OnOutage, OnPluginError, Order, ResultsOrder,
-        RetrySettings, StatusAction, StatusPolicy, TimeoutSettings,
+        Backoff, BufferSettings, DeliverySettings, InFlightSettings, OnOutage, OnPluginError,
+        Order, ResultsOrder, RetrySettings, StatusAction, StatusPolicy, TimeoutSettings,
     },
     http::settings::{Compression, EndpointSettings},
     network::is_framing,
@@ -28,10 +28,19 @@ use crate::{
 };
 
 impl Checker<'_> {
-    pub(super) fn sink(&mut self, index: usize, yaml: SinkYaml, egresses: &[String]) -> Option<SinkConfig> {
+    pub(super) fn sink(
+        &mut self,
+        index: usize,
+        yaml: SinkYaml,
+        egresses: &[String],
+    ) -> Option<SinkConfig> {
         let index = index.to_string();
         let at = |rest: &[&'static str]| -> Vec<String> {
-            ["sinks", &index].iter().chain(rest).map(|step| (*step).to_owned()).collect()
+            ["sinks", &index]
+                .iter()
+                .chain(rest)
+                .map(|step| (*step).to_owned())
+                .collect()
         };
         let id = self.id(&["sinks", &index, "id"], &yaml.id);
         let plugin = self.plugin(&index, yaml.plugin);
@@ -42,36 +51,64 @@ impl Checker<'_> {
                 ResultsOrderYaml::Arrival => ResultsOrder::Arrival,
                 ResultsOrderYaml::Ingress => ResultsOrder::Ingress,
             };
-            self.reference(&["sinks", &index, "results", "to"], &results.to, egresses, "egress")
+            self.reference(
+                &["sinks", &index, "results", "to"],
+                &results.to,
+                egresses,
+                "egress",
+            )
         });
         let dead_letters = yaml.dead_letters.and_then(|letters| {
-            self.reference(&["sinks", &index, "dead-letters"], &letters, egresses, "egress")
+            self.reference(
+                &["sinks", &index, "dead-letters"],
+                &letters,
+                egresses,
+                "egress",
+            )
         });
         let batch = batch(yaml.batch);
         let buffer = buffer(yaml.buffer);
         if buffer.max_records <= batch.max_records {
-            self.sink_problem(&at(&["buffer", "max-records"]), format!(
-                "`buffer.max-records` ({}) must be larger than `batch.max-records` ({})",
-                buffer.max_records, batch.max_records
-            ));
+            self.sink_problem(
+                &at(&["buffer", "max-records"]),
+                format!(
+                    "`buffer.max-records` ({}) must be larger than `batch.max-records` ({})",
+                    buffer.max_records, batch.max_records
+                ),
+            );
         }
         if buffer.max_bytes < batch.max_bytes {
-            self.sink_problem(&at(&["buffer", "max-bytes"]), format!(
-                "`buffer.max-bytes` ({}) must not be smaller than `batch.max-bytes` ({})",
-                buffer.max_bytes, batch.max_bytes
-            ));
+            self.sink_problem(
+                &at(&["buffer", "max-bytes"]),
+                format!(
+                    "`buffer.max-bytes` ({}) must not be smaller than `batch.max-bytes` ({})",
+                    buffer.max_bytes, batch.max_bytes
+                ),
+            );
         }
         if batch.max_bytes == 0 {
-            self.sink_problem(&at(&["batch", "max-bytes"]), "`batch.max-bytes` must be larger than 0".to_owned());
+            self.sink_problem(
+                &at(&["batch", "max-bytes"]),
+                "`batch.max-bytes` must be larger than 0".to_owned(),
+            );
         }
         let mut timeout = TimeoutSettings::default();
-        set(&mut timeout.attempt, yaml.timeout.attempt.map(|span| span.0));
+        set(
+            &mut timeout.attempt,
+            yaml.timeout.attempt.map(|span| span.0),
+        );
         set(&mut timeout.total, yaml.timeout.total.map(|span| span.0));
         if timeout.attempt.is_zero() {
-            self.sink_problem(&at(&["timeout", "attempt"]), "`timeout.attempt` must be longer than 0".to_owned());
+            self.sink_problem(
+                &at(&["timeout", "attempt"]),
+                "`timeout.attempt` must be longer than 0".to_owned(),
+            );
         }
         if timeout.total < timeout.attempt {
-            self.sink_problem(&at(&["timeout"]), "`timeout.total` must not be shorter than `timeout.attempt`".to_owned());
+            self.sink_problem(
+                &at(&["timeout"]),
+                "`timeout.total` must not be shorter than `timeout.attempt`".to_owned(),
+            );
         }
         let retry = self.retry(&index, &yaml.retry);
         let status = self.status(&index, yaml.status);
@@ -100,7 +137,14 @@ impl Checker<'_> {
                 OnPluginErrorYaml::Drop => OnPluginError::Drop,
             },
         };
-        Some(SinkConfig { id: id?, plugin: plugin?, endpoint: endpoint?, delivery, results, dead_letters })
+        Some(SinkConfig {
+            id: id?,
+            plugin: plugin?,
+            endpoint: endpoint?,
+            delivery,
+            results,
+            dead_letters,
+        })
     }
 
     fn sink_problem(&mut self, path: &[String], message: String) {
@@ -110,14 +154,23 @@ impl Checker<'_> {
 
     fn plugin(&mut self, index: &str, yaml: PluginYaml) -> Option<PluginSettings> {
         let config = ["sinks", index, "plugin", "config"];
-        if let Some(mark) = self.root.at(&config).and_then(crate::config::tree::Node::first_secret) {
-            let problem = Problem::new(mark, "`plugin.config` holds a `${…}`, and a plugin never sees a secret");
-            self.problems.push(problem.hint("use it under `endpoint`: the host adds it behind the plugin"));
+        if let Some(mark) = self
+            .root
+            .at(&config)
+            .and_then(crate::config::tree::Node::first_secret)
+        {
+            let problem = Problem::new(
+                mark,
+                "`plugin.config` holds a `${…}`, and a plugin never sees a secret",
+            );
+            self.problems
+                .push(problem.hint("use it under `endpoint`: the host adds it behind the plugin"));
         }
         let sha256 = match yaml.sha256.as_deref().map(digest) {
             Some(None) => {
                 let mark = self.mark(&["sinks", index, "plugin", "sha256"]);
-                self.problems.push(Problem::new(mark, "`sha256` must be 64 hexadecimal digits"));
+                self.problems
+                    .push(Problem::new(mark, "`sha256` must be 64 hexadecimal digits"));
                 return None;
             }
             digest => digest.flatten(),
@@ -127,7 +180,12 @@ impl Checker<'_> {
         set(&mut limits.time, yaml.limits.time.map(|span| span.0));
         set(&mut limits.instances, yaml.limits.instances);
         let path = relative(&self.folder, &yaml.path);
-        Some(PluginSettings { path, sha256, config: yaml.config.to_string(), limits })
+        Some(PluginSettings {
+            path,
+            sha256,
+            config: yaml.config.to_string(),
+            limits,
+        })
     }
 
     fn endpoint(&mut self, index: &str, yaml: EndpointYaml) -> Option<EndpointSettings> {
@@ -136,7 +194,10 @@ impl Checker<'_> {
         let url = match check_url(&yaml.url) {
             Ok(url) => url,
             Err(reason) => {
-                self.problems.push(Problem::new(self.mark(&at), format!("`{label}` is no endpoint: {reason}")));
+                self.problems.push(Problem::new(
+                    self.mark(&at),
+                    format!("`{label}` is no endpoint: {reason}"),
+                ));
                 return None;
             }
         };
@@ -147,23 +208,39 @@ impl Checker<'_> {
         }
         if let Some(auth) = &yaml.auth {
             let path = ["sinks", index, "endpoint", "auth", "header", "value"];
-            settings.auth = self.header(&path, &auth.header.name, &auth.header.value).map(|(name, mut value)| {
-                value.set_sensitive(true);
-                (name, value)
-            });
+            settings.auth = self
+                .header(&path, &auth.header.name, &auth.header.value)
+                .map(|(name, mut value)| {
+                    value.set_sensitive(true);
+                    (name, value)
+                });
         }
         settings.compression = yaml.compression.map(|compression| match compression {
             CompressionYaml::Gzip => Compression::Gzip,
             CompressionYaml::Zstd => Compression::Zstd,
         });
         settings.ca_file = yaml.ca_file.map(|path| relative(&self.folder, &path));
-        set(&mut settings.connect_timeout, yaml.connect_timeout.map(|span| span.0));
-        set(&mut settings.max_response_head, yaml.max_response_head.and_then(bytes));
-        set(&mut settings.max_response_body, yaml.max_response_body.and_then(bytes));
+        set(
+            &mut settings.connect_timeout,
+            yaml.connect_timeout.map(|span| span.0),
+        );
+        set(
+            &mut settings.max_response_head,
+            yaml.max_response_head.and_then(bytes),
+        );
+        set(
+            &mut settings.max_response_body,
+            yaml.max_response_body.and_then(bytes),
+        );
         Some(settings)
     }
 
-    fn header(&mut self, path: &[&str], name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    fn header(
+        &mut self,
+        path: &[&str],
+        name: &str,
+        value: &str,
+    ) -> Option<(HeaderName, HeaderValue)> {
         match check_header(name, value) {
             Ok(header) => Some(header),
             Err(reason) => {
@@ -176,18 +253,29 @@ impl Checker<'_> {
     fn retry(&mut self, index: &str, yaml: &RetryYaml) -> RetrySettings {
         let mut settings = RetrySettings::default();
         set(&mut settings.max_delay, yaml.max_delay.map(|span| span.0));
-        let initial = yaml.initial_delay.map_or(std::time::Duration::from_millis(200), |span| span.0);
+        let initial = yaml
+            .initial_delay
+            .map_or(std::time::Duration::from_millis(200), |span| span.0);
         if initial > settings.max_delay {
             let mark = self.mark(&["sinks", index, "retry", "initial-delay"]);
-            self.problems.push(Problem::new(mark, "`retry.initial-delay` must not be longer than `retry.max-delay`"));
+            self.problems.push(Problem::new(
+                mark,
+                "`retry.initial-delay` must not be longer than `retry.max-delay`",
+            ));
         }
         settings.backoff = match yaml.strategy {
-            StrategyYaml::Exponential => Backoff::Exponential { initial, multiplier: yaml.multiplier.unwrap_or(2) },
+            StrategyYaml::Exponential => Backoff::Exponential {
+                initial,
+                multiplier: yaml.multiplier.unwrap_or(2),
+            },
             StrategyYaml::Fixed | StrategyYaml::None => Backoff::Fixed { delay: initial },
         };
         if yaml.forever && (yaml.max_attempts.is_some() || yaml.strategy == StrategyYaml::None) {
             let mark = self.mark(&["sinks", index, "retry", "forever"]);
-            let problem = Problem::new(mark, "`retry.forever` excludes `max-attempts` and `strategy: none`");
+            let problem = Problem::new(
+                mark,
+                "`retry.forever` excludes `max-attempts` and `strategy: none`",
+            );
             self.problems.push(problem);
         }
         settings.max_attempts = match (yaml.forever, yaml.strategy) {
@@ -208,8 +296,13 @@ impl Checker<'_> {
                 StatusYaml::Split => StatusAction::Split,
                 StatusYaml::Halt => StatusAction::Halt,
             };
-            let class = key.strip_suffix("xx").and_then(|class| class.parse::<u8>().ok());
-            match (class.filter(|class| (1..=5).contains(class)), key.parse::<u16>()) {
+            let class = key
+                .strip_suffix("xx")
+                .and_then(|class| class.parse::<u8>().ok());
+            match (
+                class.filter(|class| (1..=5).contains(class)),
+                key.parse::<u16>(),
+            ) {
                 (Some(class), _) => {
                     policy.classes.insert(class, action);
                 }
@@ -219,7 +312,8 @@ impl Checker<'_> {
                 _ => {
                     let mark = self.mark(&["sinks", index, "status", &key]);
                     let problem = Problem::new(mark, format!("`{key}` is no status"));
-                    self.problems.push(problem.hint("write a code such as `409`, or a class such as `4xx`"));
+                    self.problems
+                        .push(problem.hint("write a code such as `409`, or a class such as `4xx`"));
                 }
             }
         }
@@ -229,7 +323,9 @@ impl Checker<'_> {
 
 /// Checks an endpoint's URL. The reason does not repeat it: it may be a secret.
 pub(in crate::config) fn check_url(url: &str) -> Result<Url, String> {
-    let url: Url = url.parse().map_err(|error: url::ParseError| error.to_string())?;
+    let url: Url = url
+        .parse()
+        .map_err(|error: url::ParseError| error.to_string())?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("its scheme is not `http` or `https`".to_owned());
     }
@@ -242,13 +338,20 @@ pub(in crate::config) fn check_url(url: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-pub(in crate::config) fn check_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"))?;
+pub(in crate::config) fn check_header(
+    name: &str,
+    value: &str,
+) -> Result<(HeaderName, HeaderValue), String> {
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| format!("`{name}` is no header name"))?;
     if is_framing(&name) {
         return Err(format!("`{name}` is the host's own: it frames the message"));
     }
-    let value = HeaderValue::from_str(value)
-        .map_err(|_| format!("the value of `{name}` has a character that a header cannot hold, such as a line break"))?;
+    let value = HeaderValue::from_str(value).map_err(|_| {
+        format!(
+            "the value of `{name}` has a character that a header cannot hold, such as a line break"
+        )
+    })?;
     Ok((name, value))
 }
 
@@ -278,7 +381,11 @@ fn batch(yaml: BatchYaml) -> BatchSettings {
     set(&mut settings.max_records, yaml.max_records);
     set(&mut settings.max_bytes, yaml.max_bytes.and_then(bytes));
     set(&mut settings.max_wait, yaml.max_wait.map(|span| span.0));
-    settings.by = if yaml.by.is_some() { BatchBy::Key } else { BatchBy::Any };
+    settings.by = if yaml.by.is_some() {
+        BatchBy::Key
+    } else {
+        BatchBy::Any
+    };
     settings
 }
 

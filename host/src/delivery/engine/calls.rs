@@ -45,7 +45,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     pub(super) fn dispatch(&mut self, now: Instant) {
         self.paused_until = self.paused_until.filter(|until| *until > now);
         let max_calls = self.sink.settings.in_flight.max_calls;
-        while self.attempts.len() < max_calls && self.closed_until().is_none_or(|until| until <= now) {
+        while self.attempts.len() < max_calls
+            && self.closed_until().is_none_or(|until| until <= now)
+        {
             let down = self.outage.is_down();
             let call = if down {
                 self.ready.pop_probe()
@@ -72,7 +74,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
         for item in &mut call.items {
             item.attempts = item.attempts.saturating_add(1);
-            item.first.get_or_insert_with(|| First { at: now, wall: SystemTime::now(), outage });
+            item.first.get_or_insert_with(|| First {
+                at: now,
+                wall: SystemTime::now(),
+                outage,
+            });
         }
         call.before.get_or_insert(now);
         let sink = Arc::clone(&self.sink);
@@ -80,7 +86,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     pub(super) fn attempted(&mut self, done: Result<Attempted, JoinError>) {
-        let Attempted { mut call, last, retry_after, verdict, results } = match done {
+        let Attempted {
+            mut call,
+            last,
+            retry_after,
+            verdict,
+            results,
+        } = match done {
             Ok(done) => done,
             Err(error) => return self.task_failed(&error),
         };
@@ -106,7 +118,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         self.count(&last.seen);
 
         let first_seq = call.first_seq();
-        let mut ended = Ended { results, ..Ended::default() };
+        let mut ended = Ended {
+            results,
+            ..Ended::default()
+        };
         match verdict {
             Verdict::Delivered => ended.delivered = self.close(call),
             Verdict::Reject(by) => {
@@ -172,9 +187,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             return;
         }
         let retry = &self.sink.settings.retry;
-        let pause = retry::pause(retry, call.attempts(), fastrand::f64()).max(wait.unwrap_or_default());
+        let pause =
+            retry::pause(retry, call.attempts(), fastrand::f64()).max(wait.unwrap_or_default());
         debug!(sink = %self.sink.id, last = %last.seen, ?pause, attempts = call.attempts(), "a call is tried again");
-        self.delay(Instant::now() + pause.min(retry.max_delay), Delayed::Call(call));
+        self.delay(
+            Instant::now() + pause.min(retry.max_delay),
+            Delayed::Call(Box::new(call)),
+        );
     }
 
     fn take_each(
@@ -206,13 +225,21 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     /// What the endpoint said is not known: the events are sent again, in halves first, so that the
     /// one that the plugin fails on stands alone.
-    fn handler_failed(&mut self, call: Call, reason: String, last: &LastAttempt, ended: &mut Ended) {
+    fn handler_failed(
+        &mut self,
+        call: Call,
+        reason: String,
+        last: &LastAttempt,
+        ended: &mut Ended,
+    ) {
         self.sink.stats.plugin_failures.add(1);
         warn!(sink = %self.sink.id, %reason, last = %last.seen, "the plugin failed on an outcome");
         let cause = letters::handler_failed(&reason);
         let mut items = self.close(call);
         if items.len() > 1 {
-            return halves(items).into_iter().for_each(|half| self.shape_later(half, None));
+            return halves(items)
+                .into_iter()
+                .for_each(|half| self.shape_later(half, None));
         }
         self.count_against(&mut items, true);
         if !self.give_up_any(&items) {
@@ -230,7 +257,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     fn count_against(&self, items: &mut [Item], counts: bool) {
         if counts {
-            items.iter_mut().for_each(|item| item.counted = item.counted.saturating_add(1));
+            items
+                .iter_mut()
+                .for_each(|item| item.counted = item.counted.saturating_add(1));
         } else {
             self.sink.stats.held.add(items.len());
         }
@@ -257,7 +286,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 rest.push(item);
                 continue;
             };
-            let cause: Cause = letters::given_up(given_up, &self.sink.settings, item.counted, &last.seen);
+            let cause: Cause =
+                letters::given_up(given_up, &self.sink.settings, item.counted, &last.seen);
             ended.dead.push(item);
             self.write_letters(ended, &cause, Some(last));
         }
@@ -284,7 +314,11 @@ async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> 
         let current = CurrentCall {
             attempt: call.attempts(),
             request: Arc::clone(&call.shaped),
-            events: call.items.iter().map(|item| Arc::clone(&item.arrival.event)).collect(),
+            events: call
+                .items
+                .iter()
+                .map(|item| Arc::clone(&item.arrival.event))
+                .collect(),
         };
         match sink.plugin.handle(current, outcome).await {
             Ok(handled) => (Some(Ok(handled.verdict)), handled.results),
@@ -294,8 +328,18 @@ async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> 
         (None, Vec::new())
     };
     let verdict = judge(&seen, handled, call.items.len(), &sink.settings.status);
-    let results = if sink.results.is_some() { results } else { Vec::new() };
-    Attempted { call, last: LastAttempt { seen, excerpt }, retry_after, verdict, results }
+    let results = if sink.results.is_some() {
+        results
+    } else {
+        Vec::new()
+    };
+    Attempted {
+        call,
+        last: LastAttempt { seen, excerpt },
+        retry_after,
+        verdict,
+        results,
+    }
 }
 
 /// The start of the body for a dead letter, copied so that the whole is let go of. A plain success

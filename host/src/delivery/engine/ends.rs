@@ -14,17 +14,32 @@ use crate::{
 
 impl<P: Plugin, T: Transport> Engine<P, T> {
     /// Ends these events with a dead letter each.
-    pub(super) fn dead_letter(&mut self, items: Vec<Item>, cause: &Cause, last: Option<&LastAttempt>) {
-        let mut ended = Ended { dead: items, ..Ended::default() };
+    pub(super) fn dead_letter(
+        &mut self,
+        items: Vec<Item>,
+        cause: &Cause,
+        last: Option<&LastAttempt>,
+    ) {
+        let mut ended = Ended {
+            dead: items,
+            ..Ended::default()
+        };
         self.write_letters(&mut ended, cause, last);
         self.end(ended);
     }
 
     /// Makes the dead letters of those in `ended.dead` that have none yet.
-    pub(super) fn write_letters(&self, ended: &mut Ended, cause: &Cause, last: Option<&LastAttempt>) {
+    pub(super) fn write_letters(
+        &self,
+        ended: &mut Ended,
+        cause: &Cause,
+        last: Option<&LastAttempt>,
+    ) {
         for item in ended.dead.get(ended.letters.len()..).unwrap_or_default() {
             let ingress = self.sink.ingress_of(item.arrival.ticket);
-            ended.letters.push(letters::letter(&self.sink.id, ingress, item, cause, last));
+            ended
+                .letters
+                .push(letters::letter(&self.sink.id, ingress, item, cause, last));
         }
     }
 
@@ -51,7 +66,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         };
         for ended in leaving {
             match &mut self.results {
-                Some(outbox) if !ended.results.is_empty() || self.reorder.is_some() => outbox.push(ended),
+                Some(outbox) if !ended.results.is_empty() || self.reorder.is_some() => {
+                    outbox.push(ended)
+                }
                 _ => self.after_results(ended),
             }
         }
@@ -74,10 +91,16 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     pub(super) fn results_written(&mut self, written: Result<Written, EgressClosed>) {
         match written {
-            Ok(Written { ended, records, bytes }) => {
+            Ok(Written {
+                ended,
+                records,
+                bytes,
+            }) => {
                 self.bytes -= bytes;
                 self.sink.stats.results.add(records);
-                ended.into_iter().for_each(|ended| self.after_results(ended));
+                ended
+                    .into_iter()
+                    .for_each(|ended| self.after_results(ended));
             }
             Err(closed) => self.halted = Some(format!("results cannot be written: {closed}")),
         }
@@ -100,6 +123,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.records -= 1;
             self.bytes -= item.arrival.event.memory();
         }
-        self.sink.settle(ended.items().map(|item| item.arrival.ticket));
+        self.sink
+            .settle(ended.items().map(|item| item.arrival.ticket));
     }
 }

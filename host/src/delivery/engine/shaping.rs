@@ -54,11 +54,15 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     pub(super) fn start_shaping(&mut self, now: Instant) {
         while self.shaping.len() < self.sink.shape_slots {
-            let Some(items) = self.reshape.pop_front() else { break };
+            let Some(items) = self.reshape.pop_front() else {
+                break;
+            };
             self.shape(items);
         }
         while self.may_shape_new() {
-            let Some(batch) = self.batcher.pop(now, self.due()) else { return };
+            let Some(batch) = self.batcher.pop(now, self.due()) else {
+                return;
+            };
             let items: Vec<Item> = batch.into_iter().map(Item::from).collect();
             self.open += items.len();
             self.ready.begin(&items);
@@ -72,7 +76,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     fn shape(&mut self, items: Vec<Item>) {
         let sink = Arc::clone(&self.sink);
         self.shaping.spawn(async move {
-            let events: Vec<Arc<Event>> = items.iter().map(|item| Arc::clone(&item.arrival.event)).collect();
+            let events: Vec<Arc<Event>> = items
+                .iter()
+                .map(|item| Arc::clone(&item.arrival.event))
+                .collect();
             let result = plan(&sink.plugin, &sink.endpoint, sink.settings.order, &events).await;
             ShapeDone { items, result }
         });
@@ -88,7 +95,12 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             Err(ShapeFailure::NoInstance(reason)) => {
                 self.sink.stats.plugin_failures.add(1);
                 warn!(sink = %self.sink.id, %reason, "the plugin has no instance; trying again");
-                let pause = self.sink.settings.retry.max_delay.min(std::time::Duration::from_secs(1));
+                let pause = self
+                    .sink
+                    .settings
+                    .retry
+                    .max_delay
+                    .min(std::time::Duration::from_secs(1));
                 self.delay(Instant::now() + pause, Delayed::Shape(items));
             }
             Err(ShapeFailure::Batch { cause }) => {
@@ -103,7 +115,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
         let mut take = |index: u32| slots.get_mut(index as usize).and_then(Option::take);
         for prepared in plan.calls {
-            let items = prepared.shaped.events.iter().copied().filter_map(&mut take).collect();
+            let items = prepared
+                .shaped
+                .events
+                .iter()
+                .copied()
+                .filter_map(&mut take)
+                .collect();
             self.bytes += prepared.memory;
             self.ready.insert(Call {
                 items,
@@ -115,7 +133,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
         let dropped: Vec<Item> = plan.drop.into_iter().filter_map(&mut take).collect();
         if !dropped.is_empty() {
-            self.end(Ended { dropped, ..Ended::default() });
+            self.end(Ended {
+                dropped,
+                ..Ended::default()
+            });
         }
         for (index, reason) in plan.reject {
             let items = take(index).into_iter().collect();
@@ -133,10 +154,16 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 warn!(sink = %self.sink.id, cause = %cause.message, "the plugin fails on an event");
                 self.dead_letter(items, &cause, None);
             }
-            OnPluginError::Drop => self.end(Ended { dropped: items, ..Ended::default() }),
+            OnPluginError::Drop => self.end(Ended {
+                dropped: items,
+                ..Ended::default()
+            }),
             OnPluginError::Halt => {
                 let id = items.first().map_or("", |item| &*item.arrival.event.id);
-                self.halted = Some(format!("the plugin fails on event `{id}`: {}", cause.message));
+                self.halted = Some(format!(
+                    "the plugin fails on event `{id}`: {}",
+                    cause.message
+                ));
             }
         }
     }
@@ -153,7 +180,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let tries = items.iter().map(|item| item.attempts).max().unwrap_or(1);
         let retry = &self.sink.settings.retry;
         let pause = retry::pause(retry, tries, fastrand::f64()).max(wish.unwrap_or_default());
-        self.delay(Instant::now() + pause.min(retry.max_delay), Delayed::Shape(items));
+        self.delay(
+            Instant::now() + pause.min(retry.max_delay),
+            Delayed::Shape(items),
+        );
     }
 }
 
@@ -173,7 +203,11 @@ pub(super) fn halves(mut items: Vec<Item>) -> [Vec<Item>; 2] {
 ///
 /// # Errors
 /// Why the events cannot be shaped, in words.
-pub async fn dry_run(plugin: &impl Plugin, endpoint: &Endpoint, events: &[Arc<Event>]) -> Result<String, String> {
+pub async fn dry_run(
+    plugin: &impl Plugin,
+    endpoint: &Endpoint,
+    events: &[Arc<Event>],
+) -> Result<String, String> {
     match plan(plugin, endpoint, Order::None, events).await {
         Err(ShapeFailure::Batch { cause }) => Err(cause.message),
         Err(ShapeFailure::NoInstance(reason)) => Err(reason),
@@ -194,12 +228,23 @@ async fn plan(
 ) -> Result<Plan, ShapeFailure> {
     let shaped = plugin.shape(events).await.map_err(|error| match error {
         PluginError::Instance(reason) => ShapeFailure::NoInstance(reason),
-        error => ShapeFailure::Batch { cause: letters::plugin_failed(&error) },
+        error => ShapeFailure::Batch {
+            cause: letters::plugin_failed(&error),
+        },
     })?;
-    contract::check(&shaped, events, order)
-        .map_err(|violation| ShapeFailure::Batch { cause: letters::violation(&violation) })?;
+    contract::check(&shaped, events, order).map_err(|violation| ShapeFailure::Batch {
+        cause: letters::violation(&violation),
+    })?;
     let (drop, reject) = (shaped.drop, shaped.reject);
-    let calls = prepare(endpoint, shaped.headers, shaped.requests, events)
-        .map_err(|violation| ShapeFailure::Batch { cause: letters::violation(&violation) })?;
-    Ok(Plan { calls, drop, reject })
+    let calls =
+        prepare(endpoint, shaped.headers, shaped.requests, events).map_err(|violation| {
+            ShapeFailure::Batch {
+                cause: letters::violation(&violation),
+            }
+        })?;
+    Ok(Plan {
+        calls,
+        drop,
+        reject,
+    })
 }

@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine that has rustup: `make demo` and `make test`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+GUEST_TARGET_DIR ?= $(CURDIR)/guest-plugins/rust/target
+export CARGO_TARGET_DIR
+GUESTS := guest-plugins/rust
+DIST := guest-plugins/dist
+
+help: ## Lists the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+toolchain: ## Installs the pinned toolchain and the guests' target, where they are missing.
+	@rustc --version >/dev/null 2>&1 || rustup toolchain install --profile minimal --component rustfmt --component clippy "$$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)"
+	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+
+guests: toolchain ## Builds the plugins into guest-plugins/dist.
+	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo build --release --locked --target wasm32-wasip2
+	mkdir -p $(DIST)
+	for plugin in json_batch per_record bulk template hostile; do cp $(GUEST_TARGET_DIR)/wasm32-wasip2/release/$$plugin.wasm $(DIST)/; done
+
+# With the tests' features, so that `make test` compiles no dependency again.
+build: toolchain ## Builds the host.
+	cargo build --workspace --locked --bins --tests
+
+demo: guests build ## Shows it: a stream, a plugin, an endpoint that misbehaves, nothing lost.
+	$(CARGO_TARGET_DIR)/debug/nozzle demo
+
+test: guests build ## Runs every test.
+	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked
+	cargo test --workspace --locked
+
+lint: toolchain ## Formatting, clippy, and the documentation, with warnings as errors.
+	cargo fmt --all --check
+	cd $(GUESTS) && cargo fmt --all --check
+	cargo clippy --workspace --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --document-private-items
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; else echo "cargo-deny is not installed: licences and sources were not checked"; fi
+
+bench: guests ## Measures the host against a bare loop, in a release build. ROUNDS=5 RECORDS=200000
+	cargo build --release --locked -p nozzle -p nozzle-bench
+	$(CARGO_TARGET_DIR)/release/bench --rounds $(or $(ROUNDS),5) --records $(or $(RECORDS),200000)
+
+micro: guests ## Micro-benchmarks of shape, handle and the batcher.
+	cargo bench --locked -p nozzle
+
+bless: guests build ## Rewrites the committed schema, reference and expected errors.
+	BLESS=1 INSTA_UPDATE=always cargo test --workspace --locked
+
+clean: ## Removes what was built.
+	rm -rf target guest-plugins/rust/target $(DIST)
+
+.PHONY: help toolchain guests build demo test lint bench micro bless clean

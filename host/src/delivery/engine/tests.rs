@@ -1,0 +1,7 @@
+//! The engine under a paused clock, with a scripted transport and plugin. Tests of the design's promises
+//! bear their names.
+
+mod order;
+mod promises;
+mod retries;
+mod script;

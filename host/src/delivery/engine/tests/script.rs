@@ -1,0 +1,323 @@
+//! A scripted plugin and endpoint, and a sink that runs between them.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::Value;
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+
+use crate::{
+    delivery::{Endpoint, Sink, SinkEnd, Source, run, settings::DeliverySettings},
+    egress::{EgressHandle, WriteRequest},
+    event::{Arrival, Event, Position, Record, Ticket},
+    http::{Request, Transport},
+    metrics::SinkStats,
+    network::{BaseUrl, HeaderRules},
+    outcome::{Failure, Outcome, Response},
+    plugin::{
+        CurrentCall, Handled, Method, Plugin, PluginError, PluginVerdict, Shaped, ShapedBody,
+        ShapedRequest,
+    },
+    progress::Ledger,
+};
+
+/// One attempt, as the endpoint saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Since the sink was started.
+    pub(super) at: Duration,
+    pub(super) body: String,
+}
+
+type Answers = Box<dyn Fn(&str, usize) -> (Duration, Outcome) + Send + Sync>;
+
+/// Answers by body and by the number of times that this body came before.
+pub(super) struct Script {
+    answers: Answers,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    started: Instant,
+}
+
+impl Transport for Script {
+    async fn send(&self, request: Request) -> Outcome {
+        let body =
+            String::from_utf8(request.body.unwrap_or_default().to_vec()).expect("tests send text");
+        let (wait, outcome) = {
+            let mut seen = self.seen.lock().expect("no panic");
+            let before = seen.iter().filter(|seen| seen.body == body).count();
+            seen.push(Seen {
+                at: self.started.elapsed(),
+                body: body.clone(),
+            });
+            (self.answers)(&body, before)
+        };
+        tokio::time::sleep(wait).await;
+        outcome
+    }
+}
+
+type Shape = Box<dyn Fn(&[Arc<Event>]) -> Result<Shaped, PluginError> + Send + Sync>;
+type Handle = Box<dyn Fn(&CurrentCall, &Outcome) -> Result<Handled, PluginError> + Send + Sync>;
+
+pub(super) struct ScriptedPlugin {
+    pub(super) shape: Shape,
+    pub(super) handle: Option<Handle>,
+}
+
+impl Plugin for ScriptedPlugin {
+    async fn shape(&self, events: &[Arc<Event>]) -> Result<Shaped, PluginError> {
+        (self.shape)(events)
+    }
+
+    fn handles(&self) -> bool {
+        self.handle.is_some()
+    }
+
+    async fn handle(&self, call: CurrentCall, outcome: Outcome) -> Result<Handled, PluginError> {
+        (self.handle.as_ref().expect("it handles"))(&call, &outcome)
+    }
+}
+
+pub(super) fn joined(events: impl IntoIterator<Item = u32>) -> ShapedRequest {
+    ShapedRequest {
+        method: Method::Post,
+        target: String::new(),
+        headers: Vec::new(),
+        body: ShapedBody::Joined {
+            prefix: Bytes::new(),
+            separator: Bytes::from_static(b","),
+            suffix: Bytes::new(),
+        },
+        events: events.into_iter().collect(),
+    }
+}
+
+pub(super) fn requests(requests: Vec<ShapedRequest>) -> Shaped {
+    Shaped {
+        requests,
+        ..Shaped::default()
+    }
+}
+
+/// A call a batch.
+pub(super) fn whole() -> ScriptedPlugin {
+    let shape = |events: &[Arc<Event>]| Ok(requests(vec![joined(0..events.len() as u32)]));
+    ScriptedPlugin {
+        shape: Box::new(shape),
+        handle: None,
+    }
+}
+
+/// A call a record.
+pub(super) fn single() -> ScriptedPlugin {
+    let shape = |events: &[Arc<Event>]| {
+        Ok(requests(
+            (0..events.len() as u32)
+                .map(|index| joined([index]))
+                .collect(),
+        ))
+    };
+    ScriptedPlugin {
+        shape: Box::new(shape),
+        handle: None,
+    }
+}
+
+pub(super) fn by_status(results: Vec<Record>) -> Result<Handled, PluginError> {
+    Ok(Handled {
+        verdict: PluginVerdict::ByStatus,
+        results,
+    })
+}
+
+pub(super) fn status(status: u16) -> Outcome {
+    answer(status, HeaderMap::new(), "")
+}
+
+pub(super) fn answer(status: u16, headers: HeaderMap, body: &'static str) -> Outcome {
+    Ok(Response {
+        status,
+        headers,
+        body: Bytes::from_static(body.as_bytes()),
+        truncated: false,
+    })
+}
+
+pub(super) fn refused() -> Outcome {
+    Err(Failure::Connect("connection refused".to_owned()))
+}
+
+/// A sink that runs.
+pub(super) struct Running {
+    pub(super) stats: Arc<SinkStats>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) queue: mpsc::Sender<Vec<Arrival>>,
+    pub(super) letters: Arc<Mutex<Vec<Value>>>,
+    pub(super) results: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: JoinHandle<SinkEnd>,
+    next: u64,
+}
+
+pub(super) fn start(
+    settings: DeliverySettings,
+    plugin: ScriptedPlugin,
+    answers: impl Fn(&str, usize) -> (Duration, Outcome) + Send + Sync + 'static,
+) -> Running {
+    let (dead_letters, letters_queue) = EgressHandle::channel(4);
+    let (results, results_queue) = EgressHandle::channel(4);
+    let seen = Arc::new(Mutex::default());
+    let ledger = Arc::new(Ledger::default());
+    let stats = Arc::new(SinkStats::default());
+    let sink = Sink {
+        id: "t/sink".into(),
+        settings,
+        endpoint: Endpoint {
+            base: BaseUrl::new(&"http://t.test/".parse().expect("a URL")).expect("a base"),
+            headers: HeaderRules::default(),
+            compression: None,
+        },
+        plugin,
+        transport: Script {
+            answers: Box::new(answers),
+            seen: Arc::clone(&seen),
+            started: Instant::now(),
+        },
+        shape_slots: 2,
+        results: Some(results),
+        dead_letters,
+        sources: vec![Source {
+            id: "t/in".into(),
+            ledger: Arc::clone(&ledger),
+        }],
+        stats: Arc::clone(&stats),
+    };
+    let (queue, intake) = mpsc::channel(1);
+    Running {
+        stats,
+        ledger,
+        queue,
+        letters: collect(letters_queue, |data| {
+            serde_json::from_slice(data).expect("a letter is JSON")
+        }),
+        results: collect(results_queue, |data| {
+            String::from_utf8_lossy(data).into_owned()
+        }),
+        seen,
+        task: tokio::spawn(run(sink, intake)),
+        next: 0,
+    }
+}
+
+/// An egress in memory.
+fn collect<R: Send + 'static>(
+    mut queue: mpsc::Receiver<WriteRequest>,
+    read: fn(&[u8]) -> R,
+) -> Arc<Mutex<Vec<R>>> {
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&records);
+    tokio::spawn(async move {
+        while let Some(request) = queue.recv().await {
+            sink.lock()
+                .expect("no panic")
+                .extend(request.records.iter().map(|record| read(&record.data)));
+            request.done.send(()).expect("the sink waits");
+        }
+    });
+    records
+}
+
+impl Running {
+    /// Sends events; `key:data` has a key.
+    pub(super) async fn send<'a>(&mut self, records: impl IntoIterator<Item = &'a str>) {
+        let records: Vec<&str> = records.into_iter().collect();
+        let first = self.next;
+        let positions = (first..).map(|n| (0, Position::Count(n + 1)));
+        let ordinals = self.ledger.begin(positions.take(records.len()), 1);
+        let arrival = |(record, ordinal): (&str, u64)| {
+            let (key, data) = match record.split_once(':') {
+                Some((key, data)) => (Some(key.into()), data),
+                None => (None, record),
+            };
+            let event = Event {
+                id: format!("t/in:{ordinal}").into(),
+                key,
+                timestamp_ms: 0,
+                attributes: Vec::new(),
+                data: Bytes::copy_from_slice(data.as_bytes()),
+            };
+            Arrival {
+                event: Arc::new(event),
+                ticket: Ticket {
+                    ingress: 0,
+                    partition: 0,
+                    ordinal,
+                },
+            }
+        };
+        self.next += records.len() as u64;
+        let arrivals = records.into_iter().zip(ordinals).map(arrival).collect();
+        self.queue.send(arrivals).await.expect("the sink runs");
+    }
+
+    /// What the endpoint has seen so far.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("no panic").clone()
+    }
+
+    /// Ends the intake, waits for the end, and gives what came of it.
+    pub(super) async fn finish(self) -> Finished {
+        drop(self.queue);
+        let end = self.task.await.expect("no panic");
+        let seen = self.seen.lock().expect("no panic").clone();
+        let letters = self.letters.lock().expect("no panic").clone();
+        let results = self.results.lock().expect("no panic").clone();
+        Finished {
+            end,
+            seen,
+            letters,
+            results,
+            stats: self.stats,
+            ledger: self.ledger,
+        }
+    }
+}
+
+pub(super) struct Finished {
+    pub(super) end: SinkEnd,
+    pub(super) seen: Vec<Seen>,
+    pub(super) letters: Vec<Value>,
+    pub(super) results: Vec<String>,
+    pub(super) stats: Arc<SinkStats>,
+    pub(super) ledger: Arc<Ledger>,
+}
+
+impl Finished {
+    pub(super) fn bodies(&self) -> Vec<&str> {
+        self.seen.iter().map(|seen| seen.body.as_str()).collect()
+    }
+
+    /// The cause and data of each dead letter.
+    pub(super) fn dead(&self) -> Vec<(&str, &str)> {
+        let text = |value: &Value| -> &str {
+            value.as_str().map_or("", |text| Box::leak(Box::from(text)))
+        };
+        self.letters
+            .iter()
+            .map(|letter| (text(&letter["cause"]), text(&letter["event"]["data"])))
+            .collect()
+    }
+
+    /// delivered, dropped, dead-lettered
+    pub(super) fn ends(&self) -> (u64, u64, u64) {
+        (
+            self.stats.delivered.get(),
+            self.stats.dropped.get(),
+            self.stats.dead_lettered.get(),
+        )
+    }
+}
