@@ -89,7 +89,11 @@ impl Node {
                     }),
                     Err(unfilled) => {
                         problems.push(Problem::new(mark, unfilled.message).hint(unfilled.hint));
-                        Data::Null
+                        Data::Text(Text {
+                            value: written.clone(),
+                            written,
+                            secret: true,
+                        })
                     }
                 }
             }

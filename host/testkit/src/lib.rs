@@ -1,1 +1,35 @@
-//! x
+//! Process helpers for Nozzle's tests and benchmarks; nothing of the host.
+
+mod process;
+
+pub use process::{Child, Ended};
+
+use std::{path::PathBuf, time::Duration};
+
+/// How long a condition may take to come true before a test fails.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// One of the plugins that `make guests` builds.
+///
+/// # Panics
+/// When it is not built.
+pub fn plugin(name: &str) -> PathBuf {
+    let path = plugins().join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: run `make guests` first",
+        path.display()
+    );
+    path
+}
+
+/// The folder that `make guests` fills.
+///
+/// # Panics
+/// When it is missing.
+pub fn plugins() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../guest-plugins/dist");
+    folder
+        .canonicalize()
+        .expect("guest-plugins/dist is there: run `make guests` first")
+}

@@ -1,0 +1,155 @@
+//! A child process whose output is read as it comes.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::DEADLINE;
+
+/// A child process; it is killed when dropped.
+#[derive(Debug)]
+pub struct Child {
+    child: std::process::Child,
+    lines: Arc<Lines>,
+    readers: Vec<JoinHandle<()>>,
+    stdout: Arc<Mutex<String>>,
+}
+
+/// Lines of standard error, and a way to wait for more.
+#[derive(Debug, Default)]
+struct Lines {
+    text: Mutex<(String, bool)>,
+    more: Condvar,
+}
+
+/// What a child came to.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All of its standard output.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The exit code, -1 after a signal.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+}
+
+impl Child {
+    /// Starts `command` without standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env("RUST_BACKTRACE", "0")
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let lines = Arc::new(Lines::default());
+        let stdout = Arc::new(Mutex::new(String::new()));
+        let (errors, shared) = (child.stderr.take().expect("piped"), Arc::clone(&lines));
+        let read_errors = std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                shared.lock().0.push_str(&format!("{line}\n"));
+                shared.more.notify_all();
+            }
+            shared.lock().1 = true;
+            shared.more.notify_all();
+        });
+        let (mut output, shared) = (child.stdout.take().expect("piped"), Arc::clone(&stdout));
+        let read_output = std::thread::spawn(move || {
+            let mut text = String::new();
+            if output.read_to_string(&mut text).is_ok() {
+                *shared.lock().unwrap_or_else(PoisonError::into_inner) = text;
+            }
+        });
+        Self {
+            child,
+            lines,
+            readers: vec![read_errors, read_output],
+            stdout,
+        }
+    }
+
+    /// Waits until standard error holds `text`; gives all of it.
+    ///
+    /// # Panics
+    /// When it does not come before the deadline or the end.
+    pub fn wait_for(&self, text: &str) -> String {
+        let lines = self.lines.lock();
+        let (lines, timeout) = self
+            .lines
+            .more
+            .wait_timeout_while(lines, DEADLINE, |(lines, ended)| {
+                !lines.contains(text) && !*ended
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            lines.0.contains(text),
+            "no «{text}» (timed out: {}) in:\n{}",
+            timeout.timed_out(),
+            lines.0
+        );
+        lines.0.clone()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When there is no such process any more.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        kill(pid, signal).expect("the child runs");
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// When the child cannot be waited for.
+    pub fn finish(mut self) -> Ended {
+        let status = self.child.wait().expect("it can be waited for");
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no panic");
+        }
+        let stdout = self
+            .stdout
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let stderr = self.lines.lock().0.clone();
+        Ended {
+            status,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, (String, bool)> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,236 @@
+//! The binary as a user meets it: a run from end to end, and what it says when something is wrong.
+
+use std::{path::Path, process::Command};
+
+use nozzle_testkit::{Child, Ended, plugin, plugins};
+
+fn nozzle() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_nozzle"))
+}
+
+/// Runs to the end in a folder of its own; temporary paths and the repository's are made nameless.
+fn run(folder: &Path, args: &[&str]) -> (i32, String) {
+    let Ended { status, stderr, .. } = Child::start(
+        nozzle()
+            .current_dir(folder)
+            .args(args)
+            .args(["--log", "warn"]),
+    )
+    .finish();
+    let dist = plugins().display().to_string();
+    let text = stderr
+        .replace(&folder.display().to_string(), "DIR")
+        .replace(&dist, "PLUGINS");
+    (status.code().unwrap_or(-1), text)
+}
+
+fn module(folder: &Path, sink: &str) {
+    let text = format!(
+        "version: \"1\"\ningresses:\n  - id: t/in\n    datagen: {{ count: 3 }}\n    routers:\n      - to: [t/sink]\nsinks:\n  - id: t/sink\n{sink}"
+    );
+    std::fs::write(folder.join("module.yaml"), text).expect("written");
+}
+
+fn sink_with(plugin: &str, rest: &str) -> String {
+    format!(
+        "    plugin: {{ path: {plugin} }}\n    endpoint: {{ url: \"http://127.0.0.1:9/\" }}\n{rest}"
+    )
+}
+
+#[test]
+fn help_is_what_it_was() {
+    let mut texts = Vec::new();
+    for args in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["endpoint", "--help"],
+        &["demo", "--help"],
+    ] {
+        let ended = Child::start(nozzle().args(args)).finish();
+        assert_eq!(ended.code(), 0);
+        texts.push(ended.stdout);
+    }
+
+    insta::assert_snapshot!(texts.join("\n=====\n"));
+}
+
+#[test]
+fn the_errors_a_user_meets_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    std::fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0").expect("written");
+    std::fs::write(folder.join("other.wasm"), b"\0asm\x0d\0\x01\0").expect("written");
+    let good = plugin("json_batch.wasm").display().to_string();
+    let mut found = String::new();
+    let mut show = |name: &str, args: &[&str]| {
+        let (code, text) = run(folder, args);
+        found.push_str(&format!("## {name}: exit code {code}\n{text}\n"));
+    };
+
+    show("no such module file", &["run", "nowhere.yaml"]);
+    module(folder, &sink_with("missing.wasm", ""));
+    show("no such plugin file", &["run", "module.yaml"]);
+    module(folder, &sink_with("core.wasm", ""));
+    show("core module", &["run", "module.yaml"]);
+    module(folder, &sink_with("other.wasm", ""));
+    show("wrong world", &["run", "module.yaml"]);
+    module(
+        folder,
+        &sink_with(
+            &good,
+            "    retry: { max-atempts: 3 }\n    dead-letters: t/failed\n",
+        ),
+    );
+    show("unknown key", &["run", "module.yaml"]);
+    module(folder, &sink_with(&good, "    dead-letters: t/failed\n"));
+    show("dangling id", &["check", "module.yaml"]);
+    module(folder, &sink_with(&good, ""));
+    show("check", &["check", "module.yaml"]);
+    show(
+        "no plugin for the demo",
+        &["demo", "--plugin", "nowhere.wasm"],
+    );
+    show(
+        "no input file",
+        &[
+            "run",
+            "--plugin",
+            &good,
+            "--url",
+            "http://127.0.0.1:9/",
+            "--file",
+            "no.ndjson",
+        ],
+    );
+    show(
+        "a URL that is none",
+        &[
+            "run", "--plugin", &good, "--url", "ftp://x/", "--count", "1",
+        ],
+    );
+
+    insta::assert_snapshot!(found);
+}
+
+#[test]
+fn an_unreachable_endpoint_and_a_record_larger_than_a_batch_are_named_in_dead_letters() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let good = plugin("json_batch.wasm").display().to_string();
+    let text = format!(
+        "version: \"1\"\ningresses:\n  - id: t/in\n    file: {{ path: in.ndjson }}\n    routers:\n      - to: [t/sink]\nsinks:\n  - id: t/sink\n    plugin: {{ path: {good} }}\n    endpoint: {{ url: \"http://127.0.0.1:9/\" }}\n    batch: {{ max-bytes: 20 }}\n    retry: {{ max-attempts: 2, initial-delay: 1ms }}\n    on-outage: dead-letter\n    dead-letters: t/failed\negresses:\n  - id: t/failed\n    file: {{ path: failed.ndjson }}\n"
+    );
+    std::fs::write(folder.join("module.yaml"), text).expect("written");
+    std::fs::write(
+        folder.join("in.ndjson"),
+        "{\"id\":1}\n{\"id\":2,\"text\":\"a long one\"}\n",
+    )
+    .expect("written");
+
+    let (code, _) = run(folder, &["run", "module.yaml"]);
+
+    assert_eq!(code, 0);
+    let letters = std::fs::read_to_string(folder.join("failed.ndjson")).expect("letters");
+    let mut causes: Vec<String> = letters
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|letter| format!("{}: {}", letter["cause"], letter["message"]))
+        .collect();
+    causes.sort();
+    insta::assert_snapshot!(causes.join("\n"), @r#"
+    "attempts-exhausted": "2 attempts failed (`retry.max-attempts`); the last: could not connect: Connection refused (os error 111) (`http://127.0.0.1:9/`)"
+    "too-large": "the record has 28 bytes, more than `batch.max-bytes` (20) allows"
+    "#);
+}
+
+#[test]
+fn a_state_directory_in_use_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let good = plugin("json_batch.wasm").display().to_string();
+    let args = [
+        "run",
+        "--plugin",
+        &good,
+        "--url",
+        "http://127.0.0.1:9/",
+        "--rate",
+        "1",
+    ];
+    let first = Child::start(
+        nozzle()
+            .current_dir(folder)
+            .args(args)
+            .args(["--grace", "0s"]),
+    );
+    first.wait_for("dead letters go to a file");
+
+    let (code, text) = run(folder, &args);
+
+    assert_eq!(code, 4);
+    assert!(
+        text.contains("the state directory `.nozzle` is in use by process "),
+        "{text}"
+    );
+    assert!(
+        text.contains("hint: stop that host, or pass another --state-dir"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_secret_is_shown_nowhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let good = plugin("per_record.wasm").display().to_string();
+    std::fs::write(
+        folder.join("properties.json"),
+        r#"[{"PropertyGroupId":"Api","PropertyMap":{"url":"http://127.0.0.1:9/canary-path","key":"canary-key"}}]"#,
+    )
+    .expect("written");
+    let url = "    endpoint: { url: \"${Api:url}\", auth: { header: { name: x-api-key, value: \"${Api:key}\" } } }\n";
+    module(
+        folder,
+        &format!(
+            "    plugin: {{ path: {good} }}\n{url}    on-outage: dead-letter\n    retry: {{ strategy: none }}\n"
+        ),
+    );
+    let args = [
+        "run",
+        "module.yaml",
+        "--properties",
+        "properties.json",
+        "--log",
+        "trace",
+    ];
+
+    let ended = Child::start(nozzle().current_dir(folder).args(args)).finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let letters = std::fs::read_to_string(folder.join(".nozzle/dead-letters-t-sink.ndjson"))
+        .expect("letters");
+    assert!(letters.contains("${Api:url}"), "{letters}");
+    assert!(!letters.contains("canary"), "{letters}");
+    let own: String = ended
+        .stderr
+        .lines()
+        .filter(|line| line.contains("canary"))
+        .collect();
+    assert_eq!(own, "", "a secret was logged");
+}
+
+#[test]
+fn the_schema_is_printed_as_it_is_committed() {
+    let ended = Child::start(nozzle().arg("schema")).finish();
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/module.schema.json");
+
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(committed, &ended.stdout).expect("written");
+    }
+
+    let committed = std::fs::read_to_string(committed).expect("it is committed");
+    assert!(
+        committed == ended.stdout,
+        "the schema has changed: run `make bless`"
+    );
+}
