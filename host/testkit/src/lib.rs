@@ -1,8 +1,10 @@
 //! Process helpers for Nozzle's tests and benchmarks; nothing of the host.
 
 mod process;
+mod raw;
 
 pub use process::{Child, Ended};
+pub use raw::{Act, RawServer};
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,0 +1,329 @@
+//! The client against servers that misbehave, on real sockets. Promise 4: the host owns what is dangerous.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header::CONTENT_TYPE};
+use http_body_util::Full;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use nozzle::{
+    http::{HttpClient, Request, Transport, settings::EndpointSettings},
+    outcome::{Failure, Response},
+};
+use nozzle_testkit::{Act, RawServer};
+use tokio::net::TcpListener;
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+fn endpoint(url: &str) -> EndpointSettings {
+    EndpointSettings::new(url.parse().expect("a URL"), "${Api:url}".to_owned())
+}
+
+fn request(url: &str) -> Request {
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))]);
+    let uri = url.parse().expect("a URI");
+    Request {
+        method: Method::POST,
+        uri,
+        headers,
+        body: Some(Bytes::from_static(b"hello")),
+    }
+}
+
+async fn send(settings: &EndpointSettings) -> Result<Response, Failure> {
+    let client = HttpClient::new(settings, 4).expect("a client");
+    let sent = client.send(request(settings.url.as_str()));
+    tokio::time::timeout(nozzle_testkit::DEADLINE, sent)
+        .await
+        .expect("it must not hang")
+}
+
+async fn answer(act: Act) -> Result<Response, Failure> {
+    let server = RawServer::start(vec![act]).await;
+    send(&endpoint(&server.url())).await
+}
+
+fn bytes(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+#[tokio::test]
+async fn promise_4_the_message_on_the_wire_is_the_hosts() {
+    let server = RawServer::start(vec![Act::Write(OK.to_vec())]).await;
+    let mut settings = endpoint(&server.url());
+    settings.headers = vec![(
+        "x-tenant".parse().expect("a name"),
+        HeaderValue::from_static("shop"),
+    )];
+    let mut key = HeaderValue::from_static("secret");
+    key.set_sensitive(true);
+    settings.auth = Some(("x-api-key".parse().expect("a name"), key));
+
+    let response = send(&settings).await.expect("a response");
+
+    assert_eq!(
+        (response.status, &*response.body, response.truncated),
+        (200, &b"ok"[..], false)
+    );
+    let host = server.url().replace("http://", "").replace('/', "");
+    let mut lines: Vec<String> = server.requests()[0]
+        .split("\r\n")
+        .map(str::to_owned)
+        .collect();
+    lines[1..6].sort();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = [
+        "POST / HTTP/1.1".to_owned(),
+        "content-length: 5".to_owned(),
+        "content-type: text/plain".to_owned(),
+        format!("host: {host}"),
+        format!("user-agent: nozzle/{version}"),
+        "x-api-key: secret".to_owned(),
+    ];
+    assert!(
+        expected.iter().all(|line| lines.contains(line)),
+        "{lines:?}"
+    );
+    assert!(lines.contains(&"x-tenant: shop".to_owned()));
+    assert_eq!(lines.len(), 9, "nothing else is sent: {lines:?}");
+    assert!(!format!("{settings:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn connections_are_kept() {
+    let server = RawServer::start(vec![Act::Write(OK.to_vec())]).await;
+    let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
+
+    for _ in 0..5 {
+        client
+            .send(request(&server.url()))
+            .await
+            .expect("a response");
+    }
+
+    assert_eq!((server.requests().len(), server.connections()), (5, 1));
+}
+
+#[tokio::test]
+async fn redirects_are_never_followed() {
+    let elsewhere = RawServer::start(vec![Act::Write(OK.to_vec())]).await;
+    let head = format!(
+        "HTTP/1.1 307 Elsewhere\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
+        elsewhere.url()
+    );
+
+    let response = answer(Act::Write(bytes(&head))).await.expect("a response");
+
+    assert_eq!(response.status, 307);
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_cut_and_its_connection_closed() {
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let head = bytes("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    let server = RawServer::start(vec![
+        Act::Endless(head, bytes(&chunk)),
+        Act::Write(OK.to_vec()),
+    ])
+    .await;
+    let settings = endpoint(&server.url());
+    let client = HttpClient::new(&settings, 4).expect("a client");
+
+    let endless = client
+        .send(request(&server.url()))
+        .await
+        .expect("a response");
+    let next = client
+        .send(request(&server.url()))
+        .await
+        .expect("a response");
+
+    assert_eq!((endless.body.len(), endless.truncated), (1024 * 1024, true));
+    assert_eq!((next.body.len(), next.truncated), (2, false));
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn what_is_no_response_is_a_protocol_failure() {
+    let flood = format!(
+        "HTTP/1.1 200 OK\r\n{}\r\n",
+        "x-filler: some header\r\n".repeat(5_000)
+    );
+    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(200_000));
+    let cases = [
+        Act::WriteClose(Vec::new()),
+        Act::WriteReset(Vec::new()),
+        Act::WriteClose(bytes("HTTP/1.1 200 OK\r\ncontent-le")),
+        Act::WriteClose(bytes("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")),
+        Act::WriteReset(bytes("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")),
+        Act::WriteClose(bytes(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhalf\r\n",
+        )),
+        Act::WriteClose(bytes(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        )),
+        Act::WriteClose(bytes(
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        )),
+        Act::WriteClose(bytes("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nab")),
+        Act::WriteClose(bytes("SSH-2.0-OpenSSH_9.2\r\n")),
+        Act::WriteClose(bytes("hello")),
+        Act::WriteClose(bytes("HTTP/1.1 OK\r\n\r\n")),
+        Act::WriteClose(bytes("HTTP/1.1 200 OK\r\nna me: x\r\n\r\n")),
+        Act::WriteClose(vec![0; 1000]),
+        Act::WriteClose(bytes(&flood)),
+        Act::WriteClose(bytes(&long)),
+    ];
+    for act in cases {
+        let shown = format!("{act:?}");
+        let shown: String = shown.chars().take(120).collect();
+
+        let outcome = answer(act).await;
+
+        assert!(
+            matches!(outcome, Err(Failure::Protocol(_))),
+            "{shown}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn informational_responses_are_passed_over() {
+    let early = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+
+    let response = answer(Act::Write([bytes(early), OK.to_vec()].concat()))
+        .await
+        .expect("a response");
+
+    assert_eq!(response.status, 200);
+}
+
+#[tokio::test]
+async fn no_connection_is_named_without_the_url() {
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/canary", free.local_addr().expect("an address"));
+    drop(free);
+
+    let failure = send(&endpoint(&url)).await.expect_err("nobody listens");
+
+    let Failure::Connect(text) = failure else {
+        panic!("{failure:?}")
+    };
+    assert_eq!(text, "Connection refused (os error 111) (`${Api:url}`)");
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_never_answered_ends() {
+    let server = RawServer::start(vec![Act::Silent]).await;
+    let mut settings = endpoint(&server.url().replace("http:", "https:"));
+    settings.connect_timeout = Duration::from_millis(50);
+
+    let failure = send(&settings).await.expect_err("no handshake");
+
+    assert!(
+        matches!(&failure, Failure::Connect(text) if text.contains("connect-timeout")),
+        "{failure:?}"
+    );
+}
+
+/// An HTTPS server with a certificate of its own for `localhost`, and the PEM file of its root.
+async fn tls_server(folder: &std::path::Path, alpn: &[&str]) -> (u16, std::path::PathBuf) {
+    let certified =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let pem = folder.join("ca.pem");
+    std::fs::write(&pem, certified.cert.pem()).expect("written");
+    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der())
+        .expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .expect("a certificate");
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let service = hyper::service::service_fn(
+                    async |request: http::Request<hyper::body::Incoming>| {
+                        let version = format!("{:?}", request.version());
+                        Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(
+                            Bytes::from(version),
+                        )))
+                    },
+                );
+                let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                drop(
+                    builder
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await,
+                );
+            });
+        }
+    });
+    (port, pem)
+}
+
+#[tokio::test]
+async fn tls_is_checked_and_alpn_chooses_the_version() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (alpn, version) in [
+        (&["h2", "http/1.1"][..], "HTTP/2.0"),
+        (&["http/1.1"], "HTTP/1.1"),
+        (&[], "HTTP/1.1"),
+    ] {
+        let (port, pem) = tls_server(folder.path(), alpn).await;
+        let mut trusting = endpoint(&format!("https://localhost:{port}/"));
+        trusting.ca_file = Some(pem);
+        let mut wrong_name = trusting.clone();
+        wrong_name.url = format!("https://127.0.0.1:{port}/").parse().expect("a URL");
+        let other_root =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let other = folder.path().join("other.pem");
+        std::fs::write(&other, other_root.cert.pem()).expect("written");
+        let mut unknown_root = trusting.clone();
+        unknown_root.ca_file = Some(other);
+
+        let trusted = send(&trusting).await.expect("a response");
+        let name = send(&wrong_name)
+            .await
+            .expect_err("it is not for 127.0.0.1");
+        let root = send(&unknown_root)
+            .await
+            .expect_err("nobody knows its root");
+
+        assert_eq!(trusted.body, version);
+        assert!(
+            matches!(&name, Failure::Tls(text) if text.contains("for another name")),
+            "{name:?}"
+        );
+        assert!(
+            matches!(&root, Failure::Tls(text) if text.contains("ca-file")),
+            "{root:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_ca_file_that_cannot_be_used_is_an_error_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "no certificate").expect("written");
+    for path in [empty, folder.path().join("missing.pem")] {
+        let mut settings = endpoint("https://localhost/");
+        settings.ca_file = Some(path);
+
+        let error = HttpClient::new(&settings, 1).expect_err("unusable");
+
+        assert!(error.to_string().contains("`ca-file`"), "{error}");
+    }
+}
