@@ -131,10 +131,13 @@ async fn the_world_shaper_leaves_responses_to_the_host() {
     assert!(!shaper.handles() && sink.handles());
 }
 
+/// What a hostile plugin does, and how it must be named.
+type Sin = (&'static str, fn(&PluginError) -> bool);
+
 #[tokio::test]
 async fn promise_5_a_plugin_cannot_take_the_host_down() {
     let host = host();
-    let sins: [(&str, fn(&PluginError) -> bool); 5] = [
+    let sins: [Sin; 5] = [
         (
             "panic",
             |error| matches!(error, PluginError::Trapped(text) if text.contains("it panics")),
