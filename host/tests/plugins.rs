@@ -228,7 +228,7 @@ async fn a_plugin_that_loops_does_not_block_the_runtime() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_plugin_is_refused_before_anything_runs() {
+async fn promise_6_what_cannot_be_a_plugin_is_refused_before_anything_runs() {
     let host = host();
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, content: &[u8]| {
