@@ -26,6 +26,11 @@ impl Number {
         self.0.fetch_add(by as u64, Relaxed);
     }
 
+    /// Takes `by` from a gauge.
+    pub fn sub(&self, by: usize) {
+        self.0.fetch_sub(by as u64, Relaxed);
+    }
+
     /// Sets a gauge.
     pub fn set(&self, to: usize) {
         self.0.store(to as u64, Relaxed);
@@ -79,6 +84,8 @@ sink_metrics! {
     buffered: Gauge = "nozzle_sink_buffered_events",
     /// Bytes held between intake and settlement.
     buffered_bytes: Gauge = "nozzle_sink_buffered_bytes",
+    /// Bytes of response bodies that are being judged; they count against the buffer.
+    response_bytes: Gauge = "nozzle_sink_response_bytes",
     /// HTTP attempts in flight.
     in_flight: Gauge = "nozzle_sink_calls_in_flight",
     /// 1 while the endpoint is down and calls go only as probes.

@@ -80,12 +80,17 @@ impl Running {
                     info!(grace = ?self.grace, "stopping: intake has ended, calls in flight go on");
                     self.intake.cancel();
                 }
-                Some(joined) = self.ingress_tasks.join_next() => {
-                    if let Ok(Err(error)) = joined {
+                Some(joined) = self.ingress_tasks.join_next() => match joined {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
                         self.intake.cancel();
                         failure.get_or_insert(error);
                     }
-                }
+                    Err(error) => {
+                        self.intake.cancel();
+                        halted.push(("ingress".into(), format!("an internal task failed: {error}")));
+                    }
+                },
                 joined = self.sink_tasks.join_next() => match joined {
                     Some(Ok((_, SinkEnd::Done))) => {}
                     Some(Ok((id, SinkEnd::Halted(reason)))) => {

@@ -46,12 +46,7 @@ async fn endpoint(options: EndpointOptions) -> Endpoint {
 
 /// Waits, within a deadline, until the endpoint has accepted so many different records.
 async fn accepted(endpoint: &Endpoint, wanted: u64) {
-    let reached = async {
-        while endpoint.counts().unique < wanted {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(nozzle_testkit::DEADLINE, reached).await;
+    let waited = tokio::time::timeout(nozzle_testkit::DEADLINE, endpoint.accepted(wanted)).await;
     assert!(
         waited.is_ok(),
         "only {} of {wanted} came",

@@ -179,7 +179,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     fn has_room(&self) -> bool {
         let buffer = &self.sink.settings.buffer;
-        self.records < buffer.max_records && self.bytes < buffer.max_bytes
+        let responses = usize::try_from(self.sink.stats.response_bytes.get()).unwrap_or(usize::MAX);
+        self.records < buffer.max_records && self.bytes.saturating_add(responses) < buffer.max_bytes
     }
 
     fn wants_more(&self) -> bool {

@@ -20,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,8 @@ pub struct Endpoint {
 struct Shared {
     options: EndpointOptions,
     state: Mutex<State>,
+    /// Told after each answer.
+    answered: Notify,
 }
 
 #[derive(Debug)]
@@ -66,7 +69,11 @@ impl Endpoint {
             rng,
             counter: Counter::default(),
         });
-        let shared = Arc::new(Shared { options, state });
+        let shared = Arc::new(Shared {
+            options,
+            state,
+            answered: Notify::new(),
+        });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
             address,
@@ -78,6 +85,17 @@ impl Endpoint {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Waits until it has accepted so many different records.
+    pub async fn accepted(&self, unique: u64) {
+        loop {
+            let answered = self.shared.answered.notified();
+            if self.counts().unique >= unique {
+                return;
+            }
+            answered.await;
+        }
     }
 
     /// What it has counted.
@@ -215,6 +233,7 @@ async fn answer(
         }
     };
     drop(state);
+    shared.answered.notify_waiters();
     Ok(respond(StatusCode::OK, body.to_string().into_bytes()))
 }
 

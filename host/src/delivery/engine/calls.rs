@@ -21,6 +21,7 @@ use crate::{
     },
     event::Record,
     http::Transport,
+    metrics::SinkStats,
     outcome::{Failure, Outcome},
     plugin::{CurrentCall, EventVerdict, Plugin},
 };
@@ -310,6 +311,7 @@ async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> 
         Err(_) => None,
     };
     let excerpt = excerpt(&outcome, sink.plugin.handles());
+    let _held = ResponseMemory::hold(&sink.stats, &outcome);
     let (handled, results) = if sink.plugin.handles() {
         let current = CurrentCall {
             attempt: call.attempts(),
@@ -339,6 +341,26 @@ async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> 
         retry_after,
         verdict,
         results,
+    }
+}
+
+/// The memory of a response while it is judged; given back when dropped, however the call ends.
+struct ResponseMemory<'a> {
+    stats: &'a SinkStats,
+    bytes: usize,
+}
+
+impl<'a> ResponseMemory<'a> {
+    fn hold(stats: &'a SinkStats, outcome: &Outcome) -> Self {
+        let bytes = outcome.as_ref().map_or(0, |response| response.body.len());
+        stats.response_bytes.add(bytes);
+        Self { stats, bytes }
+    }
+}
+
+impl Drop for ResponseMemory<'_> {
+    fn drop(&mut self) {
+        self.stats.response_bytes.sub(self.bytes);
     }
 }
 
