@@ -30,7 +30,7 @@ pub(super) async fn show(sinks: &[SinkView]) {
 
 async fn redraw(sinks: &[SinkView]) {
     let lines = LINES.get_or_init(MultiProgress::new);
-    let style = ProgressStyle::with_template("{spinner} {msg}")
+    let style = ProgressStyle::with_template("{spinner} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bars = Bars(
         sinks
