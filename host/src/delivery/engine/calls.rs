@@ -109,7 +109,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             true
         };
         if !was_down && self.outage.is_down() {
-            warn!(sink = %self.sink.id, last = %last.seen, "the endpoint is down; calls go as probes");
+            warn!(sink = %self.sink.id, last = %last.seen, "the endpoint is down: its events are held, and calls go as probes until one is answered");
         }
         let cap = self.sink.settings.retry.max_delay;
         let wait = retry_after.map(|wait| wait.min(cap));
