@@ -29,7 +29,8 @@ demo: guests build ## Shows it: a stream, a plugin, an endpoint that misbehaves,
 	$(CARGO_TARGET_DIR)/debug/nozzle demo
 
 test: guests build ## Runs every test.
-	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked
+	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --lib
+	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --doc -p nozzle-plugin
 	cargo test --workspace --locked
 
 lint: toolchain ## Formatting, clippy, and the documentation, with warnings as errors.
