@@ -131,7 +131,11 @@ fn commit(sin: Sin) -> Result<(), String> {
     Ok(())
 }
 
-#[allow(unconditional_recursion, reason = "that is its sin")]
+#[expect(
+    unconditional_recursion,
+    clippy::only_used_in_recursion,
+    reason = "that is its sin"
+)]
 fn recurse(depth: u64) -> u64 {
     std::hint::black_box(recurse(depth + 1)) + 1
 }
