@@ -46,7 +46,8 @@ fn verdict(item: &Value, delivered: &[u16]) -> Result<EventVerdict, String> {
         200..=299 => EventVerdict::Delivered,
         status if delivered.contains(&status) => EventVerdict::Delivered,
         408 | 425 | 429 | 500..=599 => EventVerdict::Retry,
-        status => EventVerdict::Reject(reason(status, item.get("error"))),
+        400..=499 => EventVerdict::Reject(reason(status, item.get("error"))),
+        status => return Err(format!("an item of status {status}")),
     })
 }
 
@@ -110,9 +111,28 @@ mod tests {
             r#"{"items":[]}"#,
             r#"{"items":[{}]}"#,
             r#"{"items":[{"status":"200"}]}"#,
+            r#"{"items":[{"status":0}]}"#,
+            r#"{"items":[{"status":302}]}"#,
+            r#"{"items":[{"status":65736}]}"#,
+            r#"{"items":[{"status":200}]"#,
         ] {
             assert!(read(body, 1).is_err(), "{body}");
         }
         assert!(read(r#"{"items":[{"status":200}]}"#, 2).is_err());
+    }
+
+    #[test]
+    fn a_long_error_is_cut() {
+        let body = format!(
+            r#"{{"items":[{{"status":400,"error":"{}"}}]}}"#,
+            "\u{e9}".repeat(300)
+        );
+
+        let found = read(&body, 1).expect("well formed");
+
+        assert_eq!(
+            found,
+            [format!("item status 400: {}", "\u{e9}".repeat(200))]
+        );
     }
 }

@@ -2,13 +2,15 @@
 //! with one item for each. Only the items that failed are sent again.
 
 mod items;
+mod lines;
 
+use lines::{Action, one_line};
 use nozzle_plugin::{
-    Batch, Call, Event, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped,
-    Verdict, export_sink,
+    Batch, Call, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped,
+    Verdict, export_sink, log,
 };
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// `plugin.config`.
 #[derive(Debug, Deserialize)]
@@ -19,9 +21,11 @@ struct Config {
     /// The operation of the action line.
     action: String,
     /// Further keys of the action, such as `_index`.
-    action_fields: serde_json::Map<String, Value>,
+    action_fields: Map<String, Value>,
     /// The action's key for the event's id, so that an item that is sent twice is stored once; "" for none.
     id_field: String,
+    /// The action's key for the event's key, such as `routing`; "" for none.
+    key_field: String,
     /// Item statuses that mean that the item is there already.
     delivered: Vec<u16>,
 }
@@ -31,23 +35,30 @@ impl Default for Config {
         Self {
             target: "_bulk".to_owned(),
             action: "index".to_owned(),
-            action_fields: serde_json::Map::new(),
+            action_fields: Map::new(),
             id_field: "_id".to_owned(),
+            key_field: String::new(),
             delivered: Vec::new(),
         }
     }
 }
 
-struct Bulk(Config);
+struct Bulk {
+    target: String,
+    action: Action,
+    delivered: Vec<u16>,
+}
 
 impl Plugin for Bulk {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, String> {
-        if config.action.is_empty() {
-            return Err("`action` is empty".to_owned());
-        }
-        Ok(Self(config))
+        let (fields, id, key) = (&config.action_fields, &config.id_field, &config.key_field);
+        Ok(Self {
+            action: Action::new(&config.action, fields, id, key)?,
+            target: config.target,
+            delivered: config.delivered,
+        })
     }
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
@@ -55,11 +66,10 @@ impl Plugin for Bulk {
         let mut body = Vec::new();
         let mut events = Vec::with_capacity(batch.len() as usize);
         for event in batch {
-            match one_line(event.data()) {
-                Ok(line) => {
-                    self.action(&event, &mut body);
-                    body.push(b'\n');
-                    body.extend_from_slice(&line);
+            match event.json() {
+                Ok(json) => {
+                    self.action.write(&event, &mut body);
+                    body.extend_from_slice(&one_line(json));
                     body.push(b'\n');
                     events.push(event.index());
                 }
@@ -67,76 +77,78 @@ impl Plugin for Bulk {
             }
         }
         if !events.is_empty() {
-            shaped.requests.push(
-                Request::post(self.0.target.as_str())
-                    .body(body)
-                    .events(events),
-            );
+            let request = Request::post(self.target.as_str());
+            shaped.requests.push(request.body(body).events(events));
         }
         Ok(shaped)
     }
 }
 
-impl Bulk {
-    fn action(&self, event: &Event<'_>, body: &mut Vec<u8>) {
-        let mut fields = self.0.action_fields.clone();
-        if !self.0.id_field.is_empty() {
-            fields.insert(self.0.id_field.clone(), event.id().into());
-        }
-        let action = serde_json::Map::from_iter([(self.0.action.clone(), Value::from(fields))]);
-        body.extend_from_slice(Value::from(action).to_string().as_bytes());
-    }
-}
-
-/// A record as one line: JSON that spans lines is written anew.
-fn one_line(data: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, String> {
-    let broken = |error| format!("the record is no JSON: {error}");
-    if data.contains(&b'\n') {
-        let value: Value = serde_json::from_slice(data).map_err(broken)?;
-        return Ok(value.to_string().into_bytes().into());
-    }
-    serde_json::from_slice::<IgnoredAny>(data).map_err(broken)?;
-    Ok(data.into())
-}
-
 impl Handle for Bulk {
     fn handle(&self, call: &Call, outcome: Result<Response, Failure>) -> Handled {
-        let Ok(response) = outcome else {
-            return Verdict::ByStatus.into();
-        };
-        if !(200..300).contains(&response.status) {
-            return Verdict::ByStatus.into();
-        }
-        match items::verdicts(
-            &response.body,
-            call.event_count() as usize,
-            &self.0.delivered,
-        ) {
-            // A bulk API that does not say what became of each item has not said that they are stored.
-            Err(_) => Verdict::Retry(None).into(),
-            Ok(verdicts)
-                if verdicts
-                    .iter()
-                    .all(|verdict| matches!(verdict, EventVerdict::Delivered)) =>
-            {
-                Verdict::Delivered.into()
+        match outcome {
+            Ok(response) if (200..300).contains(&response.status) => {
+                self.judge(&response.body, call.event_count()).into()
             }
-            Ok(verdicts) => Verdict::Each(verdicts).into(),
+            _ => Verdict::ByStatus.into(),
         }
     }
+}
+
+impl Bulk {
+    fn judge(&self, body: &[u8], events: u32) -> Verdict {
+        match items::verdicts(body, events as usize, &self.delivered) {
+            // A bulk API that does not say what became of each item has not said that they are stored.
+            Err(error) => {
+                log::warn("the response is no bulk response", &[("error", &error)]);
+                Verdict::Retry(None)
+            }
+            Ok(verdicts) if verdicts.iter().all(is_delivered) => Verdict::Delivered,
+            Ok(verdicts) => Verdict::Each(verdicts),
+        }
+    }
+}
+
+fn is_delivered(verdict: &EventVerdict) -> bool {
+    matches!(verdict, EventVerdict::Delivered)
 }
 
 export_sink!(Bulk);
 
 #[cfg(test)]
 mod tests {
+    use nozzle_plugin::{Body, configure, testing};
+
     use super::*;
 
     #[test]
-    fn a_record_is_one_line_of_json() {
-        assert_eq!(one_line(b"{\"a\": 1}").as_deref(), Ok(&b"{\"a\": 1}"[..]));
-        assert_eq!(one_line(b"{\n\"a\": 1}").as_deref(), Ok(&b"{\"a\":1}"[..]));
-        assert!(one_line(b"{\"a\"").is_err());
-        assert!(one_line(b"a\nb").is_err());
+    fn a_batch_is_a_pair_of_lines_for_each_record_that_is_json() {
+        let plugin: Bulk = configure(r#"{"action-fields":{"_index":"a"}}"#).expect("it is good");
+        let records: [&[u8]; 4] = [b"{\"n\": 1}", b"a\nb", b"{\n\"n\":3\n}", b"\"\xff\""];
+
+        let shaped = plugin.shape(&testing::batch(records)).expect("it shapes");
+
+        let Body::Bytes(body) = &shaped.requests[0].body else {
+            panic!("{:?}", shaped.requests[0].body);
+        };
+        let expected = "{\"index\":{\"_index\":\"a\",\"_id\":\"0\"}}\n{\"n\": 1}\n{\"index\":{\"_index\":\"a\",\"_id\":\"2\"}}\n{\"n\":3}\n";
+        assert_eq!(String::from_utf8_lossy(body), expected);
+        assert_eq!(shaped.requests[0].events, [0, 2]);
+        let rejected: Vec<u32> = shaped.reject.iter().map(|one| one.event).collect();
+        assert_eq!(rejected, [1, 3]);
+    }
+
+    #[test]
+    fn a_response_says_what_became_of_each_item() {
+        let plugin: Bulk = configure(r#"{"delivered":[409]}"#).expect("it is good");
+
+        let all = plugin.judge(br#"{"items":[{"status":201},{"status":409}]}"#, 2);
+        let some = plugin.judge(br#"{"items":[{"status":201},{"status":429}]}"#, 2);
+
+        assert!(matches!(all, Verdict::Delivered), "{all:?}");
+        assert!(
+            matches!(&some, Verdict::Each(each) if matches!(**each, [EventVerdict::Delivered, EventVerdict::Retry])),
+            "{some:?}"
+        );
     }
 }

@@ -117,7 +117,7 @@ fn commit(sin: Sin) -> Result<(), String> {
                 std::hint::black_box(&hoard);
             }
         }
-        Sin::Output => nozzle_plugin::log(nozzle_plugin::Level::Info, &"x".repeat(40 << 20)),
+        Sin::Output => nozzle_plugin::log::info(&"x".repeat(40 << 20), &[]),
         Sin::Flood => {
             for line in 0..10_000 {
                 println!("line {line} \x1b[31mred");

@@ -4,8 +4,8 @@
 mod template;
 
 use nozzle_plugin::{
-    Batch, Call, Failure, Handle, Handled, Method, Plugin, Request, Response, Shaped, Verdict,
-    export_sink,
+    Batch, Call, Emission, Event, Failure, Handle, Handled, Method, Plugin, Request, Response,
+    Shaped, Verdict, check_header, export_sink,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -75,7 +75,11 @@ impl Plugin for PerRecord {
         let named = |name: &str, text: &str| {
             Template::parse(text).map_err(|error| format!("`{name}`: {error}"))
         };
-        let header = |(name, text): (String, String)| Ok((name.clone(), named(&name, &text)?));
+        let header = |(name, text): (String, String)| {
+            let template = named(&name, &text)?;
+            check_header(&name, template.constant().unwrap_or_default())?;
+            Ok((name, template))
+        };
         Ok(Self {
             method: match config.method {
                 Verb::Get => Method::Get,
@@ -115,7 +119,7 @@ impl Plugin for PerRecord {
 }
 
 impl PerRecord {
-    fn request(&self, event: &nozzle_plugin::Event<'_>) -> Result<Request, String> {
+    fn request(&self, event: &Event<'_>) -> Result<Request, String> {
         let mut request = Request::new(self.method, self.target.render(event, Place::Target)?);
         for (name, template) in &self.headers {
             if template.constant().is_none() {
@@ -142,17 +146,104 @@ impl Handle for PerRecord {
         let Some(event) = call.event(0) else {
             return handled;
         };
-        let data = match self.results {
-            Results::Body => response.body,
-            _ => {
-                let body = String::from_utf8_lossy(&response.body);
-                json!({ "id": event.id, "status": response.status, "body": body })
-                    .to_string()
-                    .into_bytes()
-            }
-        };
-        handled.emit(event.key, data)
+        handled.emit(result(self.results, event.id, event.key, response))
+    }
+}
+
+fn result(kind: Results, id: String, key: Option<String>, response: Response) -> Emission {
+    let data = match kind {
+        Results::Body | Results::None => response.body,
+        Results::Envelope => {
+            let body = String::from_utf8_lossy(&response.body);
+            json!({ "id": id, "status": response.status, "body": body })
+                .to_string()
+                .into_bytes()
+        }
+    };
+    let result = Emission::new(data).key(key);
+    match response.truncated {
+        true => result.attribute("truncated", "true"),
+        false => result,
     }
 }
 
 export_sink!(PerRecord);
+
+#[cfg(test)]
+mod tests {
+    use nozzle_plugin::{Body, Rejection, configure, testing};
+
+    use super::*;
+
+    fn response(truncated: bool) -> Response {
+        Response {
+            status: 201,
+            headers: Vec::new(),
+            body: b"fine".to_vec(),
+            truncated,
+        }
+    }
+
+    #[test]
+    fn each_record_is_a_call_of_its_own_or_a_rejection() {
+        let config = r#"{"target":"items/{json:/n}","headers":{"x-n":"{json:/n}","x-a":"1"}}"#;
+        let plugin: PerRecord = configure(config).expect(config);
+
+        let shaped = plugin
+            .shape(&testing::batch([&b"{\"n\":1}"[..], b"{}", b"{\"n\":3}"]))
+            .expect("it shapes");
+
+        let calls: Vec<_> = shaped
+            .requests
+            .iter()
+            .map(|request| (request.target.as_str(), &*request.events))
+            .collect();
+        assert_eq!(calls, [("items/1", &[0][..]), ("items/3", &[2])]);
+        assert_eq!(shaped.requests[1].headers, [("x-n".into(), "3".into())]);
+        assert_eq!(shaped.headers, [("x-a".into(), "1".into())]);
+        assert!(matches!(
+            &*shaped.reject,
+            [Rejection { event: 1, reason }] if reason == "the record has nothing at `/n`"
+        ));
+    }
+
+    #[test]
+    fn the_body_is_the_record_where_the_method_has_one() {
+        for (method, has_body) in [("post", true), ("put", true), ("get", false)] {
+            let plugin: PerRecord =
+                configure(&format!(r#"{{"method":"{method}"}}"#)).expect(method);
+
+            let shaped = plugin
+                .shape(&testing::batch([&b"x"[..]]))
+                .expect("it shapes");
+
+            let joined = matches!(shaped.requests[0].body, Body::Joined(_));
+            assert_eq!(joined, has_body, "{method}");
+        }
+    }
+
+    #[test]
+    fn a_response_becomes_a_result() {
+        let of = |kind, truncated| result(kind, "i".into(), Some("k".into()), response(truncated));
+
+        let envelope = of(Results::Envelope, false);
+        let body = of(Results::Body, true);
+
+        assert_eq!(envelope.data, br#"{"body":"fine","id":"i","status":201}"#);
+        assert_eq!(envelope.key.as_deref(), Some("k"));
+        assert!(envelope.attributes.is_empty());
+        assert_eq!(body.data, b"fine");
+        assert_eq!(body.attributes, [("truncated".into(), "true".into())]);
+    }
+
+    #[test]
+    fn a_header_that_the_host_would_refuse_is_refused_at_the_start() {
+        for config in [
+            r#"{"headers":{"a b":"x"}}"#,
+            r#"{"headers":{"content-length":"{id}"}}"#,
+            r#"{"headers":{"x":"caf\u00e9"}}"#,
+        ] {
+            assert!(configure::<PerRecord>(config).is_err(), "{config}");
+        }
+    }
+}

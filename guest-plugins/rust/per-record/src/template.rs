@@ -1,7 +1,9 @@
 //! Templates: `{id}`, `{key}`, `{timestamp-ms}`, `{data}`, `{attribute:NAME}` and `{json:/pointer}` (RFC 6901) are
 //! filled in from the record; `{{` and `}}` stand for braces.
 
-use nozzle_plugin::Event;
+use std::{borrow::Cow, ops::Range};
+
+use nozzle_plugin::{Event, is_header_value};
 use serde_json::Value;
 
 /// A template that was checked.
@@ -22,7 +24,8 @@ enum Part {
 /// Where the result goes, which decides how values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Values are percent-encoded (RFC 3986, section 2.3: all but unreserved characters).
+    /// Values are percent-encoded (RFC 3986, section 2.3: all but unreserved characters), and may not make an empty
+    /// segment, `.` or `..` of the path: a record must not choose another resource than the template says.
     Target,
     /// Values with control characters or without ASCII are refused.
     Header,
@@ -76,31 +79,37 @@ impl Template {
     pub fn render(&self, event: &Event<'_>, place: Place) -> Result<String, String> {
         let mut out = String::new();
         let mut json = None;
+        let mut values = Vec::new();
         for part in &self.0 {
             let value = match part {
                 Part::Text(text) => {
                     out.push_str(text);
                     continue;
                 }
-                Part::Id => event.id().to_owned(),
-                Part::Key => event.key().ok_or("the record has no key")?.to_owned(),
-                Part::Timestamp => event.timestamp_ms().to_string(),
-                Part::Data => text(event.data())?.to_owned(),
+                Part::Id => Cow::from(event.id()),
+                Part::Key => event.key().ok_or("the record has no key")?.into(),
+                Part::Timestamp => event.timestamp_ms().to_string().into(),
+                Part::Data => event.text()?.into(),
                 Part::Attribute(name) => event
                     .attribute(name)
                     .ok_or_else(|| format!("the record has no attribute `{name}`"))?
-                    .to_owned(),
+                    .into(),
                 Part::Json(pointer) => {
                     let json = match &json {
                         Some(json) => json,
                         None => json.insert(parse_json(event.data())?),
                     };
-                    scalar(json, pointer)?
+                    scalar(json, pointer)?.into()
                 }
             };
+            let start = out.len();
             push(&mut out, &value, place)?;
+            values.push(start..out.len());
         }
-        Ok(out)
+        match place {
+            Place::Target => check_segments(&out, &values).map(|()| out),
+            Place::Header | Place::Body => Ok(out),
+        }
     }
 }
 
@@ -123,10 +132,6 @@ impl Part {
     }
 }
 
-fn text(data: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(data).map_err(|_| "the record is no UTF-8".to_owned())
-}
-
 fn parse_json(data: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(data).map_err(|error| format!("the record is no JSON: {error}"))
 }
@@ -141,27 +146,39 @@ fn scalar(json: &Value, pointer: &str) -> Result<String, String> {
 
 fn push(out: &mut String, value: &str, place: Place) -> Result<(), String> {
     match place {
-        Place::Body => out.push_str(value),
-        Place::Header => {
-            if !value
-                .bytes()
-                .all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
-            {
-                return Err(
-                    "a value for a header has a control character or is not ASCII".to_owned(),
-                );
-            }
-            out.push_str(value);
+        Place::Header if !is_header_value(value) => {
+            return Err("a value for a header has a control character or is not ASCII".to_owned());
         }
-        Place::Target => {
-            for byte in value.bytes() {
-                match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                        out.push(byte as char)
-                    }
-                    _ => out.push_str(&format!("%{byte:02X}")),
-                }
-            }
+        Place::Header | Place::Body => out.push_str(value),
+        Place::Target => value.bytes().for_each(|byte| encode(out, byte)),
+    }
+    Ok(())
+}
+
+fn encode(out: &mut String, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        out.push(char::from(byte));
+    } else {
+        out.push('%');
+        out.push(char::from(HEX[usize::from(byte >> 4)]));
+        out.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+}
+
+/// Looks at the path segments that values had a part in: what the template itself says is its author's business.
+fn check_segments(target: &str, values: &[Range<usize>]) -> Result<(), String> {
+    let path = target.find(['?', '#']).unwrap_or(target.len());
+    for value in values.iter().filter(|value| value.start <= path) {
+        let before = target.split_at(value.start).0;
+        let start = before.rfind('/').map_or(0, |slash| slash + 1);
+        let rest = target.split_at(value.end).1;
+        let end = value.end + rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let segment = target.get(start..end).unwrap_or_default();
+        if matches!(segment, "" | "." | "..") {
+            return Err(format!(
+                "a value makes the path segment `{segment}` of the target, which names another resource"
+            ));
         }
     }
     Ok(())
@@ -169,55 +186,53 @@ fn push(out: &mut String, value: &str, place: Place) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use nozzle_plugin::{Batch, bindings::nozzle::plugin::types};
+    use nozzle_plugin::testing::{TestEvent, events};
 
     use super::*;
 
     fn render(template: &str, data: &str, place: Place) -> Result<String, String> {
-        let span = |start, len| types::Span { start, len };
-        let batch = Batch::from(types::Batch {
-            bytes: format!("a/1k\u{e9}y{data}").into_bytes(),
-            events: vec![types::EventMeta {
-                timestamp_ms: 7,
-                id: span(0, 3),
-                key: Some(span(3, 4)),
-                data: span(7, data.len() as u32),
-                first_attribute: 0,
-                attribute_count: 0,
-            }],
-            attributes: Vec::new(),
-        });
+        let event = TestEvent {
+            id: "a/1",
+            key: Some("k\u{e9}y"),
+            timestamp_ms: 7,
+            attributes: &[("region", "eu")],
+            data: data.as_bytes(),
+        };
+        let batch = events([event]);
         let event = batch.get(0).ok_or("no event")?;
         Template::parse(template)?.render(&event, place)
     }
 
     #[test]
     fn values_are_filled_in_and_fit_their_place() {
-        let data = r#"{"user":"a b","n":[1,2],"deep":{"x":true}}"#;
+        use Place::{Body, Header, Target};
+        let data = r#"{"user":"a b","n":[1,2],"deep":{"x":true},"a/b":"slash"}"#;
         let table = [
             (
                 "users/{json:/user}?n={json:/n/1}",
-                Place::Target,
+                Target,
                 Ok("users/a%20b?n=2"),
             ),
-            ("{id}-{timestamp-ms}", Place::Target, Ok("a%2F1-7")),
-            ("{key}", Place::Target, Ok("k%C3%A9y")),
+            ("{id}-{timestamp-ms}", Target, Ok("a%2F1-7")),
+            ("{key}", Target, Ok("k%C3%A9y")),
+            ("{json:/a~1b}", Target, Ok("slash")),
             (
                 "{key}",
-                Place::Header,
+                Header,
                 Err("a value for a header has a control character or is not ASCII"),
             ),
-            ("Bearer {json:/deep/x}", Place::Header, Ok("Bearer true")),
-            ("{{\"n\":{json:/n}}}", Place::Body, Ok("{\"n\":[1,2]}")),
+            ("Bearer {json:/deep/x}", Header, Ok("Bearer true")),
+            ("{attribute:region}", Header, Ok("eu")),
+            ("{{\"n\":{json:/n}}}", Body, Ok("{\"n\":[1,2]}")),
             (
                 "{json:/none}",
-                Place::Body,
+                Body,
                 Err("the record has nothing at `/none`"),
             ),
             (
-                "{attribute:region}",
-                Place::Body,
-                Err("the record has no attribute `region`"),
+                "{attribute:none}",
+                Body,
+                Err("the record has no attribute `none`"),
             ),
         ];
 
@@ -237,6 +252,37 @@ mod tests {
         assert_eq!(
             render("{data}", "a\r\nb", Place::Target).as_deref(),
             Ok("a%0D%0Ab")
+        );
+    }
+
+    #[test]
+    fn a_record_cannot_choose_another_resource() {
+        let table = [
+            ("users/{data}", "..", false),
+            ("users/{data}", ".", false),
+            ("users/{data}", "", false),
+            ("users/{data}/orders", "..", false),
+            ("{data}", "", false),
+            ("a{data}", ".", true),
+            (".{data}", ".", false),
+            ("users/{data}{data}", ".", false),
+            ("users/{data}?x=1", "", false),
+            ("users/{data}", "...", true),
+            ("users/{data}", "../admin", true),
+            ("users/u{data}", "", true),
+            ("users?q={data}", "", true),
+            ("users?q={data}", "..", true),
+            ("users?q=a/{data}", "..", true),
+            ("../v2/{data}", "x", true),
+        ];
+
+        for (template, data, passes) in table {
+            let found = render(template, data, Place::Target);
+            assert_eq!(found.is_ok(), passes, "{template} with `{data}`: {found:?}");
+        }
+        assert_eq!(
+            render("users/{data}", "../admin", Place::Target).as_deref(),
+            Ok("users/..%2Fadmin")
         );
     }
 

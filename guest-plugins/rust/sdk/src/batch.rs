@@ -1,5 +1,7 @@
 //! The events of a batch, read in place.
 
+use serde::de::IgnoredAny;
+
 use crate::bindings::nozzle::plugin::types::{self, EventMeta, Span};
 
 /// Events in the order of their ingress. An event's index is its place here.
@@ -102,6 +104,26 @@ impl<'a> Event<'a> {
         bytes(self.batch, self.meta.data)
     }
 
+    /// The record as text.
+    ///
+    /// # Errors
+    /// When it is no UTF-8, in words that fit a rejection.
+    pub fn text(&self) -> Result<&'a str, String> {
+        std::str::from_utf8(self.data()).map_err(|_| "the record is no UTF-8".to_owned())
+    }
+
+    /// The record as the text of exactly one JSON value (RFC 8259), which is checked but not built.
+    ///
+    /// # Errors
+    /// When it is none, in words that fit a rejection.
+    pub fn json(&self) -> Result<&'a str, String> {
+        // UTF-8 first: a value that is skipped over is not checked for it.
+        let text = self.text()?;
+        serde_json::from_str::<IgnoredAny>(text)
+            .map_err(|error| format!("the record is no JSON: {error}"))?;
+        Ok(text)
+    }
+
     /// Names and values that the ingress has added.
     pub fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let batch = self.batch;
@@ -124,10 +146,8 @@ impl<'a> Event<'a> {
 
 fn bytes(batch: &types::Batch, span: Span) -> &[u8] {
     let start = span.start as usize;
-    batch
-        .bytes
-        .get(start..start + span.len as usize)
-        .unwrap_or_default()
+    let end = start.saturating_add(span.len as usize);
+    batch.bytes.get(start..end).unwrap_or_default()
 }
 
 fn text(batch: &types::Batch, span: Span) -> &str {
@@ -138,7 +158,7 @@ fn text(batch: &types::Batch, span: Span) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::nozzle::plugin::types::AttributeMeta;
+    use crate::{bindings::nozzle::plugin::types::AttributeMeta, testing};
 
     #[test]
     fn events_are_read_in_place() {
@@ -184,5 +204,40 @@ mod tests {
             Some(0)
         );
         assert!(batch.get(2).is_none());
+    }
+
+    #[test]
+    fn a_span_that_leaves_the_batch_is_empty() {
+        let far = Span {
+            start: u32::MAX,
+            len: u32::MAX,
+        };
+        let batch = types::Batch {
+            bytes: vec![1, 2, 3],
+            events: Vec::new(),
+            attributes: Vec::new(),
+        };
+
+        assert_eq!(bytes(&batch, far), b"");
+    }
+
+    #[test]
+    fn json_is_one_value_in_utf_8() {
+        let good: [&[u8]; 6] = [b"{}", b" [1, 2]\r\n", b"\"x\"", b"0", b"null", b"1e999"];
+        let bad: [&[u8]; 8] = [
+            b"",
+            b"{",
+            b"{} {}",
+            b"1,2",
+            b"\xef\xbb\xbf{}",
+            b"\"\xff\"",
+            b"{\"a\":\"\xc3(\"}",
+            b"{'a':1}",
+        ];
+
+        let batch = testing::batch(good.iter().chain(&bad).copied());
+        let found: Vec<bool> = batch.iter().map(|event| event.json().is_ok()).collect();
+
+        assert_eq!(found, [vec![true; 6], vec![false; 8]].concat());
     }
 }

@@ -68,12 +68,54 @@ impl From<Verdict> for Handled {
 impl Handled {
     /// Adds a result.
     #[must_use]
-    pub fn emit(mut self, key: Option<String>, data: impl Into<Vec<u8>>) -> Self {
-        self.results.push(Emission {
-            key,
+    pub fn emit(mut self, result: Emission) -> Self {
+        self.results.push(result);
+        self
+    }
+}
+
+impl Emission {
+    /// A result without a key.
+    pub fn new(data: impl Into<Vec<u8>>) -> Self {
+        Self {
+            key: None,
             attributes: Vec::new(),
             data: data.into(),
-        });
+        }
+    }
+
+    /// With this key, or with none.
+    #[must_use]
+    pub fn key(mut self, key: Option<String>) -> Self {
+        self.key = key;
         self
+    }
+
+    /// With a further attribute.
+    #[must_use]
+    pub fn attribute(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.attributes.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_added_to_a_verdict() {
+        let result = Emission::new("data")
+            .key(Some("k".to_owned()))
+            .attribute("status", "200");
+
+        let handled = Handled::from(Verdict::Delivered).emit(result);
+
+        assert!(matches!(handled.verdict, Verdict::Delivered));
+        assert_eq!(handled.results[0].data, b"data");
+        assert_eq!(
+            handled.results[0].attributes,
+            [("status".to_owned(), "200".to_owned())]
+        );
     }
 }

@@ -27,10 +27,15 @@
 
 mod batch;
 mod call;
+mod header;
+pub mod log;
 mod shaped;
+pub mod testing;
 
 pub use batch::{Batch, Event, Events};
 pub use call::{Call, Handle, Handled};
+pub use header::{check_header, is_header_value};
+pub use log::count;
 #[doc(hidden)]
 pub use wit_bindgen;
 
@@ -40,7 +45,11 @@ pub use bindings::nozzle::plugin::types::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-#[allow(missing_docs, clippy::unwrap_used)]
+#[allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "generated from wit/, where the words are"
+)]
 mod export {
     include!(concat!(env!("OUT_DIR"), "/export.rs"));
 }
@@ -74,17 +83,81 @@ pub struct NoConfig {}
 #[doc(hidden)]
 pub fn configure<P: Plugin>(config: &str) -> Result<P, String> {
     let config = if config == "null" { "{}" } else { config };
-    P::new(serde_json::from_str(config).map_err(|error| error.to_string())?)
+    P::new(serde_json::from_str(config).map_err(|error| reason(&error))?)
 }
 
-/// A line in the host's log, under the sink's id.
-pub fn log(level: Level, message: &str) {
-    bindings::nozzle::plugin::host::log(level, message, &[]);
+/// Without its place: the user wrote no JSON, and would look for that line in vain.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
-pub use bindings::nozzle::plugin::host::Level;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Adds to the counter `nozzle_plugin_<name>_total`.
-pub fn count(name: &str, by: u64) {
-    bindings::nozzle::plugin::host::count(name, by);
+    #[derive(Debug, Deserialize)]
+    #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+    struct Config {
+        target_path: String,
+        size: u32,
+    }
+
+    impl Default for Config {
+        fn default() -> Self {
+            Self {
+                target_path: "items".to_owned(),
+                size: 7,
+            }
+        }
+    }
+
+    #[derive(Debug)]
+    struct Probe(Config);
+
+    impl Plugin for Probe {
+        type Config = Config;
+
+        fn new(config: Config) -> Result<Self, String> {
+            match config.size {
+                0 => Err("`size` is 0".to_owned()),
+                _ => Ok(Self(config)),
+            }
+        }
+
+        fn shape(&self, _: &Batch) -> Result<Shaped, String> {
+            Ok(Shaped::new())
+        }
+    }
+
+    #[test]
+    fn no_configuration_means_the_defaults() {
+        for config in ["null", "{}"] {
+            let Probe(config) = configure(config).expect("defaults");
+
+            assert_eq!((config.target_path.as_str(), config.size), ("items", 7));
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_makes_no_sense_is_refused_in_the_users_words() {
+        let table = [
+            (
+                r#"{"targetpath":"x"}"#,
+                "unknown field `targetpath`, expected `target-path` or `size`",
+            ),
+            (
+                r#"{"size":"x"}"#,
+                r#"invalid type: string "x", expected u32"#,
+            ),
+            (r#"{"size":0}"#, "`size` is 0"),
+        ];
+
+        for (config, expected) in table {
+            let refused = configure::<Probe>(config).expect_err(config);
+
+            assert_eq!(refused, expected);
+        }
+    }
 }

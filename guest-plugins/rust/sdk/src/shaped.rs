@@ -105,3 +105,35 @@ impl Request {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_names_each_event_in_one_place() {
+        let mut shaped = Shaped::one(
+            Request::put("items")
+                .header("x-a", "1")
+                .joined("[", ",", "]")
+                .events([0, 2]),
+        )
+        .header("x-b", "2");
+        shaped.drop_event(1);
+        shaped.reject_event(3, "no");
+
+        let request = &shaped.requests[0];
+        assert_eq!(
+            (request.method, request.target.as_str()),
+            (Method::Put, "items")
+        );
+        assert_eq!(request.events, [0, 2]);
+        assert!(matches!(&request.body, Body::Joined(joined) if joined.separator == b","));
+        assert_eq!(shaped.headers, [("x-b".to_owned(), "2".to_owned())]);
+        assert_eq!(shaped.drop, [1]);
+        assert_eq!(
+            (shaped.reject[0].event, shaped.reject[0].reason.as_str()),
+            (3, "no")
+        );
+    }
+}
