@@ -4,22 +4,23 @@ mod check;
 mod flags;
 mod interpolate;
 mod problem;
+mod properties;
+mod schema;
 mod shape;
 mod tree;
 mod units;
 mod walk;
 
 pub use flags::{Flags, Source, from_flags};
-pub use interpolate::{Sources, parse_properties};
+pub use interpolate::Sources;
 pub use problem::{Mark, Problem, Problems};
+pub use properties::{Groups, load_properties, parse_properties};
+pub use schema::schema;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
-
-use serde_json::Value;
 
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
 use crate::{
@@ -128,7 +129,7 @@ pub fn load(path: &Path, properties: Option<&Path>) -> Result<Module, Problems> 
     let file = path.display().to_string();
     let text = read(path, "the module file")?;
     let groups = match properties {
-        None => BTreeMap::new(),
+        None => Groups::new(),
         Some(properties) => load_properties(properties)?,
     };
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -147,33 +148,10 @@ pub fn load(path: &Path, properties: Option<&Path>) -> Result<Module, Problems> 
     })
 }
 
-/// Property groups by group and key.
-pub type Groups = BTreeMap<String, BTreeMap<String, String>>;
-
-/// Loads a file of property groups.
-///
-/// # Errors
-/// When it cannot be read, or is no list of property groups.
-pub fn load_properties(path: &Path) -> Result<Groups, Problems> {
-    let text = read(path, "the file of property groups")?;
-    parse_properties(&text).map_err(|message| Problems {
-        file: path.display().to_string(),
-        text,
-        problems: vec![Problem::new(Mark::default(), format!("no list of property groups: {message}")).hint(
-            "it is a JSON list of objects with `PropertyGroupId` and `PropertyMap`, as Managed Service for Apache \
-             Flink writes them",
-        )],
-    })
-}
-
 fn read(path: &Path, what: &str) -> Result<String, Problems> {
     std::fs::read_to_string(path).map_err(|error| {
         let problem = Problem::new(Mark::default(), format!("{what} cannot be read: {error}"));
-        Problems {
-            file: path.display().to_string(),
-            text: String::new(),
-            problems: vec![problem],
-        }
+        Problems::whole(path.display().to_string(), problem)
     })
 }
 
@@ -197,11 +175,6 @@ pub fn parse(text: &str, sources: &Sources) -> Result<Module, Vec<Problem>> {
         )]
     })?;
     Checker::new(&root, sources.folder.clone()).module(yaml)
-}
-
-/// The JSON Schema of the module file.
-pub fn schema() -> Value {
-    schemars::schema_for!(ModuleYaml).to_value()
 }
 
 /// A path of the file, relative to its folder.

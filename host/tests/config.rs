@@ -59,7 +59,7 @@ fn the_reference_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let schema = config::schema();
     let mut text = String::from(
-        "# The module file\n\n<!-- Made from the code by `make bless`; edit the comments in host/src/config/shape.rs. -->\n\n\
+        "# The module file\n\n<!-- Made from the code by `make bless`; edit the comments in host/src/config/shape/. -->\n\n\
          One YAML file. Durations are written `200ms`, `5s`, `10min`; sizes `64MiB` or as a number of bytes. Unknown keys,\n\
          dangling ids and impossible sizes are errors; `nozzle check` prints all of them. `nozzle schema` prints the JSON\n\
          Schema (`docs/module.schema.json`) for editors.\n\n\

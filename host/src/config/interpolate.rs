@@ -1,13 +1,16 @@
 //! `${Group:key}`, `${env:NAME}` and `${file:PATH}` in the values of a module file.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
-use serde::Deserialize;
+use super::{
+    problem::{Mark, Problem},
+    properties::Groups,
+};
 
 /// Where values come from.
 pub struct Sources {
     /// The property groups, by group and key.
-    pub groups: BTreeMap<String, BTreeMap<String, String>>,
+    pub groups: Groups,
     /// Reads an environment variable.
     pub env: fn(&str) -> Option<String>,
     /// Relative paths of `${file:…}` begin here.
@@ -23,10 +26,17 @@ pub(super) struct Filled {
 }
 
 /// Why a reference cannot be filled in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unfilled {
     pub(super) message: String,
     pub(super) hint: String,
+}
+
+impl Unfilled {
+    /// The same as a problem of the value at `mark`.
+    pub(super) fn at(&self, mark: Mark) -> Problem {
+        Problem::new(mark, self.message.clone()).hint(self.hint.clone())
+    }
 }
 
 /// Fills in the references of `text`; `$${` stands for `${`.
@@ -73,7 +83,10 @@ fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
         "file" => {
             let path = sources.folder.join(key);
             match std::fs::read_to_string(&path) {
-                Ok(text) => Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned()),
+                Ok(text) => {
+                    let line = text.strip_suffix('\n').unwrap_or(&text);
+                    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+                }
                 Err(error) => Err(unfilled(
                     format!("the file `{}` cannot be read: {error}", path.display()),
                     "a path is relative to the module file's folder",
@@ -81,15 +94,18 @@ fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
             }
         }
         _ => {
-            let known = |names: Vec<&String>| {
-                if names.is_empty() {
-                    "there are none".to_owned()
-                } else {
-                    format!("there are {names:?}")
-                }
+            let known = |names: Vec<String>| match names.len() {
+                0 => "there is none".to_owned(),
+                _ => format!("there are {}", names.join(", ")),
             };
             let Some(properties) = sources.groups.get(group) else {
-                let groups = known(sources.groups.keys().collect());
+                let groups = known(
+                    sources
+                        .groups
+                        .keys()
+                        .map(|name| format!("`{name}`"))
+                        .collect(),
+                );
                 let hint = format!(
                     "name the file of property groups with --properties; of groups, {groups}"
                 );
@@ -99,7 +115,7 @@ fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
                 ));
             };
             properties.get(key).cloned().ok_or_else(|| {
-                let keys = known(properties.keys().collect());
+                let keys = known(properties.keys().map(|name| format!("`{name}`")).collect());
                 unfilled(
                     format!("the property group `{group}` has no `{key}`"),
                     format!("of keys, {keys}"),
@@ -116,30 +132,10 @@ fn unfilled(message: impl Into<String>, hint: impl Into<String>) -> Unfilled {
     }
 }
 
-/// One group of runtime properties, as Managed Service for Apache Flink writes them.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PropertyGroup {
-    property_group_id: String,
-    property_map: BTreeMap<String, String>,
-}
-
-/// Reads a JSON list of `PropertyGroupId` and `PropertyMap`.
-///
-/// # Errors
-/// What is wrong, with line and column.
-pub fn parse_properties(text: &str) -> Result<BTreeMap<String, BTreeMap<String, String>>, String> {
-    let groups: Vec<PropertyGroup> =
-        serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(groups
-        .into_iter()
-        .map(|group| (group.property_group_id, group.property_map))
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::parse_properties;
 
     fn sources() -> Sources {
         let text = r#"[{"PropertyGroupId":"Api","PropertyMap":{"url":"http://x","key":"k"}}]"#;
@@ -166,6 +162,27 @@ mod tests {
                 (expected, secret),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_file_loses_one_line_break_at_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sources = Sources {
+            folder: folder.path().to_owned(),
+            ..sources()
+        };
+        for (text, expected) in [
+            ("key", "key"),
+            ("key\n", "key"),
+            ("key\r\n", "key"),
+            ("key\n\n", "key\n"),
+        ] {
+            std::fs::write(folder.path().join("secret"), text).expect("written");
+
+            let filled = fill("${file:secret}", &sources).expect("it can be filled in");
+
+            assert_eq!(filled.text, expected, "{text:?}");
         }
     }
 

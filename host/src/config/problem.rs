@@ -78,42 +78,56 @@ pub struct Problems {
     pub problems: Vec<Problem>,
 }
 
+impl Problems {
+    /// A problem of the file as a whole, of which no line is shown.
+    pub(super) fn whole(file: String, problem: Problem) -> Self {
+        Self {
+            file,
+            text: String::new(),
+            problems: vec![problem],
+        }
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {
-            let Mark { line, column, len } = problem.mark;
             writeln!(f, "error: {}", problem.message)?;
-            let shown = line
-                .checked_sub(1)
-                .and_then(|index| self.text.lines().nth(index));
-            let gutter = line.to_string().len();
-            match shown {
-                Some(shown) => {
-                    writeln!(f, "{:gutter$}--> {}:{line}:{column}", "", self.file)?;
-                    writeln!(f, "{:gutter$} |", "")?;
-                    writeln!(f, "{line} | {shown}")?;
-                    writeln!(
-                        f,
-                        "{:gutter$} | {:pad$}{}",
-                        "",
-                        "",
-                        "^".repeat(len.max(1)),
-                        pad = column - 1
-                    )?;
-                }
-                None => writeln!(f, "{:gutter$}--> {}", "", self.file)?,
-            }
+            self.place(f, problem.mark)?;
             if let Some(hint) = &problem.hint {
+                let gutter = problem.mark.line.to_string().len();
                 writeln!(f, "{:gutter$} = hint: {hint}", "")?;
             }
             writeln!(f)?;
         }
         let count = self.problems.len();
-        write!(
-            f,
-            "{count} problem{} in `{}`",
-            if count == 1 { "" } else { "s" },
-            self.file
-        )
+        let plural = if count == 1 { "" } else { "s" };
+        write!(f, "{count} problem{plural} in `{}`", self.file)
+    }
+}
+
+impl Problems {
+    /// The line that is meant, marked, as far as there is one.
+    fn place(&self, f: &mut fmt::Formatter<'_>, mark: Mark) -> fmt::Result {
+        let Mark { line, column, len } = mark;
+        let gutter = line.to_string().len();
+        let Some(index) = line.checked_sub(1) else {
+            return writeln!(f, "{:gutter$}--> {}", "", self.file);
+        };
+        writeln!(f, "{:gutter$}--> {}:{line}:{column}", "", self.file)?;
+        // Behind the last line there is nothing to show, as when a bracket is not closed.
+        let Some(shown) = self.text.lines().nth(index) else {
+            return Ok(());
+        };
+        // Tabs in front of the mark stay tabs, so that it stands where it should.
+        let pad: String = shown
+            .chars()
+            .map(|character| if character == '\t' { '\t' } else { ' ' })
+            .chain(std::iter::repeat(' '))
+            .take(column.saturating_sub(1))
+            .collect();
+        writeln!(f, "{:gutter$} |", "")?;
+        writeln!(f, "{line} | {shown}")?;
+        writeln!(f, "{:gutter$} | {pad}{}", "", "^".repeat(len.max(1)))
     }
 }

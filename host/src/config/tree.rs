@@ -1,10 +1,12 @@
 //! The module file as a tree that knows where each value stands, with its references filled in.
 
+use std::collections::HashSet;
+
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use saphyr_parser::{Marker, Span};
 
 use super::{
-    interpolate::{Sources, fill},
+    interpolate::{Sources, Unfilled, fill},
     problem::{Mark, Problem},
 };
 
@@ -34,10 +36,12 @@ pub(super) struct Text {
     pub(super) written: String,
     /// Whether it came from outside the file: then only `written` is ever shown.
     pub(super) secret: bool,
+    /// Why a reference could not be filled in; then `value` means nothing.
+    pub(super) unfilled: Option<Unfilled>,
 }
 
 impl Node {
-    /// Parses the file. What cannot be filled in is a problem, and stays as it is written.
+    /// Parses the file. What cannot be filled in is a problem only where it is used: the walk knows.
     pub(super) fn parse(
         text: &str,
         sources: &Sources,
@@ -47,10 +51,13 @@ impl Node {
             Ok(documents) => documents,
             Err(error) => {
                 let mark = mark_of(error.marker(), 1);
-                problems.push(Problem::new(
-                    mark,
-                    format!("the file is no YAML: {}", error.info()),
-                ));
+                let message = match error.info() {
+                    "duplicated key in mapping" => {
+                        "this key stands twice in its mapping".to_owned()
+                    }
+                    info => format!("the file is no YAML: {info}"),
+                };
+                problems.push(Problem::new(mark, message));
                 return None;
             }
         };
@@ -63,10 +70,11 @@ impl Node {
                 None
             }
             _ => {
-                problems.push(Problem::new(
-                    Mark::default(),
-                    "the file has more than one YAML document",
-                ));
+                let second = documents
+                    .get(1)
+                    .map_or(Mark::default(), |second| mark_of_span(second.span));
+                let message = "the file has more than one YAML document";
+                problems.push(Problem::new(second, message));
                 None
             }
         }
@@ -81,21 +89,20 @@ impl Node {
             YamlData::Value(Scalar::FloatingPoint(value)) => Data::Float(value.into_inner()),
             YamlData::Value(Scalar::String(written)) => {
                 let written = written.into_owned();
-                match fill(&written, sources) {
-                    Ok(filled) => Data::Text(Text {
+                Data::Text(match fill(&written, sources) {
+                    Ok(filled) => Text {
                         value: filled.text,
                         written,
                         secret: filled.secret,
-                    }),
-                    Err(unfilled) => {
-                        problems.push(Problem::new(mark, unfilled.message).hint(unfilled.hint));
-                        Data::Text(Text {
-                            value: written.clone(),
-                            written,
-                            secret: true,
-                        })
-                    }
-                }
+                        unfilled: None,
+                    },
+                    Err(unfilled) => Text {
+                        value: String::new(),
+                        written,
+                        secret: true,
+                        unfilled: Some(unfilled),
+                    },
+                })
             }
             YamlData::Sequence(items) => Data::List(
                 items
@@ -103,19 +110,24 @@ impl Node {
                     .map(|item| Self::build(item, sources, problems))
                     .collect(),
             ),
-            YamlData::Mapping(entries) => Data::Map(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| {
-                        let mark = mark_of_span(key.span);
-                        let name = key_text(&key).unwrap_or_else(|| {
-                            problems.push(Problem::new(mark, "a key is a plain text or a number"));
-                            String::new()
-                        });
-                        (name, mark, Self::build(value, sources, problems))
-                    })
-                    .collect(),
-            ),
+            YamlData::Mapping(entries) => {
+                let mut seen = HashSet::new();
+                let mut map = Vec::new();
+                for (key, value) in entries {
+                    let mark = mark_of_span(key.span);
+                    let Some(name) = key_text(&key) else {
+                        problems.push(Problem::new(mark, "a key must be a text or a whole number"));
+                        continue;
+                    };
+                    // The parser compares keys as they are typed: `409` and `"409"` are one here.
+                    if !seen.insert(name.clone()) {
+                        problems.push(Problem::new(mark, format!("the key `{name}` stands twice")));
+                        continue;
+                    }
+                    map.push((name, mark, Self::build(value, sources, problems)));
+                }
+                Data::Map(map)
+            }
             YamlData::Tagged(_, inner) => return Self::build(*inner, sources, problems),
             YamlData::Representation(..) | YamlData::Alias(_) | YamlData::BadValue => {
                 problems.push(Problem::new(mark, "this value cannot be read"));
@@ -152,6 +164,33 @@ impl Node {
             Data::List(items) => items.iter().find_map(Self::first_secret),
             Data::Map(entries) => entries.iter().find_map(|(.., node)| node.first_secret()),
             _ => None,
+        }
+    }
+
+    /// The first number at or below this one that JSON does not have: infinite, or none at all.
+    pub(super) fn first_no_number(&self) -> Option<Mark> {
+        match &self.data {
+            Data::Float(value) => (!value.is_finite()).then_some(self.mark),
+            Data::List(items) => items.iter().find_map(Self::first_no_number),
+            Data::Map(entries) => entries.iter().find_map(|(.., node)| node.first_no_number()),
+            _ => None,
+        }
+    }
+
+    /// The references at or below this value that could not be filled in.
+    pub(super) fn all_unfilled(&self) -> Vec<(Mark, &Unfilled)> {
+        match &self.data {
+            Data::Text(text) => text
+                .unfilled
+                .iter()
+                .map(|unfilled| (self.mark, unfilled))
+                .collect(),
+            Data::List(items) => items.iter().flat_map(Self::all_unfilled).collect(),
+            Data::Map(entries) => {
+                let nodes = entries.iter().map(|(.., node)| node);
+                nodes.flat_map(Self::all_unfilled).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

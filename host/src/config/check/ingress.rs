@@ -8,7 +8,7 @@ use crate::{
         IngressConfig, IngressKind,
         problem::Problem,
         relative,
-        shape::{DatagenYaml, FieldYaml, IngressYaml},
+        shape::ingress::{DatagenYaml, FieldYaml, IngressYaml},
     },
     ingress::settings::{DatagenSettings, Field, FileIngressSettings, FilePath},
 };

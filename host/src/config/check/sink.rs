@@ -13,8 +13,11 @@ use crate::{
         problem::Problem,
         relative,
         shape::{
-            BatchYaml, BufferYaml, CompressionYaml, EndpointYaml, OnOutageYaml, OnPluginErrorYaml,
-            OrderYaml, PluginYaml, ResultsOrderYaml, RetryYaml, SinkYaml, StatusYaml, StrategyYaml,
+            delivery::{
+                BatchYaml, BufferYaml, OnOutageYaml, OnPluginErrorYaml, OrderYaml,
+                ResultsOrderYaml, RetryYaml, StatusYaml, StrategyYaml,
+            },
+            sink::{CompressionYaml, EndpointYaml, PluginYaml, SinkYaml},
         },
         units::Size,
     },

@@ -1,0 +1,121 @@
+//! Property groups: the file of `--properties`. Its values are secrets, so no error shows a line of it or repeats
+//! what stands there.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Deserialize;
+use serde_json::error::Category;
+
+use super::{
+    problem::{Mark, Problem, Problems},
+    read,
+};
+
+/// Property groups by group and key.
+pub type Groups = BTreeMap<String, BTreeMap<String, String>>;
+
+/// One group of runtime properties, as Managed Service for Apache Flink writes them.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PropertyGroup {
+    property_group_id: String,
+    property_map: BTreeMap<String, String>,
+}
+
+/// Loads a file of property groups.
+///
+/// # Errors
+/// When it cannot be read, or is no list of property groups.
+pub fn load_properties(path: &Path) -> Result<Groups, Problems> {
+    let text = read(path, "the file of property groups")?;
+    parse_properties(&text).map_err(|problem| Problems::whole(path.display().to_string(), problem))
+}
+
+/// Reads a JSON list of `PropertyGroupId` and `PropertyMap`.
+///
+/// # Errors
+/// What is wrong, with line and column, and without the values that stand there.
+pub fn parse_properties(text: &str) -> Result<Groups, Problem> {
+    let list: Vec<PropertyGroup> = serde_json::from_str(text).map_err(|error| refused(&error))?;
+    let mut groups = Groups::new();
+    for group in list {
+        let id = group.property_group_id;
+        if groups.insert(id.clone(), group.property_map).is_some() {
+            let message = format!("the property group `{id}` stands twice");
+            return Err(
+                Problem::new(Mark::default(), message).hint("put its keys into one `PropertyMap`")
+            );
+        }
+    }
+    Ok(groups)
+}
+
+fn refused(error: &serde_json::Error) -> Problem {
+    let reason = match error.classify() {
+        // serde's own words would repeat the value.
+        Category::Data if !error.to_string().starts_with("missing field") => {
+            "this value has another type, or its key stands twice"
+        }
+        Category::Data => "a group lacks its `PropertyGroupId` or its `PropertyMap`",
+        Category::Eof => "the file ends too early",
+        Category::Syntax | Category::Io => "the file is no JSON",
+    };
+    let mark = Mark {
+        line: error.line(),
+        column: error.column().max(1),
+        len: 1,
+    };
+    Problem::new(mark, format!("no list of property groups: {reason}")).hint(
+        "it is a JSON list of objects with `PropertyGroupId` and `PropertyMap`, a map of texts, as Managed Service \
+         for Apache Flink writes them",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_list_of_groups_is_refused_with_its_place_and_without_its_values() {
+        let table = [
+            (
+                "[{\"PropertyGroupId\":\"A\",\n\"PropertyMap\":\"canary\"}]",
+                2,
+                "another type",
+            ),
+            (
+                "[{\"PropertyGroupId\":\"A\",\"PropertyMap\":{\"a\":4711}}]",
+                1,
+                "another type",
+            ),
+            ("[{\"PropertyGroupId\":\"A\"}]", 1, "lacks its"),
+            ("{\"canary\":1}", 1, "another type"),
+            ("[{\"PropertyGroupId\":\n\"canary\",]", 2, "no JSON"),
+            ("[", 1, "ends too early"),
+        ];
+
+        for (text, line, part) in table {
+            let problem = parse_properties(text).expect_err(text);
+            assert_eq!(problem.mark.line, line, "{text}");
+            assert!(
+                problem.message.contains(part),
+                "{text}: {}",
+                problem.message
+            );
+            let shown = format!("{problem:?}");
+            assert!(
+                !shown.contains("canary") && !shown.contains("4711"),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_group_that_stands_twice_is_refused() {
+        let group = r#"{"PropertyGroupId":"A","PropertyMap":{}}"#;
+
+        let problem = parse_properties(&format!("[{group},{group}]")).expect_err("twice");
+
+        assert_eq!(problem.message, "the property group `A` stands twice");
+    }
+}

@@ -1,0 +1,112 @@
+//! The JSON Schema of the module file, and what the walk asks of it.
+
+use serde_json::{Map, Value};
+
+use super::shape::ModuleYaml;
+
+/// The JSON Schema of the module file.
+pub fn schema() -> Value {
+    schemars::schema_for!(ModuleYaml).to_value()
+}
+
+/// A schema with the definitions that it refers to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schema<'a> {
+    definitions: Option<&'a Value>,
+    at: &'a Value,
+}
+
+impl<'a> Schema<'a> {
+    pub(super) fn root(schema: &'a Value) -> Self {
+        Self {
+            definitions: schema.get("$defs"),
+            at: schema,
+        }
+    }
+
+    /// `at`, with its reference followed, that of an optional value too.
+    fn below(self, at: &'a Value) -> Self {
+        let reference = at.get("$ref").and_then(Value::as_str).or_else(|| {
+            let any = at.get("anyOf")?.as_array()?;
+            any.iter().find_map(|schema| schema.get("$ref")?.as_str())
+        });
+        let name = reference.and_then(|reference| reference.strip_prefix("#/$defs/"));
+        let at = name
+            .and_then(|name| self.definitions?.get(name))
+            .unwrap_or(at);
+        Self { at, ..self }
+    }
+
+    pub(super) fn items(self) -> Self {
+        self.below(self.at.get("items").unwrap_or(&Value::Bool(true)))
+    }
+
+    pub(super) fn property(self, key: &str) -> Option<Self> {
+        let others = || {
+            self.at
+                .get("additionalProperties")
+                .filter(|others| **others != Value::Bool(false))
+        };
+        let known = self.at.get("properties").and_then(|known| known.get(key));
+        known.or_else(others).map(|schema| self.below(schema))
+    }
+
+    /// The keys that it names.
+    pub(super) fn keys(self) -> Vec<&'a str> {
+        let properties = self.at.get("properties").and_then(Value::as_object);
+        properties
+            .into_iter()
+            .flat_map(Map::keys)
+            .map(String::as_str)
+            .collect()
+    }
+
+    pub(super) fn required(self) -> impl Iterator<Item = &'a str> {
+        let required = self.at.get("required").and_then(Value::as_array);
+        required.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    pub(super) fn allows(self, kind: &str) -> bool {
+        match self.at.get("type") {
+            Some(Value::String(one)) => one == kind,
+            Some(Value::Array(many)) => many.iter().any(|one| one == kind),
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_any(self) -> bool {
+        *self.at == Value::Bool(true)
+            || (self.at.get("type").is_none() && self.at.get("oneOf").is_none())
+    }
+
+    pub(super) fn format(self) -> Option<&'a str> {
+        self.at.get("format").and_then(Value::as_str)
+    }
+
+    /// The smallest and the largest number.
+    pub(super) fn range(self) -> (Option<i64>, Option<i64>) {
+        let minimum = self.at.get("minimum").and_then(Value::as_i64);
+        let maximum = self.at.get("maximum").and_then(Value::as_i64);
+        // A type that serde will not take more for.
+        let of_type = (self.format() == Some("uint32")).then_some(i64::from(u32::MAX));
+        (minimum, maximum.or(of_type))
+    }
+
+    /// The values of an enumeration: `enum`, or `oneOf` constants where each has its own documentation.
+    pub(super) fn choices(self) -> Option<Vec<&'a str>> {
+        if let Some(values) = self.at.get("enum") {
+            return values.as_array()?.iter().map(Value::as_str).collect();
+        }
+        let mut all = Vec::new();
+        for one in self.at.get("oneOf")?.as_array()? {
+            match (one.get("const"), one.get("enum")) {
+                (Some(value), _) => all.push(value.as_str()?),
+                (None, Some(values)) => {
+                    all.extend(values.as_array()?.iter().filter_map(Value::as_str));
+                }
+                (None, None) => return None,
+            }
+        }
+        Some(all)
+    }
+}

@@ -1,0 +1,137 @@
+//! `sinks`, as written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::delivery::{
+    BatchYaml, BufferYaml, InFlightYaml, OnOutageYaml, OnPluginErrorYaml, OrderYaml, ResultsYaml,
+    RetryYaml, StatusYaml, TimeoutYaml,
+};
+use crate::config::units::{Size, Span};
+
+/// Delivers events: a plugin, an endpoint, and how.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct SinkYaml {
+    /// `namespace/name`, of lower-case letters, digits and `-`.
+    pub(in crate::config) id: String,
+    /// Decides what each call looks like, and what each response means.
+    pub(in crate::config) plugin: PluginYaml,
+    /// Where calls go.
+    pub(in crate::config) endpoint: EndpointYaml,
+    /// When a batch is full.
+    #[serde(default)]
+    pub(in crate::config) batch: BatchYaml,
+    /// How much may be held; when it is spent, the ingress waits.
+    #[serde(default)]
+    pub(in crate::config) buffer: BufferYaml,
+    /// How many calls run side by side.
+    #[serde(default)]
+    pub(in crate::config) in_flight: InFlightYaml,
+    /// How long a call may take.
+    #[serde(default)]
+    pub(in crate::config) timeout: TimeoutYaml,
+    /// When and how often a call is tried again.
+    #[serde(default)]
+    pub(in crate::config) retry: RetryYaml,
+    /// Whether the failures of an endpoint that is down count against events. Default: `hold`.
+    #[serde(default)]
+    pub(in crate::config) on_outage: OnOutageYaml,
+    /// What a status means, by code (`409`) or class (`4xx`), where it differs from the default: 2xx delivered;
+    /// 408, 425, 429 and 5xx retry; 413 split; all others reject.
+    #[serde(default)]
+    pub(in crate::config) status: BTreeMap<String, StatusYaml>,
+    /// Which events wait for which. Default: `none`.
+    #[serde(default)]
+    pub(in crate::config) order: OrderYaml,
+    /// What becomes of the results that the plugin emits. Default: they are thrown away.
+    pub(in crate::config) results: Option<ResultsYaml>,
+    /// The egress for events that are given up on. Default: a file in the state directory.
+    pub(in crate::config) dead_letters: Option<String>,
+    /// What becomes of an event that the plugin fails on. Default: `dead-letter`.
+    #[serde(default)]
+    pub(in crate::config) on_plugin_error: OnPluginErrorYaml,
+}
+
+/// A WebAssembly component.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct PluginYaml {
+    /// The component's file, relative to the module file.
+    pub(in crate::config) path: String,
+    /// The SHA-256 digest that the file must have, 64 hexadecimal digits. Default: any.
+    pub(in crate::config) sha256: Option<String>,
+    /// Passed to the plugin as JSON; it may hold no `${…}`, as a plugin never sees a secret. Default: `null`.
+    #[serde(default)]
+    pub(in crate::config) config: Value,
+    /// What it may use.
+    #[serde(default)]
+    pub(in crate::config) limits: LimitsYaml,
+}
+
+/// What a plugin may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct LimitsYaml {
+    /// Memory of one instance. Default: `64MiB`.
+    pub(in crate::config) memory: Option<Size>,
+    /// Running time of one call. Default: `1s`.
+    pub(in crate::config) time: Option<Span>,
+    /// Instances side by side. Default: one for each core.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) instances: Option<usize>,
+}
+
+/// Where calls go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct EndpointYaml {
+    /// The base URL, `http` or `https`: a plugin's targets stand below it and cannot leave its host and port.
+    pub(in crate::config) url: String,
+    /// Headers for every request; a plugin may not set the same ones.
+    #[serde(default)]
+    pub(in crate::config) headers: BTreeMap<String, String>,
+    /// How requests are authenticated. Default: not at all.
+    pub(in crate::config) auth: Option<AuthYaml>,
+    /// How request bodies are compressed. Default: not at all.
+    pub(in crate::config) compression: Option<CompressionYaml>,
+    /// A PEM file of further root certificates, beside the platform's; relative to the module file.
+    pub(in crate::config) ca_file: Option<String>,
+    /// TCP and TLS together. Default: `5s`.
+    pub(in crate::config) connect_timeout: Option<Span>,
+    /// What is read of a response's head. Default: `64KiB`.
+    pub(in crate::config) max_response_head: Option<Size>,
+    /// What is read of a response's body; the rest is cut off. Default: `1MiB`.
+    pub(in crate::config) max_response_body: Option<Size>,
+}
+
+/// How requests are authenticated.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct AuthYaml {
+    /// A header with a secret, such as an API key.
+    pub(in crate::config) header: AuthHeaderYaml,
+}
+
+/// A header with a secret.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct AuthHeaderYaml {
+    /// The header's name.
+    pub(in crate::config) name: String,
+    /// Its value: `${Group:key}`, `${env:NAME}` or `${file:PATH}` keep it out of this file.
+    pub(in crate::config) value: String,
+}
+
+/// How request bodies are compressed.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum CompressionYaml {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
