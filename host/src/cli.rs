@@ -5,6 +5,7 @@ mod demo;
 mod endpoint;
 mod error;
 mod numbers;
+mod progress;
 mod run;
 mod summary;
 mod view;
@@ -48,6 +49,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Prints every problem of a module file at once, and loads and dry-runs its plugins.
     Check(check::CheckArgs),
+    /// Shows, exports or resets progress: up to where every event is settled.
+    Progress(progress::ProgressArgs),
     /// Shows it: datagen, a plugin, and a local endpoint that misbehaves, for about 15 seconds.
     Demo(demo::DemoArgs),
     /// Serves that endpoint alone: random statuses, latency, Retry-After, resets, an API key.
@@ -114,6 +117,7 @@ async fn serve(command: Command) -> Result<(), CliError> {
     match command {
         Command::Run(args) => run::run(*args).await,
         Command::Check(args) => check::check(args).await,
+        Command::Progress(args) => progress::progress(args).await,
         Command::Demo(args) => demo::demo(args).await,
         Command::Endpoint(args) => endpoint::endpoint(args).await,
         Command::Schema | Command::Completions { .. } => Ok(()),

@@ -11,7 +11,7 @@ mod tree;
 mod units;
 mod walk;
 
-pub use flags::{Flags, Source, from_flags};
+pub use flags::{Flags, RUN_INGRESSES, Source, from_flags};
 pub use interpolate::Sources;
 pub use problem::{Mark, Problem, Problems};
 pub use properties::{Groups, load_properties, parse_properties};
@@ -25,10 +25,11 @@ use std::{
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
 use crate::{
     delivery::settings::DeliverySettings,
-    egress::settings::FileEgressSettings,
+    egress::settings::{FileEgressSettings, KinesisEgressSettings},
     http::settings::EndpointSettings,
-    ingress::settings::{DatagenSettings, FileIngressSettings},
+    ingress::settings::{DatagenSettings, FileIngressSettings, KinesisIngressSettings},
     plugin::settings::PluginSettings,
+    progress::settings::ProgressSettings,
 };
 
 /// A checked module.
@@ -40,6 +41,8 @@ pub struct Module {
     pub sinks: Vec<SinkConfig>,
     /// Where results and dead letters go.
     pub egresses: Vec<EgressConfig>,
+    /// Where and how often progress is stored.
+    pub progress: ProgressSettings,
 }
 
 /// `namespace/name`.
@@ -84,6 +87,8 @@ pub enum IngressKind {
     Datagen(DatagenSettings),
     /// Lines.
     File(FileIngressSettings),
+    /// A Kinesis stream.
+    Kinesis(KinesisIngressSettings),
 }
 
 /// One sink.
@@ -117,6 +122,8 @@ pub struct EgressConfig {
 pub enum EgressKind {
     /// NDJSON in a file.
     File(FileEgressSettings),
+    /// A Kinesis stream.
+    Kinesis(KinesisEgressSettings),
     /// NDJSON on standard output.
     Stdout,
 }

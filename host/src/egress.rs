@@ -6,6 +6,7 @@
 
 pub mod dead_letter;
 pub mod file;
+pub mod kinesis;
 pub mod settings;
 pub mod stdout;
 pub mod task;
@@ -14,7 +15,9 @@ use std::{future::Future, io};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::event::Record;
+use aws_sdk_kinesis::error::BuildError;
+
+use crate::{aws::OpenError, event::Record};
 
 /// A place that records are written to. Owned by one task.
 pub trait Egress: Send + 'static {
@@ -41,6 +44,28 @@ pub enum EgressError {
         #[source]
         source: io::Error,
     },
+    /// A stream cannot be opened.
+    #[error("the stream `{stream}` cannot be written")]
+    Stream {
+        /// As the user names it.
+        stream: String,
+        /// The cause.
+        #[source]
+        error: Box<OpenError>,
+    },
+    /// The SDK refuses an entry.
+    #[error("a record cannot be made an entry of a request")]
+    Entry(#[source] Box<BuildError>),
+}
+
+impl EgressError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Stream { error, .. } => error.hint(),
+            Self::Io { .. } | Self::Entry(_) => None,
+        }
+    }
 }
 
 /// The egress's task has ended: the host is stopping, and the records were not accepted.
@@ -61,13 +86,51 @@ pub struct WriteRequest {
 #[derive(Debug, Clone)]
 pub struct EgressHandle {
     requests: mpsc::Sender<WriteRequest>,
+    /// Bytes of data and key that a record may have; none for any.
+    max_record: Option<usize>,
+    /// Takes the records that are too large.
+    overflow: Option<Box<EgressHandle>>,
 }
 
 impl EgressHandle {
     /// A handle and the queue that its task (or a test) serves, `depth` requests deep.
     pub fn channel(depth: usize) -> (Self, mpsc::Receiver<WriteRequest>) {
         let (requests, queue) = mpsc::channel(depth);
-        (Self { requests }, queue)
+        let handle = Self {
+            requests,
+            max_record: None,
+            overflow: None,
+        };
+        (handle, queue)
+    }
+
+    /// The same egress, which takes records of `max` bytes of data and key at most.
+    #[must_use]
+    pub fn limited(self, max: Option<usize>) -> Self {
+        Self {
+            max_record: max,
+            ..self
+        }
+    }
+
+    /// The same egress; what is too large for it goes to `other`.
+    #[must_use]
+    pub fn with_overflow(self, other: Self) -> Self {
+        Self {
+            overflow: Some(Box::new(other)),
+            ..self
+        }
+    }
+
+    /// Bytes of data and key that a record may have; none for any.
+    pub fn max_record(&self) -> Option<usize> {
+        self.max_record
+    }
+
+    /// Whether a record is small enough.
+    pub fn takes(&self, record: &Record) -> bool {
+        self.max_record
+            .is_none_or(|max| kinesis::entry_size(record) <= max)
     }
 
     /// Writes `records`; waits until they are durable.
@@ -78,6 +141,21 @@ impl EgressHandle {
     /// # Cancel safety
     /// Dropping the future may leave the records written.
     pub async fn write(&self, records: Vec<Record>) -> Result<(), EgressClosed> {
+        let Some(overflow) = &self.overflow else {
+            return self.send(records).await;
+        };
+        let (fit, large): (Vec<Record>, Vec<Record>) =
+            records.into_iter().partition(|record| self.takes(record));
+        if !fit.is_empty() {
+            self.send(fit).await?;
+        }
+        if !large.is_empty() {
+            overflow.send(large).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, records: Vec<Record>) -> Result<(), EgressClosed> {
         let (done, accepted) = oneshot::channel();
         self.requests
             .send(WriteRequest { records, done })
@@ -92,14 +170,27 @@ impl EgressHandle {
 pub enum AnyEgress {
     /// `file`.
     File(file::FileEgress),
+    /// `kinesis`.
+    Kinesis(Box<kinesis::KinesisEgress>),
     /// `stdout`.
     Stdout(stdout::StdoutEgress),
+}
+
+impl AnyEgress {
+    /// Bytes of data and key that a record may have; none for any.
+    pub fn max_record(&self) -> Option<usize> {
+        match self {
+            Self::Kinesis(kinesis) => Some(kinesis.max_record()),
+            Self::File(_) | Self::Stdout(_) => None,
+        }
+    }
 }
 
 impl Egress for AnyEgress {
     async fn write(&mut self, records: &[Record]) -> Result<(), EgressError> {
         match self {
             Self::File(file) => file.write(records).await,
+            Self::Kinesis(kinesis) => kinesis.write(records).await,
             Self::Stdout(stdout) => stdout.write(records).await,
         }
     }

@@ -48,6 +48,31 @@ pub enum Position {
         /// Lines up to and with the record's own, from 1.
         line: u64,
     },
+    /// A place in a Kinesis shard.
+    Shard(ShardPosition),
+}
+
+/// A place in a Kinesis shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ShardPosition {
+    /// In front of the oldest record that the shard still has (`TRIM_HORIZON`).
+    Beginning,
+    /// In front of the first record that arrived at or after this time, in milliseconds since the Unix epoch
+    /// (`AT_TIMESTAMP`).
+    Time(u64),
+    /// Behind a record.
+    Record {
+        /// Its sequence number: up to 128 digits.
+        sequence: Box<str>,
+        /// Behind this user record of an aggregate, from 0; none for behind the whole record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sub: Option<u64>,
+        /// When the record arrived, in milliseconds since the Unix epoch.
+        arrived_ms: u64,
+    },
+    /// Behind the last record of a closed shard (KCL: `SHARD_END`).
+    End,
 }
 
 /// A record as an ingress hands it over.

@@ -5,7 +5,11 @@
 
 pub mod datagen;
 pub mod file;
+pub mod kinesis;
 pub mod settings;
+mod stream_error;
+
+pub use stream_error::StreamError;
 
 use std::{future::Future, io};
 
@@ -37,6 +41,12 @@ pub trait Ingress: Send + 'static {
         &mut self,
         limit: ReadLimit,
     ) -> impl Future<Output = Result<Option<Vec<Incoming>>, IngressError>> + Send;
+
+    /// Positions that were reached without a record, such as the end of a shard: they lie behind all that
+    /// [`Ingress::read`] has returned so far. Each is given once.
+    fn passed(&mut self) -> Vec<(u32, Position)> {
+        Vec::new()
+    }
 }
 
 /// Where an ingress starts: the stored progress by partition name.
@@ -89,6 +99,15 @@ pub enum IngressError {
         /// The most, in bytes.
         max: usize,
     },
+    /// A Kinesis stream cannot be read.
+    #[error("the stream `{stream}` cannot be read")]
+    Stream {
+        /// As the user names it.
+        stream: String,
+        /// The cause.
+        #[source]
+        error: Box<StreamError>,
+    },
 }
 
 impl IngressError {
@@ -101,6 +120,7 @@ impl IngressError {
                     .to_owned(),
             ),
             Self::LongLine { .. } => Some("the file ingress reads NDJSON: one record a line".to_owned()),
+            Self::Stream { error, .. } => error.hint(),
             Self::Read { .. } => None,
         }
     }
@@ -113,6 +133,8 @@ pub enum AnyIngress {
     Datagen(datagen::Datagen),
     /// `file`.
     File(Box<file::FileIngress>),
+    /// `kinesis`.
+    Kinesis(Box<kinesis::KinesisIngress>),
 }
 
 impl AnyIngress {
@@ -121,6 +143,23 @@ impl AnyIngress {
         match self {
             Self::Datagen(_) => false,
             Self::File(file) => file.keeps_progress(),
+            Self::Kinesis(_) => true,
+        }
+    }
+
+    /// Where partitions begin that had no progress; to be stored before the first read.
+    pub fn opening(&self) -> &[(String, Position)] {
+        match self {
+            Self::Datagen(_) | Self::File(_) => &[],
+            Self::Kinesis(kinesis) => kinesis.opening(),
+        }
+    }
+
+    /// Partitions with progress that the source has no more.
+    pub fn forgotten(&self) -> &[String] {
+        match self {
+            Self::Datagen(_) | Self::File(_) => &[],
+            Self::Kinesis(kinesis) => kinesis.forgotten(),
         }
     }
 }
@@ -130,6 +169,7 @@ impl Ingress for AnyIngress {
         match self {
             Self::Datagen(datagen) => datagen.partitions(),
             Self::File(file) => file.partitions(),
+            Self::Kinesis(kinesis) => kinesis.partitions(),
         }
     }
 
@@ -137,6 +177,14 @@ impl Ingress for AnyIngress {
         match self {
             Self::Datagen(datagen) => datagen.read(limit).await,
             Self::File(file) => file.read(limit).await,
+            Self::Kinesis(kinesis) => kinesis.read(limit).await,
+        }
+    }
+
+    fn passed(&mut self) -> Vec<(u32, Position)> {
+        match self {
+            Self::Datagen(_) | Self::File(_) => Vec::new(),
+            Self::Kinesis(kinesis) => kinesis.passed(),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Every metric name, label and help text, in one place, and the counters behind them.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use hdrhistogram::Histogram;
@@ -42,22 +45,30 @@ impl Number {
     }
 }
 
-macro_rules! sink_metrics {
-    ($($(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal,)+) => {
-        /// The numbers of one sink; exported with the label `sink`.
+macro_rules! metrics {
+    (
+        $(#[$doc:meta])* $stats:ident { $extra:ident: $Extra:ty }, $(#[$list_doc:meta])* $list:ident:
+        $($(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal,)+
+    ) => {
+        $(#[$doc])*
         #[derive(Debug, Default)]
-        pub struct SinkStats {
+        pub struct $stats {
             $($(#[doc = $help])+ pub $field: Number,)+
-            latency: Mutex<Latency>,
+            $extra: $Extra,
         }
 
-        /// Name, kind and help of every sink metric.
-        pub const SINK_METRICS: &[(&str, Kind, &str)] =
+        $(#[$list_doc])*
+        pub const $list: &[(&str, Kind, &str)] =
             &[$(($name, Kind::$kind, concat!($($help),+)),)+];
     };
 }
 
-sink_metrics! {
+metrics! {
+    /// The numbers of one sink; exported with the label `sink`.
+    SinkStats { latency: Mutex<Latency> },
+    /// Name, kind and help of every sink metric.
+    SINK_METRICS:
+
     /// Events taken in from ingresses.
     read: Counter = "nozzle_sink_events_read_total",
     /// Events whose call was judged delivered.
@@ -90,6 +101,57 @@ sink_metrics! {
     in_flight: Gauge = "nozzle_sink_calls_in_flight",
     /// 1 while the endpoint is down and calls go only as probes.
     down: Gauge = "nozzle_sink_endpoint_down",
+}
+
+metrics! {
+    /// The numbers of one ingress; exported with the label `ingress`.
+    IngressStats { lags: Mutex<BTreeMap<Box<str>, u64>> },
+    /// Name, kind and help of every ingress metric; `nozzle_ingress_lag_seconds`, by shard, is beside them.
+    INGRESS_METRICS:
+
+    /// Events read.
+    events: Counter = "nozzle_ingress_events_total",
+    /// Bytes read: data and keys.
+    bytes: Counter = "nozzle_ingress_bytes_total",
+    /// Calls for records, or subscriptions.
+    reads: Counter = "nozzle_ingress_reads_total",
+    /// Calls that the service refused, as its quota was spent.
+    throttled: Counter = "nozzle_ingress_throttled_total",
+    /// Calls that failed for another reason, and were made again.
+    failed_reads: Counter = "nozzle_ingress_failed_reads_total",
+    /// Times that the stream was found to have new shards.
+    reshards: Counter = "nozzle_ingress_reshards_total",
+    /// Ranges of records that the stream gave up before they were read.
+    losses: Counter = "nozzle_ingress_lost_ranges_total",
+    /// Shards that are being read.
+    shards: Gauge = "nozzle_ingress_shards",
+}
+
+impl IngressStats {
+    /// How far a shard's reader is behind its tip, in milliseconds (Kinesis: `MillisBehindLatest`).
+    pub fn lag(&self, shard: &str, behind_ms: u64) {
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        match lags.get_mut(shard) {
+            Some(lag) => *lag = behind_ms,
+            None => {
+                lags.insert(shard.into(), behind_ms);
+            }
+        }
+    }
+
+    /// A shard has ended.
+    pub fn forget_lag(&self, shard: &str) {
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        lags.remove(shard);
+    }
+
+    /// How far each shard's reader is behind, in milliseconds, by shard.
+    pub fn lags(&self) -> Vec<(Box<str>, u64)> {
+        let lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        lags.iter()
+            .map(|(shard, lag)| (shard.clone(), *lag))
+            .collect()
+    }
 }
 
 #[derive(Debug)]
@@ -126,14 +188,19 @@ mod tests {
 
     #[test]
     fn names_follow_the_prometheus_conventions_and_are_unique() {
-        let mut names: Vec<_> = SINK_METRICS.iter().map(|(name, ..)| *name).collect();
-        for (name, kind, help) in SINK_METRICS {
-            assert!(name.starts_with("nozzle_sink_"), "{name}");
-            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
-            assert!(help.trim().ends_with('.'), "{name}: {help}");
+        for (metrics, prefix) in [
+            (SINK_METRICS, "nozzle_sink_"),
+            (INGRESS_METRICS, "nozzle_ingress_"),
+        ] {
+            let mut names: Vec<_> = metrics.iter().map(|(name, ..)| *name).collect();
+            for (name, kind, help) in metrics {
+                assert!(name.starts_with(prefix), "{name}");
+                assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+                assert!(help.trim().ends_with('.'), "{name}: {help}");
+            }
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), metrics.len());
         }
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), SINK_METRICS.len());
     }
 }

@@ -6,7 +6,7 @@ mod start;
 mod summary;
 
 pub use start::{StartError, endpoint_of, start};
-pub use summary::{SinkSummary, Summary};
+pub use summary::{Failures, SinkSummary, Summary};
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,7 +17,8 @@ use tracing::{info, warn};
 use crate::{
     delivery::{SinkEnd, Source},
     ingress::IngressError,
-    metrics::SinkStats,
+    metrics::{IngressStats, SinkStats},
+    progress::store::StoreError,
     shutdown::Shutdown,
 };
 
@@ -39,14 +40,24 @@ pub struct SinkView {
     pub stats: Arc<SinkStats>,
 }
 
+/// An ingress that runs, as a view of it sees it.
+#[derive(Debug, Clone)]
+pub struct IngressView {
+    /// `namespace/name`.
+    pub id: Arc<str>,
+    /// What it counts.
+    pub stats: Arc<IngressStats>,
+}
+
 /// A module that runs.
 #[derive(Debug)]
 pub struct Running {
+    ingresses: Vec<IngressView>,
     sinks: Vec<SinkView>,
     sources: Vec<Source>,
     ingress_tasks: JoinSet<Result<(), IngressError>>,
     sink_tasks: JoinSet<(Arc<str>, SinkEnd)>,
-    progress: JoinHandle<()>,
+    progress: JoinHandle<Result<(), StoreError>>,
     /// Stops intake.
     intake: CancellationToken,
     /// Tells the progress task to store what is settled, and to end.
@@ -62,6 +73,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// The ingresses, in the order of the module.
+    pub fn ingresses(&self) -> &[IngressView] {
+        &self.ingresses
+    }
+
     /// The sinks, in the order of the module.
     pub fn sinks(&self) -> &[SinkView] {
         &self.sinks
@@ -71,6 +87,7 @@ impl Running {
     /// drained what was there, or run out of patience. Then stores progress.
     pub async fn finish(mut self, shutdown: &Shutdown) -> Summary {
         let mut failure = None;
+        let mut kept = None;
         let mut halted = Vec::new();
         let mut patience = std::pin::pin!(patience(shutdown, self.grace));
         loop {
@@ -104,6 +121,11 @@ impl Running {
                     }
                     None => break,
                 },
+                joined = &mut self.progress => {
+                    self.intake.cancel();
+                    kept = Some(joined);
+                    break;
+                }
                 () = &mut patience => {
                     warn!("the grace period is over; calls in flight are dropped");
                     break;
@@ -122,10 +144,26 @@ impl Running {
             self.egress_tasks.shutdown().await;
         }
         self.last_progress.cancel();
-        if let Err(error) = (&mut self.progress).await {
-            warn!(%error, "the last progress was not stored");
-        }
-        Summary::new(&self.sinks, &self.sources, failure, halted)
+        let kept = match kept {
+            Some(kept) => kept,
+            None => (&mut self.progress).await,
+        };
+        let store = match kept {
+            Ok(kept) => kept.err(),
+            Err(error) => {
+                warn!(%error, "the last progress was not stored");
+                None
+            }
+        };
+        Summary::new(
+            &self.sinks,
+            &self.sources,
+            Failures {
+                source: failure,
+                store,
+                halted,
+            },
+        )
     }
 }
 

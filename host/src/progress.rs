@@ -4,12 +4,16 @@
 //! - [`Tracker::settled`] never passes an event that a sink has not settled.
 //! - A position is stored only after every event up to it is settled by every sink that it was routed to.
 
+mod any;
+pub mod dynamodb;
 pub mod embedded;
 mod ledger;
+pub mod settings;
 pub mod state_dir;
 pub mod store;
 
-pub use ledger::Ledger;
+pub use any::AnyStore;
+pub use ledger::{Advanced, Ledger};
 
 use std::collections::VecDeque;
 

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use `event`, `outcome` and `metrics`.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
         "cli",
         &[
             "config", "pipeline", "endpoint", "shutdown", "delivery", "plugin", "ingress",
+            "progress",
         ],
     ),
     (
@@ -22,7 +23,8 @@ const ARROWS: [(&str, &[&str]); 18] = [
     (
         "config",
         &[
-            "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "progress",
         ],
     ),
     (
@@ -31,24 +33,30 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ),
     ("http", &["network"]),
     ("plugin", &["network"]),
+    ("aws", &[]),
     ("batch", &[]),
-    ("egress", &[]),
+    ("egress", &["aws"]),
     ("endpoint", &[]),
     ("event", &[]),
-    ("ingress", &[]),
+    ("ingress", &["aws"]),
     ("metrics", &[]),
     ("network", &[]),
     ("outcome", &[]),
-    ("progress", &[]),
+    ("progress", &["aws"]),
     ("shutdown", &[]),
 ];
 const FOR_ALL: [&str; 3] = ["event", "outcome", "metrics"];
 
 /// Dependencies with one owner.
-const OWNERS: [(&str, &[&str]); 10] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("redb", &["progress"]),
+    ("aws_config", &["aws"]),
+    ("aws_smithy_http_client", &["aws"]),
+    ("aws_sdk_kinesis", &["aws", "ingress", "egress"]),
+    ("aws_sdk_dynamodb", &["progress"]),
+    ("prost", &["ingress"]),
     ("hyper", &["http", "endpoint"]),
     ("hyper_util", &["http", "endpoint"]),
     ("hyper_rustls", &["http"]),

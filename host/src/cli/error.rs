@@ -2,7 +2,12 @@
 
 use std::{error::Error, io, path::PathBuf};
 
-use crate::{config::Problems, ingress::IngressError, pipeline::StartError};
+use crate::{
+    config::Problems,
+    ingress::IngressError,
+    pipeline::StartError,
+    progress::{state_dir::StateDirError, store::StoreError},
+};
 
 /// Any failure of a command.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +29,8 @@ pub(super) enum CliError {
     Config(Problems),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    StateDir(StateDirError),
     #[error("no plugin at `{}`", path.display())]
     NoDemoPlugin { path: PathBuf },
     #[error("the endpoint cannot listen on `{address}`")]
@@ -34,6 +41,8 @@ pub(super) enum CliError {
     },
     #[error("a source failed")]
     Source(#[source] IngressError),
+    #[error("stopped")]
+    Store(#[source] StoreError),
     #[error("stopped with {unsettled} events unsettled{}", reasons(halted))]
     Unsettled {
         unsettled: usize,
@@ -59,7 +68,7 @@ impl CliError {
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
             Self::NoDemoPlugin { .. } => 3,
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
-            Self::Start(_) | Self::Source(_) => 4,
+            Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,
             Self::Unsettled { .. } => 5,
         }
     }
@@ -69,9 +78,10 @@ impl CliError {
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::LogFilter { .. } => Some("try `info`, `debug`, or `nozzle=debug`".to_owned()),
             Self::Start(StartError::Plugin { source, .. }) => source.hint(),
-            Self::Start(StartError::StateDir(error)) => error.hint(),
-            Self::Start(StartError::Store(error)) => error.hint(),
+            Self::Start(StartError::StateDir(error)) | Self::StateDir(error) => error.hint(),
+            Self::Start(StartError::Store(error)) | Self::Store(error) => error.hint(),
             Self::Start(StartError::Ingress { source, .. }) | Self::Source(source) => source.hint(),
+            Self::Start(StartError::Egress { source, .. }) => source.hint(),
             Self::NoDemoPlugin { .. } => {
                 Some("run `make guests` in the repository, or name one with --plugin".to_owned())
             }

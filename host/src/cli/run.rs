@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{StateArgs, error::CliError, summary, view};
 use crate::{
     config::{self, Flags, Module, Source, Sources},
+    ingress::settings::StreamStart,
     pipeline::{self, RunOptions, Summary},
     shutdown::Shutdown,
 };
@@ -35,6 +36,17 @@ pub(super) struct RunArgs {
     /// NDJSON to deliver; `-` is standard input. Without it, records are made up.
     #[arg(long, value_name = "PATH", requires = "plugin", conflicts_with_all = ["rate", "count", "seed"])]
     file: Option<PathBuf>,
+    /// A Kinesis stream to read, by name or ARN; credentials and region come from the AWS SDK's standard chain.
+    #[arg(
+        long,
+        value_name = "STREAM",
+        requires = "plugin",
+        conflicts_with = "file"
+    )]
+    kinesis: Option<String>,
+    /// Where a stream begins of which nothing is stored.
+    #[arg(long, value_enum, requires = "kinesis", default_value_t = StartArg::Latest)]
+    start: StartArg,
     /// Made-up records a second; as many as go through without it.
     #[arg(long, requires = "plugin")]
     rate: Option<u64>,
@@ -63,6 +75,15 @@ pub(super) struct RunArgs {
     state: StateArgs,
 }
 
+/// `--start`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum StartArg {
+    /// With what arrives from now on.
+    Latest,
+    /// With the oldest records that the stream still has.
+    Earliest,
+}
+
 impl RunArgs {
     fn module(&self) -> Result<Module, CliError> {
         let properties = self.properties.as_deref();
@@ -84,9 +105,16 @@ impl RunArgs {
             env: |name| std::env::var(name).ok(),
             folder: PathBuf::new(),
         };
-        let source = match self.file.clone() {
-            Some(path) => Source::File(path),
-            None => Source::Datagen {
+        let source = match (self.file.clone(), self.kinesis.clone()) {
+            (Some(path), _) => Source::File(path),
+            (None, Some(stream)) => Source::Kinesis {
+                stream,
+                start: match self.start {
+                    StartArg::Latest => StreamStart::Latest,
+                    StartArg::Earliest => StreamStart::Earliest,
+                },
+            },
+            (None, None) => Source::Datagen {
                 rate: self.rate,
                 count: self.count,
                 seed: self.seed,
@@ -132,11 +160,11 @@ pub(super) async fn drive(
     let signals = shutdown.listen().map_err(CliError::Signals)?;
     let running = pipeline::start(module, options).await?;
     let started = Instant::now();
-    let sinks = running.sinks().to_vec();
+    let (ingresses, sinks) = (running.ingresses().to_vec(), running.sinks().to_vec());
     let summary = tokio::select! {
         biased;
         summary = Box::pin(running.finish(&shutdown)) => summary,
-        () = view::show(&sinks) => unreachable!("the view ends with the run"),
+        () = view::show(&ingresses, &sinks) => unreachable!("the view ends with the run"),
     };
     signals.abort();
     Ok((summary, started.elapsed()))

@@ -84,12 +84,16 @@ fn row(sink: &SinkSummary, elapsed: Duration) -> [String; 10] {
 
 /// What the summary means for the exit code.
 pub(super) fn result(summary: Summary) -> Result<(), CliError> {
-    let halted: Vec<String> = summary
+    let failures = summary.failures;
+    let halted: Vec<String> = failures
         .halted
         .iter()
         .map(|(id, reason)| format!("sink `{id}` halted: {reason}"))
         .collect();
-    if let Some(error) = summary.failure {
+    if let Some(error) = failures.store {
+        return Err(CliError::Store(error));
+    }
+    if let Some(error) = failures.source {
         return Err(CliError::Source(error));
     }
     if summary.unsettled > 0 || !halted.is_empty() {

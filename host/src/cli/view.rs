@@ -1,6 +1,7 @@
 //! The live view: a line a sink that renews itself in a terminal, plain lines in a pipe.
 
 use std::{
+    cmp::Reverse,
     io::{self, IsTerminal, Write},
     sync::OnceLock,
     time::Duration,
@@ -10,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::numbers::{grouped, short};
-use crate::pipeline::{SinkSummary, SinkView};
+use crate::pipeline::{IngressView, SinkSummary, SinkView};
 
 /// How often a terminal is redrawn, and a pipe gets a line.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -19,43 +20,65 @@ const LINE: Duration = Duration::from_secs(5);
 /// The lines that renew themselves, while there are any: logs must go above them.
 static LINES: OnceLock<MultiProgress> = OnceLock::new();
 
-/// Shows the sinks until the future is dropped.
-pub(super) async fn show(sinks: &[SinkView]) {
+/// Shows the ingresses that have something to tell, and the sinks, until the future is dropped.
+pub(super) async fn show(ingresses: &[IngressView], sinks: &[SinkView]) {
+    let mut shown: Vec<Shown> = ingresses.iter().map(Shown::Ingress).collect();
+    shown.extend(sinks.iter().map(|sink| Shown::Sink(sink, Rate::default())));
     if io::stderr().is_terminal() {
-        redraw(sinks).await;
+        redraw(shown).await;
     } else {
-        print_lines(sinks).await;
+        print_lines(shown).await;
     }
 }
 
-async fn redraw(sinks: &[SinkView]) {
+/// What has a line of its own.
+enum Shown<'a> {
+    Ingress(&'a IngressView),
+    Sink(&'a SinkView, Rate),
+}
+
+impl Shown<'_> {
+    fn line(&mut self) -> Option<String> {
+        match self {
+            Self::Ingress(ingress) => ingress_line(ingress),
+            Self::Sink(sink, rate) => Some(line(sink, rate)),
+        }
+    }
+}
+
+async fn redraw(mut shown: Vec<Shown<'_>>) {
     let lines = LINES.get_or_init(MultiProgress::new);
     let style = ProgressStyle::with_template("{spinner} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let bars = Bars(
-        sinks
-            .iter()
-            .map(|_| lines.add(ProgressBar::new_spinner().with_style(style.clone())))
-            .collect(),
-    );
+    let mut bars = Bars(shown.iter().map(|_| None).collect());
     let mut ticks = tokio::time::interval(REDRAW);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut rates: Vec<Rate> = sinks.iter().map(|_| Rate::default()).collect();
     loop {
         ticks.tick().await;
-        for ((sink, bar), rate) in sinks.iter().zip(&bars.0).zip(&mut rates) {
-            bar.set_message(line(sink, rate));
+        for (place, shown) in shown.iter_mut().enumerate() {
+            let Some(line) = shown.line() else { continue };
+            let Some(bar) = bars.0.get_mut(place) else {
+                continue;
+            };
+            // A source without shards has no line, and takes no place.
+            let bar = bar.get_or_insert_with(|| {
+                lines.insert(place, ProgressBar::new_spinner().with_style(style.clone()))
+            });
+            bar.set_message(line);
             bar.tick();
         }
     }
 }
 
 /// Lines that are gone when the view ends.
-struct Bars(Vec<ProgressBar>);
+struct Bars(Vec<Option<ProgressBar>>);
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        self.0.iter().for_each(ProgressBar::finish_and_clear);
+        self.0
+            .iter()
+            .flatten()
+            .for_each(ProgressBar::finish_and_clear);
     }
 }
 
@@ -63,14 +86,13 @@ impl Drop for Bars {
     clippy::print_stderr,
     reason = "this is where the command line speaks to people"
 )]
-async fn print_lines(sinks: &[SinkView]) {
+async fn print_lines(mut shown: Vec<Shown<'_>>) {
     let mut ticks = tokio::time::interval_at(Instant::now() + LINE, LINE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut rates: Vec<Rate> = sinks.iter().map(|_| Rate::default()).collect();
     loop {
         ticks.tick().await;
-        for (sink, rate) in sinks.iter().zip(&mut rates) {
-            eprintln!("{}", line(sink, rate));
+        for line in shown.iter_mut().filter_map(Shown::line) {
+            eprintln!("{line}");
         }
     }
 }
@@ -92,6 +114,44 @@ impl Rate {
         }
         self.smoothed as u64
     }
+}
+
+/// Shards whose lag is named, the longest first.
+const NAMED: usize = 4;
+
+/// None for a source without shards.
+fn ingress_line(ingress: &IngressView) -> Option<String> {
+    let stats = &ingress.stats;
+    let mut lags = stats.lags();
+    if lags.is_empty() && stats.shards.get() == 0 {
+        return None;
+    }
+    lags.sort_by_key(|(_, lag)| Reverse(*lag));
+    let behind = lags.iter().filter(|(_, lag)| *lag > 0);
+    let mut named: Vec<String> = behind
+        .take(NAMED)
+        .map(|(shard, lag)| format!("{} of {shard}", short(Duration::from_millis(*lag))))
+        .collect();
+    match lags.iter().filter(|(_, lag)| *lag > 0).count() {
+        0 => named.push("none".to_owned()),
+        all if all > NAMED => named.push(format!("{} more", all - NAMED)),
+        _ => {}
+    }
+    let lost = match stats.losses.get() {
+        0 => String::new(),
+        ranges => format!("  {} ranges LOST", grouped(ranges)),
+    };
+    Some(format!(
+        "{}  {} shards  {} events  {} reads  {} throttled  {} failed  {} reshards{lost}  lag {}",
+        ingress.id,
+        grouped(stats.shards.get()),
+        grouped(stats.events.get()),
+        grouped(stats.reads.get()),
+        grouped(stats.throttled.get()),
+        grouped(stats.failed_reads.get()),
+        grouped(stats.reshards.get()),
+        named.join(", "),
+    ))
 }
 
 fn line(sink: &SinkView, rate: &mut Rate) -> String {

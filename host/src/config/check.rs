@@ -1,6 +1,7 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
 mod ingress;
+mod kinesis;
 mod sink;
 
 pub(super) use ingress::default_fields;
@@ -85,6 +86,8 @@ impl<'a> Checker<'a> {
             .map(|(index, yaml)| self.egress(index, yaml))
             .collect();
 
+        let progress = self.progress(yaml.progress);
+
         let ingresses: Vec<_> = ingresses.into_iter().flatten().collect();
         for (index, id) in sink_ids.iter().enumerate() {
             if self.problems.is_empty()
@@ -103,21 +106,29 @@ impl<'a> Checker<'a> {
             ingresses,
             sinks: sinks.into_iter().flatten().collect(),
             egresses: egresses.into_iter().flatten().collect(),
+            progress: progress.unwrap_or_default(),
         })
     }
 
     fn egress(&mut self, index: usize, yaml: EgressYaml) -> Option<EgressConfig> {
         let index = index.to_string();
         let id = self.id(&["egresses", &index, "id"], &yaml.id);
-        let kind = match (yaml.file, yaml.stdout) {
-            (Some(file), None) => EgressKind::File(FileEgressSettings {
+        let kind = match (yaml.file, yaml.kinesis, yaml.stdout) {
+            (Some(file), None, None) => EgressKind::File(FileEgressSettings {
                 path: relative(&self.folder, &file.path),
                 max_bytes: file.max_bytes.map(|size| size.0),
                 keep: file.keep,
             }),
-            (None, Some(_)) => EgressKind::Stdout,
+            (None, Some(kinesis), None) => {
+                EgressKind::Kinesis(self.kinesis_egress(&index, kinesis)?)
+            }
+            (None, None, Some(_)) => EgressKind::Stdout,
             _ => {
-                self.exactly_one(&["egresses", &index], &yaml.id, "`file` and `stdout`");
+                self.exactly_one(
+                    &["egresses", &index],
+                    &yaml.id,
+                    "`file`, `kinesis` and `stdout`",
+                );
                 return None;
             }
         };

@@ -8,13 +8,20 @@ use super::{
     interpolate::{Sources, fill},
 };
 use crate::{
+    aws::settings::StreamName,
     batch::BatchSettings,
     delivery::settings::DeliverySettings,
     egress::settings::FileEgressSettings,
     http::settings::EndpointSettings,
-    ingress::settings::{DatagenSettings, FileIngressSettings, FilePath},
+    ingress::settings::{
+        DatagenSettings, FileIngressSettings, FilePath, KinesisIngressSettings, StreamStart,
+    },
     plugin::settings::{PluginLimits, PluginSettings},
+    progress::settings::ProgressSettings,
 };
+
+/// The ids that the ingress of a run without a module file may have.
+pub const RUN_INGRESSES: [&str; 3] = ["run/file", "run/kinesis", "run/datagen"];
 
 /// `nozzle run` without a module file.
 #[derive(Debug, Clone)]
@@ -41,6 +48,13 @@ pub struct Flags {
 pub enum Source {
     /// NDJSON from a file, `-` for standard input.
     File(PathBuf),
+    /// A Kinesis stream, by name or ARN.
+    Kinesis {
+        /// The name or ARN.
+        stream: String,
+        /// Where a stream begins of which nothing is stored.
+        start: StreamStart,
+    },
     /// Made-up records.
     Datagen {
         /// Records a second.
@@ -119,6 +133,14 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
                 IngressKind::File(FileIngressSettings { path }),
             )
         }
+        Source::Kinesis { stream, start } => {
+            let name = StreamName::parse(&stream)
+                .map_err(|reason| format!("--kinesis `{stream}`: {reason}"))?;
+            (
+                known("run/kinesis")?,
+                IngressKind::Kinesis(KinesisIngressSettings::new(name, start)),
+            )
+        }
         Source::Datagen { rate, count, seed } => {
             let settings = DatagenSettings {
                 rate,
@@ -152,5 +174,6 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             dead_letters,
         }],
         egresses,
+        progress: ProgressSettings::default(),
     })
 }

@@ -3,12 +3,17 @@
 
 pub(super) mod delivery;
 pub(super) mod ingress;
+pub(super) mod kinesis;
 pub(super) mod sink;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::{ingress::IngressYaml, sink::SinkYaml};
+use self::{
+    ingress::IngressYaml,
+    kinesis::{KinesisEgressYaml, ProgressYaml},
+    sink::SinkYaml,
+};
 use super::units::Size;
 
 /// A Nozzle module: where events come from, which sinks deliver them, and where results and dead letters go.
@@ -25,9 +30,12 @@ pub(super) struct ModuleYaml {
     /// Where results and dead letters go.
     #[serde(default)]
     pub(super) egresses: Vec<EgressYaml>,
+    /// Where and how often progress is stored.
+    #[serde(default)]
+    pub(super) progress: ProgressYaml,
 }
 
-/// Where results and dead letters go: exactly one of `file` and `stdout`.
+/// Where results and dead letters go: exactly one of `file`, `kinesis` and `stdout`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct EgressYaml {
@@ -35,6 +43,8 @@ pub(super) struct EgressYaml {
     pub(super) id: String,
     /// NDJSON in a file.
     pub(super) file: Option<FileEgressYaml>,
+    /// A Kinesis stream.
+    pub(super) kinesis: Option<KinesisEgressYaml>,
     /// NDJSON on standard output; write `stdout: {}`.
     pub(super) stdout: Option<EmptyYaml>,
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     egress::dead_letter::{CauseKind, DeadLetter, LastResponse},
-    event::Record,
+    event::{Event, Record, now_ms},
     plugin::PluginError,
 };
 
@@ -84,6 +84,40 @@ pub(super) fn given_up(
             ),
         ),
     }
+}
+
+/// The dead letter of a result that its egress does not take; `of` is the first event of the call that gave it.
+pub(super) fn large_result(
+    sink: &str,
+    ingress: &str,
+    of: Option<&Item>,
+    number: usize,
+    result: Record,
+    max: usize,
+) -> Record {
+    let of = of.map(|item| &*item.arrival.event);
+    let event = Event {
+        id: format!("{}/result-{number}", of.map_or(sink, |event| &event.id)).into(),
+        key: result.key,
+        timestamp_ms: of.map_or_else(now_ms, |event| event.timestamp_ms),
+        attributes: result.attributes,
+        data: result.data,
+    };
+    DeadLetter {
+        message: &format!(
+            "the result has {} bytes, more than the {max} that its egress takes",
+            event.data.len()
+        ),
+        event: &event,
+        ingress,
+        sink,
+        cause: CauseKind::ResultTooLarge,
+        attempts: 0,
+        first_attempt: None,
+        last_attempt: None,
+        last_response: None,
+    }
+    .to_record()
 }
 
 /// The dead letter of an event.

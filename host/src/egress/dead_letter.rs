@@ -28,6 +28,8 @@ pub enum CauseKind {
     ContractViolation,
     /// It is larger than `batch.max-bytes`.
     TooLarge,
+    /// No event but a result, larger than its egress takes.
+    ResultTooLarge,
 }
 
 /// An event that was given up on, and why.

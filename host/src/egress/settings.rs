@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::aws::settings::{AwsSettings, StreamName};
+
 /// `egresses[].file`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEgressSettings {
@@ -11,4 +13,17 @@ pub struct FileEgressSettings {
     pub max_bytes: Option<u64>,
     /// How many files that were moved aside are kept; none for all.
     pub keep: Option<usize>,
+}
+
+/// `egresses[].kinesis`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KinesisEgressSettings {
+    /// Where records go.
+    pub stream: StreamName,
+    /// Where it is.
+    pub aws: AwsSettings,
+    /// Records in one request, 500 at most.
+    pub max_records: usize,
+    /// Bytes of data and keys in one request, 10 MiB at most.
+    pub max_bytes: usize,
 }

@@ -300,7 +300,7 @@ mod tests {
             assert!(more.len() <= 3);
             records.extend(more.into_iter().map(|record| match record.position {
                 Position::Line { offset, line } => (record.event.data.to_vec(), offset, line),
-                Position::Count(_) => unreachable!("a file counts lines"),
+                Position::Count(_) | Position::Shard(_) => unreachable!("a file counts lines"),
             }));
         }
         records

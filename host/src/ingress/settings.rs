@@ -1,6 +1,8 @@
 //! What the sources are told, checked: built by `config`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+
+use crate::aws::settings::{AwsSettings, StreamName};
 
 /// `ingresses[].datagen`.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,4 +82,66 @@ pub enum FilePath {
     Stdin,
     /// A file.
     Path(PathBuf),
+}
+
+/// `ingresses[].kinesis`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KinesisIngressSettings {
+    /// What is read.
+    pub stream: StreamName,
+    /// Where it is.
+    pub aws: AwsSettings,
+    /// Where a stream begins of which nothing is stored.
+    pub start: StreamStart,
+    /// How it is read.
+    pub reader: StreamReader,
+    /// Bytes that may be read ahead of the sinks, about; at least one answer of each shard beyond it.
+    pub read_ahead: usize,
+    /// Between two looks for new shards.
+    pub discovery: Duration,
+}
+
+impl KinesisIngressSettings {
+    /// A stream with the defaults: polling each 200 ms, 16 MiB read ahead, a look for new shards each 10 s.
+    pub fn new(stream: StreamName, start: StreamStart) -> Self {
+        Self {
+            aws: AwsSettings {
+                region: stream.region().map(str::to_owned),
+                endpoint_url: None,
+            },
+            stream,
+            start,
+            reader: StreamReader::Polling {
+                interval: Duration::from_millis(200),
+            },
+            read_ahead: 16 * 1024 * 1024,
+            discovery: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Where a stream begins of which nothing is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamStart {
+    /// With what arrives from now on (`LATEST`).
+    Latest,
+    /// With the oldest records that the stream still has (`TRIM_HORIZON`).
+    Earliest,
+    /// With what has arrived at or after this time, in milliseconds since the Unix epoch (`AT_TIMESTAMP`).
+    AtTimestamp(u64),
+}
+
+/// How a stream is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamReader {
+    /// `GetRecords`, whose quota all consumers of a shard share.
+    Polling {
+        /// Between two reads of a shard; the service allows five a second.
+        interval: Duration,
+    },
+    /// `SubscribeToShard`, with a quota of its own.
+    EnhancedFanOut {
+        /// The registered consumer's name; registered if it is not.
+        consumer: String,
+    },
 }

@@ -8,23 +8,23 @@ use tracing::{info, warn};
 
 use crate::{
     delivery::Source,
-    event::Position,
-    progress::store::{Advance, Store},
+    progress::{
+        Advanced,
+        store::{Advance, Store, StoreError},
+    },
 };
 
-/// Between two stores: what a crash may deliver twice.
-const INTERVAL: Duration = Duration::from_secs(1);
-
-/// The partitions of an ingress whose progress is stored.
-pub(super) struct Stored {
-    pub(super) source: Source,
-    /// By partition index.
-    pub(super) partitions: Vec<String>,
-}
-
-/// Stores the settled prefixes until `last`, and once more then.
-pub(super) async fn keep(mut store: impl Store, sources: Vec<Stored>, last: CancellationToken) {
-    let mut ticks = tokio::time::interval(INTERVAL);
+/// Stores the settled prefixes each `interval` until `last`, and once more then.
+///
+/// # Errors
+/// When another host has taken over an ingress: what this one does is done twice. Other failures pass.
+pub(super) async fn keep(
+    mut store: impl Store,
+    sources: Vec<Source>,
+    interval: Duration,
+    last: CancellationToken,
+) -> Result<(), StoreError> {
+    let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
@@ -38,36 +38,35 @@ pub(super) async fn keep(mut store: impl Store, sources: Vec<Stored>, last: Canc
                 failing = false;
                 info!("progress is stored again");
             }
+            Err(error @ StoreError::TakenOver { .. }) => return Err(error),
             Err(error) if !failing => {
                 // Delivery goes on: a restart would deliver more twice, and lose nothing.
                 failing = true;
-                warn!(%error, "progress could not be stored; trying again each second");
+                let cause = std::error::Error::source(&error)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                warn!(%error, %cause, "progress could not be stored; trying on");
             }
             _ => {}
         }
         if ending {
-            return;
+            return Ok(());
         }
     }
 }
 
-async fn save(
-    store: &mut impl Store,
-    sources: &[Stored],
-) -> Result<(), crate::progress::store::StoreError> {
-    let advanced: Vec<(&Stored, Vec<(u32, Position)>)> = sources
+async fn save(store: &mut impl Store, sources: &[Source]) -> Result<(), StoreError> {
+    let advanced: Vec<(&Source, Vec<Advanced>)> = sources
         .iter()
-        .map(|stored| (stored, stored.source.ledger.advanced()))
+        .map(|source| (source, source.ledger.advanced()))
         .collect();
     let advances: Vec<Advance> = advanced
         .iter()
-        .flat_map(|(stored, positions)| {
-            positions.iter().filter_map(|(partition, position)| {
-                Some(Advance {
-                    ingress: stored.source.id.to_string(),
-                    partition: stored.partitions.get(*partition as usize)?.clone(),
-                    position: position.clone(),
-                })
+        .flat_map(|(source, advanced)| {
+            advanced.iter().map(|advanced| Advance {
+                ingress: source.id.to_string(),
+                partition: advanced.name.clone(),
+                position: advanced.position.clone(),
             })
         })
         .collect();
@@ -75,8 +74,8 @@ async fn save(
         return Ok(());
     }
     store.save(advances).await?;
-    for (stored, positions) in &advanced {
-        stored.source.ledger.stored(positions);
+    for (source, advanced) in &advanced {
+        source.ledger.stored(advanced);
     }
     Ok(())
 }

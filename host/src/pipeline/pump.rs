@@ -54,7 +54,12 @@ pub(super) async fn pump(
         let positions = incoming
             .iter()
             .map(|read| (read.partition, read.position.clone()));
+        route.ledger.learn(ingress.partitions());
         let ordinals = route.ledger.begin(positions, sinks);
+        route.ledger.begin(ingress.passed().into_iter(), 0);
+        if incoming.is_empty() {
+            continue;
+        }
         let arrivals: Vec<Arrival> = incoming
             .into_iter()
             .zip(ordinals)

@@ -1,6 +1,6 @@
 //! Opens everything that a module names, in an order in which the first failure costs nothing, and starts it.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use http::header::CONTENT_ENCODING;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -8,27 +8,27 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    RunOptions, Running, SinkView,
-    progress::{self, Stored},
+    IngressView, RunOptions, Running, SinkView, progress,
     pump::{Route, pump},
 };
 use crate::{
     config::{EgressConfig, EgressKind, IngressConfig, IngressKind, Module, SinkConfig},
     delivery::{self, Endpoint, Sink, Source},
     egress::{
-        self, AnyEgress, EgressError, EgressHandle, file::FileEgress, settings::FileEgressSettings,
-        stdout::StdoutEgress,
+        self, AnyEgress, EgressError, EgressHandle, file::FileEgress, kinesis::KinesisEgress,
+        settings::FileEgressSettings, stdout::StdoutEgress,
     },
     http::{ClientError, HttpClient, settings::EndpointSettings},
-    ingress::{AnyIngress, Ingress, IngressError, datagen::Datagen, file::FileIngress},
-    metrics::SinkStats,
+    ingress::{
+        AnyIngress, IngressError, datagen::Datagen, file::FileIngress, kinesis::KinesisIngress,
+    },
+    metrics::{IngressStats, SinkStats},
     network::{BaseUrl, HeaderRules, TargetError},
     plugin::{LoadError, PluginHost},
     progress::{
-        Ledger,
-        embedded::EmbeddedStore,
+        AnyStore, Ledger,
         state_dir::{StateDir, StateDirError},
-        store::{Store, StoreError},
+        store::{Advance, Store, StoreError},
     },
 };
 
@@ -102,7 +102,7 @@ const EGRESS_QUEUE: usize = 16;
 /// The first part that cannot be opened.
 pub async fn start(module: Module, options: &RunOptions) -> Result<Running, StartError> {
     let state_dir = StateDir::open(&options.state_dir)?;
-    let store = EmbeddedStore::open(state_dir.path())?;
+    let mut store = AnyStore::open(&module.progress.store, state_dir.path()).await?;
 
     let host =
         PluginHost::new(Some(state_dir.path().join("cache"))).map_err(StartError::PluginHost)?;
@@ -119,15 +119,18 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     }
 
     let mut ingresses = Vec::new();
+    let mut ingress_views = Vec::new();
     let mut sources = Vec::new();
     let mut stored = Vec::new();
     for config in &module.ingresses {
-        let (ingress, source) = open_ingress(config, &store).await?;
+        let stats = Arc::new(IngressStats::default());
+        let (ingress, source) = open_ingress(config, &mut store, Arc::clone(&stats)).await?;
+        ingress_views.push(IngressView {
+            id: Arc::clone(&source.id),
+            stats,
+        });
         if ingress.keeps_progress() {
-            stored.push(Stored {
-                source: source.clone(),
-                partitions: ingress.partitions().to_vec(),
-            });
+            stored.push(source.clone());
         }
         ingresses.push(ingress);
         sources.push(source);
@@ -199,9 +202,15 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         ingress_tasks.spawn(pump(ingress, route, intake.clone()));
     }
     let last_progress = CancellationToken::new();
-    let progress = tokio::spawn(progress::keep(store, stored, last_progress.clone()));
+    let progress = tokio::spawn(progress::keep(
+        store,
+        stored,
+        module.progress.interval,
+        last_progress.clone(),
+    ));
 
     Ok(Running {
+        ingresses: ingress_views,
         sinks: views,
         sources,
         ingress_tasks,
@@ -241,9 +250,11 @@ pub fn endpoint_of(sink: &str, settings: &EndpointSettings) -> Result<Endpoint, 
 
 async fn open_ingress(
     config: &IngressConfig,
-    store: &impl Store,
+    store: &mut AnyStore,
+    stats: Arc<IngressStats>,
 ) -> Result<(AnyIngress, Source), StartError> {
     let id = config.id.to_string();
+    store.claim(&id).await?;
     let start = store.load(&id).await?;
     if let Some((partition, position)) = start.first() {
         info!(ingress = %id, %partition, ?position, "going on from stored progress");
@@ -255,11 +266,31 @@ async fn open_ingress(
         IngressKind::File(settings) => FileIngress::open(&id, settings, start)
             .await
             .map(|file| AnyIngress::File(Box::new(file))),
+        IngressKind::Kinesis(settings) => {
+            Box::pin(KinesisIngress::open(&id, settings, start, stats))
+                .await
+                .map(|kinesis| AnyIngress::Kinesis(Box::new(kinesis)))
+        }
     };
     let ingress = ingress.map_err(|source| StartError::Ingress {
         ingress: id.clone(),
         source,
     })?;
+    let opening = ingress
+        .opening()
+        .iter()
+        .map(|(partition, position)| Advance {
+            ingress: id.clone(),
+            partition: partition.clone(),
+            position: position.clone(),
+        });
+    let opening: Vec<Advance> = opening.collect();
+    if !opening.is_empty() {
+        store.save(opening).await?;
+    }
+    if !ingress.forgotten().is_empty() {
+        store.forget(&id, ingress.forgotten().to_vec()).await?;
+    }
     Ok((
         ingress,
         Source {
@@ -279,6 +310,9 @@ async fn open_egress(
         EgressKind::File(settings) => FileEgress::open(settings.clone())
             .await
             .map(AnyEgress::File),
+        EgressKind::Kinesis(settings) => Box::pin(KinesisEgress::open(id.clone(), settings))
+            .await
+            .map(|kinesis| AnyEgress::Kinesis(Box::new(kinesis))),
         EgressKind::Stdout => Ok(AnyEgress::Stdout(StdoutEgress::default())),
     };
     let egress = egress.map_err(|source| StartError::Egress {
@@ -295,6 +329,7 @@ fn spawn_egress(
     stop: &CancellationToken,
 ) -> EgressHandle {
     let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
+    let handle = handle.limited(egress.max_record());
     tasks.spawn(egress::task::run(id, egress, queue, stop.clone()));
     handle
 }
@@ -308,35 +343,54 @@ struct DefaultLetters<'a> {
 
 impl DefaultLetters<'_> {
     async fn open(
-        self,
+        mut self,
         sinks: &[SinkConfig],
         egresses: &[EgressHandle],
     ) -> Result<Vec<EgressHandle>, StartError> {
         let mut handles = Vec::new();
         for sink in sinks {
-            if let Some(handle) = sink.dead_letters.and_then(|index| egresses.get(index)) {
-                handles.push(handle.clone());
-                continue;
-            }
+            let named = sink.dead_letters.and_then(|index| egresses.get(index));
             let id = sink.id.to_string();
-            let name = format!("dead-letters-{}.ndjson", id.replace('/', "-"));
-            let path = self.state_dir.path().join(name);
-            info!(sink = %id, path = %path.display(), "dead letters go to a file, as the sink names no egress for them");
-            let settings = FileEgressSettings {
-                path,
-                max_bytes: None,
-                keep: None,
+            let handle = match named {
+                None => {
+                    let handle = self.file(&id).await?;
+                    info!(sink = %id, path = %self.path(&id).display(), "dead letters go to a file, as the sink names no egress for them");
+                    handle
+                }
+                Some(named) if named.max_record().is_some() => {
+                    let overflow = self.file(&id).await?;
+                    info!(sink = %id, path = %self.path(&id).display(), "dead letters that are too large for their stream go to a file");
+                    named.clone().with_overflow(overflow)
+                }
+                Some(named) => named.clone(),
             };
-            let egress = FileEgress::open(settings)
-                .await
-                .map(AnyEgress::File)
-                .map_err(|source| StartError::Egress {
-                    egress: format!("dead letters of {id}"),
-                    source,
-                })?;
-            let handle = spawn_egress(id, egress, self.tasks, self.stop);
             handles.push(handle);
         }
         Ok(handles)
+    }
+
+    fn path(&self, sink: &str) -> PathBuf {
+        let name = format!("dead-letters-{}.ndjson", sink.replace('/', "-"));
+        self.state_dir.path().join(name)
+    }
+
+    async fn file(&mut self, sink: &str) -> Result<EgressHandle, StartError> {
+        let settings = FileEgressSettings {
+            path: self.path(sink),
+            max_bytes: None,
+            keep: None,
+        };
+        let egress = FileEgress::open(settings)
+            .await
+            .map_err(|source| StartError::Egress {
+                egress: format!("dead letters of {sink}"),
+                source,
+            })?;
+        Ok(spawn_egress(
+            sink.to_owned(),
+            AnyEgress::File(egress),
+            self.tasks,
+            self.stop,
+        ))
     }
 }

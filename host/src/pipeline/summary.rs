@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::SinkView;
-use crate::{delivery::Source, ingress::IngressError};
+use crate::{delivery::Source, ingress::IngressError, progress::store::StoreError};
 
 /// What a run came to.
 #[derive(Debug)]
@@ -12,8 +12,17 @@ pub struct Summary {
     pub sinks: Vec<SinkSummary>,
     /// Events read that some sink has not settled.
     pub unsettled: usize,
+    /// What went wrong, if anything.
+    pub failures: Failures,
+}
+
+/// What went wrong in a run.
+#[derive(Debug, Default)]
+pub struct Failures {
     /// Why a source ended early.
-    pub failure: Option<IngressError>,
+    pub source: Option<IngressError>,
+    /// Why progress can be stored no more.
+    pub store: Option<StoreError>,
     /// Sinks that halted, and why.
     pub halted: Vec<(Arc<str>, String)>,
 }
@@ -59,17 +68,11 @@ impl SinkSummary {
 }
 
 impl Summary {
-    pub(super) fn new(
-        sinks: &[SinkView],
-        sources: &[Source],
-        failure: Option<IngressError>,
-        halted: Vec<(Arc<str>, String)>,
-    ) -> Self {
+    pub(super) fn new(sinks: &[SinkView], sources: &[Source], failures: Failures) -> Self {
         Self {
             sinks: sinks.iter().map(SinkSummary::of).collect(),
             unsettled: sources.iter().map(|source| source.ledger.unsettled()).sum(),
-            failure,
-            halted,
+            failures,
         }
     }
 }

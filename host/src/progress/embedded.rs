@@ -115,6 +115,17 @@ impl EmbeddedStore {
         Ok(write.commit()?)
     }
 
+    fn remove(&self, ingress: &str, partitions: &[String]) -> Result<(), redb::Error> {
+        let write = self.database.begin_write()?;
+        {
+            let mut table = write.open_table(PROGRESS)?;
+            for partition in partitions {
+                table.remove((ingress, partition.as_str()))?;
+            }
+        }
+        Ok(write.commit()?)
+    }
+
     /// Runs `work` where it may block.
     async fn blocking<R: Send + 'static>(
         &self,
@@ -147,6 +158,12 @@ impl Store for EmbeddedStore {
 
     async fn save(&mut self, advances: Vec<Advance>) -> Result<(), StoreError> {
         self.blocking(move |store| store.write(&advances)).await
+    }
+
+    async fn forget(&mut self, ingress: &str, partitions: Vec<String>) -> Result<(), StoreError> {
+        let ingress = ingress.to_owned();
+        self.blocking(move |store| store.remove(&ingress, &partitions))
+            .await
     }
 }
 

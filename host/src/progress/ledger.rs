@@ -15,13 +15,36 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct Partition {
+    name: String,
     tracker: Tracker,
     /// The last position that was handed out for storing.
     stored: Option<Position>,
 }
 
+/// A partition whose settled prefix has grown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advanced {
+    /// Its index.
+    pub partition: u32,
+    /// Its name.
+    pub name: String,
+    /// Every event up to here is settled.
+    pub position: Position,
+}
+
 impl Ledger {
-    /// Takes in events that were read, in order, each for `sinks` sinks; gives the ordinals.
+    /// Takes in the names of the partitions, by index: those that it does not know yet.
+    pub fn learn(&self, names: &[String]) {
+        let mut partitions = self.lock();
+        let known = partitions.len();
+        partitions.extend(names.iter().skip(known).map(|name| Partition {
+            name: name.clone(),
+            ..Partition::default()
+        }));
+    }
+
+    /// Takes in events that were read, in order, each for `sinks` sinks; gives the ordinals. With no sinks, the
+    /// positions are settled as soon as all that was read before them is.
     pub fn begin(&self, events: impl Iterator<Item = (u32, Position)>, sinks: u16) -> Vec<u64> {
         let mut partitions = self.lock();
         events
@@ -51,22 +74,26 @@ impl Ledger {
 
     /// The partitions whose settled prefix has grown since the last call of this method that
     /// was followed by [`Ledger::stored`].
-    pub fn advanced(&self) -> Vec<(u32, Position)> {
+    pub fn advanced(&self) -> Vec<Advanced> {
         (0..)
             .zip(self.lock().iter())
-            .filter_map(|(index, partition)| {
-                let settled = partition.tracker.settled()?;
-                (partition.stored.as_ref() != Some(settled)).then(|| (index, settled.clone()))
+            .filter_map(|(partition, of)| {
+                let settled = of.tracker.settled()?;
+                (of.stored.as_ref() != Some(settled)).then(|| Advanced {
+                    partition,
+                    name: of.name.clone(),
+                    position: settled.clone(),
+                })
             })
             .collect()
     }
 
     /// Says that these positions are durable.
-    pub fn stored(&self, positions: &[(u32, Position)]) {
+    pub fn stored(&self, advanced: &[Advanced]) {
         let mut partitions = self.lock();
-        for (index, position) in positions {
-            if let Some(partition) = partitions.get_mut(*index as usize) {
-                partition.stored = Some(position.clone());
+        for advanced in advanced {
+            if let Some(partition) = partitions.get_mut(advanced.partition as usize) {
+                partition.stored = Some(advanced.position.clone());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, path::PathBuf};
 
-use crate::event::Position;
+use crate::{aws::Failure, event::Position};
 
 /// A partition and how far it is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,16 @@ pub trait Store: Send + 'static {
     fn save(
         &mut self,
         advances: Vec<Advance>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes what is stored of these partitions; those of which nothing is stored do not matter.
+    ///
+    /// # Errors
+    /// When they may still be stored.
+    fn forget(
+        &mut self,
+        ingress: &str,
+        partitions: Vec<String>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -67,6 +77,39 @@ pub enum StoreError {
         /// The newest that is known.
         known: u32,
     },
+    /// The service refuses, or does not answer.
+    #[error("the progress table `{table}` cannot be used")]
+    Table {
+        /// As the user names it.
+        table: String,
+        /// Why.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// A table of this name that was made for something else.
+    #[error(
+        "the table `{table}` is not one for progress: its keys are not `ingress` and `partition`"
+    )]
+    OtherTable {
+        /// As the user names it.
+        table: String,
+    },
+    /// An item that this version does not understand.
+    #[error("the progress table `{table}` has an item that cannot be read: {item}")]
+    Item {
+        /// As the user names it.
+        table: String,
+        /// What was found.
+        item: String,
+    },
+    /// A newer host reads the ingress: what this one does is done twice.
+    #[error("another host has taken over the ingress `{ingress}` in the progress table `{table}`")]
+    TakenOver {
+        /// As the user names it.
+        table: String,
+        /// Its id.
+        ingress: String,
+    },
     /// The operating system refused.
     #[error("the progress store `{}` cannot be used", path.display())]
     Io {
@@ -90,6 +133,16 @@ impl StoreError {
             Self::Newer { .. } => {
                 Some("run the newer version, or pass another --state-dir".to_owned())
             }
+            Self::Table { failure, .. } => failure.hint(),
+            Self::OtherTable { .. } => {
+                Some("name another table: one that is not there is made".to_owned())
+            }
+            Self::Item { .. } => Some(
+                "Nozzle does not guess where to go on. `nozzle progress reset` makes the ingress begin anew".to_owned(),
+            ),
+            Self::TakenOver { .. } => Some(
+                "only one host at a time reads an ingress: the newer one goes on from what this one has stored".to_owned(),
+            ),
             Self::Io { .. } => None,
         }
     }

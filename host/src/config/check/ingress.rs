@@ -42,17 +42,22 @@ impl Checker<'_> {
                 format!("the routers of `{}` name no sink", yaml.id),
             ));
         }
-        let kind = match (yaml.datagen, yaml.file) {
-            (Some(datagen), None) => IngressKind::Datagen(self.datagen(&index, datagen)),
-            (None, Some(file)) if file.path == "-" => IngressKind::File(FileIngressSettings {
-                path: FilePath::Stdin,
-            }),
-            (None, Some(file)) => {
+        let kind = match (yaml.datagen, yaml.file, yaml.kinesis) {
+            (Some(datagen), None, None) => IngressKind::Datagen(self.datagen(&index, datagen)),
+            (None, Some(file), None) if file.path == "-" => {
+                IngressKind::File(FileIngressSettings {
+                    path: FilePath::Stdin,
+                })
+            }
+            (None, Some(file), None) => {
                 let path = FilePath::Path(relative(&self.folder, &file.path));
                 IngressKind::File(FileIngressSettings { path })
             }
+            (None, None, Some(kinesis)) => {
+                IngressKind::Kinesis(self.kinesis_ingress(&index, kinesis)?)
+            }
             _ => {
-                self.exactly_one(&at, &yaml.id, "`datagen` and `file`");
+                self.exactly_one(&at, &yaml.id, "`datagen`, `file` and `kinesis`");
                 return None;
             }
         };

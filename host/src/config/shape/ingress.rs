@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::EmptyYaml;
+use super::{EmptyYaml, kinesis::KinesisIngressYaml};
 use crate::config::units::Size;
 
-/// A source of events: exactly one of `datagen` and `file`.
+/// A source of events: exactly one of `datagen`, `file` and `kinesis`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct IngressYaml {
@@ -19,6 +19,8 @@ pub(in crate::config) struct IngressYaml {
     pub(in crate::config) datagen: Option<DatagenYaml>,
     /// Reads NDJSON, a record a line.
     pub(in crate::config) file: Option<FileIngressYaml>,
+    /// Reads a Kinesis stream.
+    pub(in crate::config) kinesis: Option<KinesisIngressYaml>,
     /// Which sinks its events go to. An event goes to each sink once, however many routers name it.
     pub(in crate::config) routers: Vec<RouterYaml>,
 }

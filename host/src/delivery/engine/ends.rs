@@ -49,10 +49,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     /// Takes in what has ended; `seq` is where its results stand in the order of the ingress.
-    pub(super) fn end_at(&mut self, seq: u64, ended: Ended) {
+    pub(super) fn end_at(&mut self, seq: u64, mut ended: Ended) {
         if ended.is_empty() {
             return;
         }
+        self.withhold_large_results(&mut ended);
         for item in ended.items() {
             self.open -= 1;
             self.ready.end(item);
@@ -72,6 +73,34 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 _ => self.after_results(ended),
             }
         }
+    }
+
+    /// Results that their egress would never take become dead letters of their own: their events are delivered.
+    fn withhold_large_results(&self, ended: &mut Ended) {
+        let Some((egress, max)) = self
+            .sink
+            .results
+            .as_ref()
+            .and_then(|egress| Some((egress, egress.max_record()?)))
+        else {
+            return;
+        };
+        if ended.results.iter().all(|record| egress.takes(record)) {
+            return;
+        }
+        let results = std::mem::take(&mut ended.results);
+        let (fit, large): (Vec<_>, Vec<_>) =
+            results.into_iter().partition(|record| egress.takes(record));
+        ended.results = fit;
+        let of = ended.items().next();
+        let ingress = of.map_or("", |item| self.sink.ingress_of(item.arrival.ticket));
+        let large: Vec<_> = (0..)
+            .zip(large)
+            .map(|(number, record)| {
+                letters::large_result(&self.sink.id, ingress, of, number, record, max)
+            })
+            .collect();
+        ended.letters.extend(large);
     }
 
     fn after_results(&mut self, ended: Ended) {

@@ -231,6 +231,12 @@ fn collect<R: Send + 'static>(
     records
 }
 
+/// How far each partition is settled.
+pub(super) fn positions(ledger: &Ledger) -> Vec<Position> {
+    let advanced = ledger.advanced().into_iter();
+    advanced.map(|advanced| advanced.position).collect()
+}
+
 impl Running {
     /// Sends events; `key:data` has a key.
     pub(super) async fn send<'a>(&mut self, records: impl IntoIterator<Item = &'a str>) {

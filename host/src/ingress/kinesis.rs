@@ -1,0 +1,196 @@
+//! A Kinesis stream: all of its shards, followed through splits and merges.
+//!
+//! Each shard has a task that reads ahead within bounds; the ingress takes from all of them in turn.
+//!
+//! # Invariants
+//! - A shard is read only when all that its parents had is handed out.
+//! - No more is read ahead than `read_ahead` bytes, and two answers of each shard.
+
+mod aggregate;
+mod cursor;
+mod fan_out;
+mod lineage;
+mod open;
+mod pace;
+mod polling;
+mod reader;
+mod service;
+mod trouble;
+mod turns;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
+use tracing::{debug, info};
+
+use self::{
+    cursor::Cursor,
+    lineage::Lineage,
+    reader::{Said, ShardReader, Shared},
+    trouble::Trouble,
+    turns::{Turns, end_of},
+};
+use super::{Ingress, IngressError, ReadLimit, StreamError};
+use crate::event::{Incoming, Position, ShardPosition};
+
+/// What the shards' tasks may say before the ingress listens; a task waits then.
+const QUEUE: usize = 64;
+
+/// Reads a stream.
+#[derive(Debug)]
+pub struct KinesisIngress {
+    shared: Arc<Shared>,
+    reader: Reader,
+    lineage: Lineage,
+    /// Shards that were read, by the index that their events hold.
+    partitions: Vec<String>,
+    said: mpsc::Receiver<Said>,
+    turns: Turns,
+    passed: Vec<(u32, Position)>,
+    /// Begun without progress, so that `latest` means now.
+    first_run: bool,
+    opening: Vec<(String, Position)>,
+    forgotten: Vec<String>,
+    /// Wakes the discovery before its time.
+    look: Arc<Notify>,
+    /// The readers and the discovery; they end with the ingress.
+    tasks: JoinSet<()>,
+}
+
+/// How shards are read.
+#[derive(Debug, Clone)]
+enum Reader {
+    Polling { interval: Duration },
+    EnhancedFanOut { consumer: Arc<str> },
+}
+
+impl KinesisIngress {
+    /// Where the shards that are new to this ingress begin; to be stored before the first read, so that a crash
+    /// does not move `latest`.
+    pub fn opening(&self) -> &[(String, Position)] {
+        &self.opening
+    }
+
+    /// Shards with stored progress that the stream has no more.
+    pub fn forgotten(&self) -> &[String] {
+        &self.forgotten
+    }
+
+    fn begin_ready(&mut self) {
+        for (shard, from) in self.lineage.ready() {
+            let partition = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
+            debug!(ingress = %self.shared.id, %shard, ?from, "reading a shard");
+            let prefix = format!("{}/{shard}", self.shared.id);
+            // A shard that the ingress finds later begins at its beginning.
+            let is_latest = self.first_run
+                && matches!(from, ShardPosition::Time(_))
+                && self.lineage.starts_latest();
+            let cursor = Cursor::new(prefix.into(), partition, from, is_latest);
+            self.partitions.push(shard.clone());
+            let reader = ShardReader::new(Arc::clone(&self.shared), partition, shard);
+            match &self.reader {
+                Reader::Polling { interval } => {
+                    self.tasks.spawn(polling::poll(reader, cursor, *interval))
+                }
+                Reader::EnhancedFanOut { consumer } => {
+                    self.tasks
+                        .spawn(fan_out::subscribe(reader, cursor, Arc::clone(consumer)))
+                }
+            };
+        }
+        self.shared.stats.shards.set(self.lineage.reading());
+    }
+
+    fn absorb(&mut self, said: Said) -> Result<(), IngressError> {
+        match said {
+            Said::Read(chunk) => self.turns.push(chunk),
+            Said::Listed(listed) => {
+                let change = self.lineage.list(&listed);
+                if !change.begun.is_empty() {
+                    let shards: Vec<&str> = change.begun.iter().map(|(id, _)| &**id).collect();
+                    info!(ingress = %self.shared.id, ?shards, "the stream has new shards");
+                    self.shared.stats.reshards.add(1);
+                }
+                self.begin_ready();
+            }
+            Said::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The last record of a shard has been handed out: its children may begin.
+    fn end(&mut self, partition: u32) {
+        self.passed.push(end_of(partition));
+        let Some(shard) = self.partitions.get(partition as usize) else {
+            return;
+        };
+        info!(ingress = %self.shared.id, %shard, "a shard is read to its end");
+        self.lineage.ended(shard);
+        self.shared.stats.forget_lag(shard);
+        self.begin_ready();
+        self.look.notify_one();
+    }
+}
+
+impl Ingress for KinesisIngress {
+    fn partitions(&self) -> &[String] {
+        &self.partitions
+    }
+
+    async fn read(&mut self, limit: ReadLimit) -> Result<Option<Vec<Incoming>>, IngressError> {
+        loop {
+            while let Ok(said) = self.said.try_recv() {
+                self.absorb(said)?;
+            }
+            let taken = self.turns.take(limit, |_| false);
+            for partition in taken.ended {
+                self.end(partition);
+            }
+            if !taken.records.is_empty() || !self.passed.is_empty() {
+                return Ok(Some(taken.records));
+            }
+            tokio::select! {
+                biased;
+                Some(said) = self.said.recv() => self.absorb(said)?,
+                Some(Err(error)) = self.tasks.join_next() => {
+                    return Err(IngressError::Stream {
+                        stream: self.shared.stream.clone(),
+                        error: Box::new(StreamError::Task(error)),
+                    });
+                }
+                else => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    fn passed(&mut self) -> Vec<(u32, Position)> {
+        std::mem::take(&mut self.passed)
+    }
+}
+
+/// Lists the stream's shards again and again: each `interval`, and when a shard has ended.
+async fn discover(shared: Arc<Shared>, interval: Duration, look: Arc<Notify>) {
+    let mut trouble = Trouble::new(Arc::clone(&shared));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = look.notified() => {}
+        }
+        loop {
+            match shared.service.shards().await {
+                Ok(listed) => {
+                    trouble.over();
+                    if shared.said.send(Said::Listed(listed)).await.is_err() {
+                        return;
+                    }
+                    break;
+                }
+                // Whether the stream is gone is for the readers to find out.
+                Err(failure) => trouble.pause(&failure).await,
+            }
+        }
+    }
+}

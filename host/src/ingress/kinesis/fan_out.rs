@@ -1,0 +1,129 @@
+//! The enhanced fan-out reader: `SubscribeToShard`, a stream of events that the service ends after five minutes.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_kinesis::types::SubscribeToShardEventStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::debug;
+
+use super::{
+    cursor::Cursor,
+    reader::{Said, ShardReader},
+    service::{Service, behind, raw},
+};
+use crate::{
+    aws::{Backoff, Failure, FailureKind},
+    ingress::IngressError,
+};
+
+/// A second subscription to a shard is refused this soon after one (Kinesis API: `SubscribeToShard`).
+const RENEWAL: Duration = Duration::from_secs(5);
+/// An event comes at least this often, empty if there is nothing: the service sends one each five seconds.
+const SILENCE: Duration = Duration::from_secs(60);
+/// What an event holds at most (2 MiB/s a shard, several events a second).
+const EVENT_BYTES: usize = 512 * 1024;
+/// How long a new consumer may take to become active.
+const ACTIVATION: Duration = Duration::from_secs(120);
+
+/// The consumer's ARN, registered and active.
+///
+/// # Errors
+/// When the service refuses it, or it does not become active in time.
+pub(super) async fn consumer(
+    service: &Service,
+    stream_arn: &str,
+    name: &str,
+) -> Result<String, Failure> {
+    let mut backoff = Backoff::default();
+    let until = Instant::now() + ACTIVATION;
+    loop {
+        let failure = match service.consumer(stream_arn, name).await {
+            Ok(Some(arn)) => return Ok(arn),
+            Ok(None) => Failure {
+                kind: FailureKind::InUse,
+                call: "DescribeStreamConsumer",
+                code: None,
+                message: format!(
+                    "the consumer `{name}` did not become active within {ACTIVATION:?}"
+                ),
+            },
+            Err(failure) if failure.may_pass() => failure,
+            Err(failure) => return Err(failure),
+        };
+        if Instant::now() >= until {
+            return Err(failure);
+        }
+        tokio::time::sleep(backoff.next(1.0).min(Duration::from_secs(2))).await;
+    }
+}
+
+/// Reads a shard to its end, or until the ingress is gone.
+pub(super) async fn subscribe(mut reader: ShardReader, cursor: Cursor, consumer: Arc<str>) {
+    if let Err(error) = read(&mut reader, cursor, &consumer).await {
+        // Nobody listens when the ingress is gone.
+        drop(reader.shared.said.send(Said::Failed(error)).await);
+    }
+}
+
+/// How a subscription ended.
+enum Ended {
+    /// It is to be renewed.
+    Over,
+    /// The shard has no more, or the ingress is gone.
+    Done,
+}
+
+async fn read(
+    reader: &mut ShardReader,
+    mut cursor: Cursor,
+    consumer: &str,
+) -> Result<(), IngressError> {
+    loop {
+        let renewal = Instant::now() + RENEWAL;
+        match subscription(reader, &mut cursor, consumer).await {
+            Ok(Ended::Done) => return Ok(()),
+            Ok(Ended::Over) => {
+                debug!(shard = %reader.shard, "the subscription is over; renewing it");
+                sleep_until(renewal).await;
+            }
+            Err(failure) => reader.failed(failure, &cursor).await?,
+        }
+    }
+}
+
+async fn subscription(
+    reader: &mut ShardReader,
+    cursor: &mut Cursor,
+    consumer: &str,
+) -> Result<Ended, Failure> {
+    let begun = crate::event::now_ms();
+    reader.shared.stats.reads.add(1);
+    let mut output = reader
+        .shared
+        .service
+        .subscribe(consumer, &reader.shard, cursor.from())
+        .await?;
+    cursor.begun_at(begun);
+    loop {
+        // Without room the stream is not read: HTTP/2 makes the service wait.
+        let permits = reader.room(EVENT_BYTES).await;
+        let event = match timeout(SILENCE, output.event_stream.recv()).await {
+            Err(_) => return Ok(Ended::Over),
+            Ok(Ok(None)) => return Ok(Ended::Over),
+            Ok(Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event)))) => event,
+            Ok(Ok(Some(_))) => continue,
+            Ok(Err(error)) => return Err(Failure::new("SubscribeToShard", &error)),
+        };
+        reader.trouble.over();
+        reader.lag(behind(event.millis_behind_latest));
+        let read = cursor.take_in(event.records.into_iter().map(raw).collect());
+        // Without a sequence number to go on from, the shard is at its end.
+        let ends = event.continuation_sequence_number.is_empty();
+        if !ends {
+            cursor.go_on_behind(event.continuation_sequence_number.into());
+        }
+        if !reader.hand_over(read, ends, permits).await || ends {
+            return Ok(Ended::Done);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Opening a stream: is it there, may it be read, which shards has it, and where does reading begin?
+
+use std::sync::{Arc, atomic::AtomicUsize};
+
+use tokio::{
+    sync::{Notify, Semaphore, mpsc},
+    task::JoinSet,
+};
+use tracing::{error, info, warn};
+
+use super::{
+    KinesisIngress, QUEUE, Reader, discover, fan_out,
+    lineage::{Change, Lineage},
+    reader::Shared,
+    service::Service,
+    turns::Turns,
+};
+use crate::{
+    aws::{OpenError, Stream, persist},
+    event::{Position, ShardPosition, now_ms},
+    ingress::{
+        IngressError, Start,
+        settings::{KinesisIngressSettings, StreamReader},
+    },
+    metrics::IngressStats,
+};
+
+impl KinesisIngress {
+    /// Opens the stream, and begins to read it from what is stored.
+    ///
+    /// # Errors
+    /// When there is no such stream, it is being deleted, the caller may not read it, or the service does not
+    /// answer.
+    pub async fn open(
+        id: &str,
+        settings: &KinesisIngressSettings,
+        stored: Start,
+        stats: Arc<IngressStats>,
+    ) -> Result<Self, IngressError> {
+        let label = settings.stream.to_string();
+        let fail = |error: OpenError| IngressError::Stream {
+            stream: label.clone(),
+            error: Box::new(error.into()),
+        };
+        let refused = |failure| fail(OpenError::Refused(failure));
+        let (stream, summary) = Stream::open(&settings.aws, &settings.stream)
+            .await
+            .map_err(fail)?;
+        if summary.spreads_keys {
+            warn!(
+                ingress = %id, stream = %label,
+                "the stream ignores partition keys (record distribution `AUTO`): the records of a key have no order"
+            );
+        }
+        let service = Service { stream };
+        let listed = persist(|| service.shards()).await.map_err(refused)?;
+        let reader = match &settings.reader {
+            StreamReader::Polling { interval } => Reader::Polling {
+                interval: *interval,
+            },
+            StreamReader::EnhancedFanOut { consumer } => {
+                let arn = fan_out::consumer(&service, &summary.arn, consumer).await;
+                Reader::EnhancedFanOut {
+                    consumer: arn.map_err(refused)?.into(),
+                }
+            }
+        };
+
+        let stored: Vec<(String, ShardPosition)> =
+            stored.into_iter().filter_map(of_shard).collect();
+        let first_run = stored.is_empty();
+        let mut lineage = Lineage::new(settings.start, stored, now_ms());
+        let change = lineage.list(&listed);
+        report(id, &stats, &change);
+        let (said, queue) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared {
+            id: id.into(),
+            stream: label,
+            service,
+            said,
+            ahead: Arc::new(Semaphore::new(settings.read_ahead)),
+            ahead_bytes: settings.read_ahead,
+            stats,
+            troubled: AtomicUsize::new(0),
+        });
+        let look = Arc::new(Notify::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(discover(
+            Arc::clone(&shared),
+            settings.discovery,
+            Arc::clone(&look),
+        ));
+        let opening = change.begun.into_iter();
+        let mut ingress = Self {
+            reader,
+            lineage,
+            partitions: Vec::new(),
+            said: queue,
+            turns: Turns::default(),
+            passed: Vec::new(),
+            first_run,
+            opening: opening
+                .map(|(shard, from)| (shard, Position::Shard(from)))
+                .collect(),
+            forgotten: change.gone.into_iter().map(|(shard, _)| shard).collect(),
+            look,
+            tasks,
+            shared,
+        };
+        ingress.begin_ready();
+        info!(
+            ingress = %id, stream = %ingress.shared.stream, shards = ingress.lineage.reading(), reader = ?ingress.reader,
+            "reading a stream"
+        );
+        Ok(ingress)
+    }
+}
+
+fn of_shard((shard, position): (String, Position)) -> Option<(String, ShardPosition)> {
+    match position {
+        Position::Shard(position) => Some((shard, position)),
+        // Of an ingress of another kind that had this id.
+        Position::Count(_) | Position::Line { .. } => None,
+    }
+}
+
+/// Says what the stream has given up before it was read.
+fn report(id: &str, stats: &IngressStats, change: &Change) {
+    for (shard, from) in &change.gone {
+        if *from != ShardPosition::End {
+            stats.losses.add(1);
+            error!(
+                ingress = %id, %shard, behind = ?from,
+                "records may be lost: the stream has this shard no more, and it was not read to its end"
+            );
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The polling reader: `GetShardIterator`, then `GetRecords` at the shard's pace.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::{
+    cursor::Cursor,
+    pace::Pace,
+    reader::{Said, ShardReader},
+};
+use crate::{aws::FailureKind, event::now_ms, ingress::IngressError};
+
+/// Reads a shard to its end, or until the ingress is gone.
+pub(super) async fn poll(mut reader: ShardReader, cursor: Cursor, interval: Duration) {
+    if let Err(error) = read(&mut reader, cursor, interval).await {
+        // Nobody listens when the ingress is gone.
+        drop(reader.shared.said.send(Said::Failed(error)).await);
+    }
+}
+
+async fn read(
+    reader: &mut ShardReader,
+    mut cursor: Cursor,
+    interval: Duration,
+) -> Result<(), IngressError> {
+    let mut pace = Pace::new(interval);
+    let mut next_read = Instant::now();
+    loop {
+        let mut iterator = iterator(reader, &mut cursor).await?;
+        loop {
+            let permits = reader.room(pace.expected()).await;
+            sleep_until(next_read).await;
+            let asked = Instant::now();
+            reader.shared.stats.reads.add(1);
+            let answer = match reader.shared.service.records(&iterator, pace.limit()).await {
+                Ok(answer) => answer,
+                Err(failure) if failure.kind == FailureKind::ExpiredIterator => {
+                    debug!(shard = %reader.shard, "the iterator has expired");
+                    break;
+                }
+                Err(failure) => {
+                    drop(permits);
+                    reader.failed(failure, &cursor).await?;
+                    continue;
+                }
+            };
+            reader.trouble.over();
+            reader.lag(answer.behind_ms);
+            let records = answer.records.len();
+            let read = cursor.take_in(answer.records);
+            next_read = asked + pace.answered(records, read.bytes);
+            let ends = answer.next.is_none();
+            if !reader.hand_over(read, ends, permits).await || ends {
+                return Ok(());
+            }
+            iterator = answer.next.unwrap_or_default();
+        }
+        cursor.restart();
+    }
+}
+
+async fn iterator(reader: &mut ShardReader, cursor: &mut Cursor) -> Result<String, IngressError> {
+    loop {
+        let asked = now_ms();
+        match reader
+            .shared
+            .service
+            .iterator(&reader.shard, cursor.from())
+            .await
+        {
+            Ok(iterator) => {
+                reader.trouble.over();
+                cursor.begun_at(asked);
+                return Ok(iterator);
+            }
+            Err(failure) => reader.failed(failure, cursor).await?,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What both readers share: their places in memory, their way to the ingress, and what they do about failures.
+
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tracing::error;
+
+use super::{
+    cursor::{Cursor, From, Read},
+    lineage::Listed,
+    service::Service,
+    trouble::Trouble,
+    turns::Chunk,
+};
+use crate::{
+    aws::{Failure, FailureKind},
+    ingress::{IngressError, StreamError},
+    metrics::IngressStats,
+};
+
+/// Answers of one shard that may wait: one is handed out while the next is read.
+const SLOTS: usize = 2;
+
+/// What tasks tell the ingress.
+#[derive(Debug)]
+pub(super) enum Said {
+    Read(Chunk),
+    Listed(Vec<Listed>),
+    Failed(IngressError),
+}
+
+/// What all tasks of one ingress share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The ingress's id.
+    pub(super) id: Arc<str>,
+    /// The stream, as the user names it.
+    pub(super) stream: String,
+    pub(super) service: Service,
+    pub(super) said: mpsc::Sender<Said>,
+    /// A permit is a byte that is read ahead.
+    pub(super) ahead: Arc<Semaphore>,
+    pub(super) ahead_bytes: usize,
+    pub(super) stats: Arc<IngressStats>,
+    /// Tasks whose last call failed: only the first says so.
+    pub(super) troubled: AtomicUsize,
+}
+
+/// The part of a reader that is the same for both kinds.
+#[derive(Debug)]
+pub(super) struct ShardReader {
+    pub(super) shared: Arc<Shared>,
+    pub(super) partition: u32,
+    pub(super) shard: String,
+    slots: Arc<Semaphore>,
+    pub(super) trouble: Trouble,
+}
+
+impl ShardReader {
+    pub(super) fn new(shared: Arc<Shared>, partition: u32, shard: String) -> Self {
+        Self {
+            trouble: Trouble::new(Arc::clone(&shared)),
+            shared,
+            partition,
+            shard,
+            slots: Arc::new(Semaphore::new(SLOTS)),
+        }
+    }
+
+    /// Waits until there is room for an answer of about `bytes`.
+    pub(super) async fn room(&self, bytes: usize) -> Vec<OwnedSemaphorePermit> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let bytes = u32::try_from(bytes.min(self.shared.ahead_bytes)).unwrap_or(u32::MAX);
+        let ahead = Arc::clone(&self.shared.ahead)
+            .acquire_many_owned(bytes)
+            .await;
+        // The semaphores are never closed.
+        slot.into_iter().chain(ahead).collect()
+    }
+
+    /// Hands over what was read. False when the ingress is gone.
+    pub(super) async fn hand_over(
+        &self,
+        read: Read,
+        ends: bool,
+        mut permits: Vec<OwnedSemaphorePermit>,
+    ) -> bool {
+        let stats = &self.shared.stats;
+        if let Some(gap) = read.gap {
+            let ((behind, behind_ms), (before, before_ms)) = (gap.behind, gap.before);
+            stats.losses.add(1);
+            error!(
+                ingress = %self.shared.id, shard = %self.shard, after = %behind, after_arrived = %time(behind_ms),
+                before = %before, before_arrived = %time(before_ms),
+                "records may be lost: the stream gave up those between these two before they were read"
+            );
+        }
+        stats.events.add(read.records.len());
+        stats.bytes.add(read.bytes);
+        if read.records.is_empty() && !ends {
+            return true;
+        }
+        if let Some(ahead) = permits.get_mut(1) {
+            // What was asked for and did not come may be read by others.
+            let spare = ahead.num_permits().saturating_sub(read.bytes.max(1));
+            drop(ahead.split(spare));
+        }
+        let chunk = Chunk {
+            shard: self.partition,
+            records: read.records,
+            ends,
+            _permits: permits,
+        };
+        self.shared.said.send(Said::Read(chunk)).await.is_ok()
+    }
+
+    /// What a failed call means: a pause, or the end of the reading.
+    ///
+    /// # Errors
+    /// When the stream is deleted, or the stored progress is of another one.
+    pub(super) async fn failed(
+        &mut self,
+        failure: Failure,
+        cursor: &Cursor,
+    ) -> Result<(), IngressError> {
+        let stored = match cursor.from() {
+            From::At(sequence) => Some(sequence.clone()),
+            _ => None,
+        };
+        let fails = |error| IngressError::Stream {
+            stream: self.shared.stream.clone(),
+            error: Box::new(error),
+        };
+        let foreign = |failure: Failure| StreamError::Foreign {
+            shard: self.shard.clone(),
+            sequence: stored.clone().unwrap_or_default().into(),
+            failure,
+        };
+        match failure.kind {
+            FailureKind::NotFound => match self.shared.service.stream.summary().await {
+                Err(gone) if gone.kind == FailureKind::NotFound => {
+                    return Err(fails(StreamError::Deleted(gone)));
+                }
+                Ok(summary) if !summary.deleting && stored.is_some() => {
+                    return Err(fails(foreign(failure)));
+                }
+                _ => {}
+            },
+            FailureKind::Refused if stored.is_some() => return Err(fails(foreign(failure))),
+            _ => {}
+        }
+        self.trouble.pause(&failure).await;
+        Ok(())
+    }
+
+    pub(super) fn lag(&self, behind_ms: u64) {
+        self.shared.stats.lag(&self.shard, behind_ms);
+    }
+}
+
+fn time(ms: u64) -> String {
+    let at = std::time::UNIX_EPOCH + Duration::from_millis(ms);
+    humantime::format_rfc3339_millis(at).to_string()
+}

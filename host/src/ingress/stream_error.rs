@@ -1,0 +1,47 @@
+//! Why a Kinesis stream cannot be read, and what to do about it.
+
+use crate::aws::{Failure, OpenError};
+
+/// Why a Kinesis stream cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It was there, and is gone.
+    #[error("the stream was deleted while it was read")]
+    Deleted(#[source] Failure),
+    /// The service does not know the record that progress points at.
+    #[error(
+        "progress says that `{shard}` is read up to {sequence}, and the stream does not know that record"
+    )]
+    Foreign {
+        /// The shard.
+        shard: String,
+        /// The sequence number.
+        sequence: String,
+        /// What the service said.
+        #[source]
+        failure: Failure,
+    },
+    /// A task of the ingress has failed.
+    #[error("an internal task failed")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl StreamError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Open(error) => error.hint(),
+            Self::Foreign { .. } => Some(
+                "a stream that was deleted and made anew has another history: `nozzle progress reset` makes the ingress \
+                 begin as `start` says"
+                    .to_owned(),
+            ),
+            Self::Deleted(_) => Some("what was read is delivered; what was not read is gone with the stream".to_owned()),
+            Self::Task(_) => None,
+        }
+    }
+}
