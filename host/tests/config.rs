@@ -60,9 +60,9 @@ fn the_reference_is_up_to_date() {
     let schema = config::schema();
     let mut text = String::from(
         "# The module file\n\n<!-- Made from the code by `make bless`; edit the comments in host/src/config/shape/. -->\n\n\
-         One YAML file. Durations are written `200ms`, `5s`, `10min`; sizes `64MiB` or as a number of bytes. Unknown keys,\n\
-         dangling ids and impossible sizes are errors; `nozzle check` prints all of them. `nozzle schema` prints the JSON\n\
-         Schema (`docs/module.schema.json`) for editors.\n\n\
+         One YAML file. Durations are written `200ms`, `5s`, `10min`; sizes `64MiB` or as a number of bytes. No\n\
+         duration is longer than `365days`. Unknown keys, dangling ids and impossible sizes are errors; `nozzle check` prints\n\
+         all of them. `nozzle schema` prints the JSON Schema (`docs/module.schema.json`) for editors.\n\n\
          In any value, `${Group:key}` is filled in from the property groups of `--properties`, `${env:NAME}` from the\n\
          environment and `${file:PATH}` from a file; `$${` stands for `${`. What was filled in is a secret: it is in no log,\n\
          error or dead letter, and never reaches a plugin.\n",
@@ -109,7 +109,8 @@ fn section(text: &mut String, name: &str, schema: &Value) {
             let see = see
                 .map(|name| format!(" See [{name}](#{}).", name.to_lowercase()))
                 .unwrap_or_default();
-            writeln!(text, "| `{key}`{mark} | {}{see} |", describe(value)).expect("memory");
+            let bounds = bounds(value);
+            writeln!(text, "| `{key}`{mark} | {}{bounds}{see} |", describe(value)).expect("memory");
         }
     }
     for one in schema["oneOf"].as_array().into_iter().flatten() {
@@ -117,6 +118,21 @@ fn section(text: &mut String, name: &str, schema: &Value) {
             writeln!(text, "- `{value}`: {}", describe(one)).expect("memory");
         }
     }
+}
+
+/// The smallest and the largest value, in words.
+fn bounds(schema: &Value) -> String {
+    let bound = |word: &str, key: &str| match &schema[key] {
+        Value::Null => String::new(),
+        Value::String(text) => format!(" At {word} `{text}`."),
+        // Numbers are not negative anyway.
+        number if word == "least" && number.as_i64() <= Some(0) => String::new(),
+        number => format!(" At {word} {number}."),
+    };
+    ["x-shortest", "minimum"]
+        .map(|key| bound("least", key))
+        .concat()
+        + &bound("most", "maximum")
 }
 
 proptest! {

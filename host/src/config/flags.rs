@@ -6,6 +6,7 @@ use super::{
     EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, SinkConfig,
     check::{check_header, check_url, default_fields},
     interpolate::{Sources, fill},
+    units::LONGEST,
 };
 use crate::{
     aws::settings::StreamName,
@@ -77,6 +78,9 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     let batch: &mut BatchSettings = &mut delivery.batch;
     batch.max_records = flags.max_records.unwrap_or(batch.max_records).max(1);
     batch.max_wait = flags.max_wait.unwrap_or(batch.max_wait);
+    if batch.max_wait > LONGEST {
+        return Err("--max-wait must be at most `365days`".to_owned());
+    }
     delivery.buffer.max_records = delivery.buffer.max_records.max(2 * batch.max_records);
     delivery.in_flight.max_calls = flags
         .max_calls
@@ -176,4 +180,48 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         egresses,
         progress: ProgressSettings::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> Flags {
+        Flags {
+            plugin: "p.wasm".into(),
+            plugin_config: None,
+            url: "http://t.test/".to_owned(),
+            auth_header: None,
+            source: Source::File("-".into()),
+            max_records: None,
+            max_wait: None,
+            max_calls: None,
+            dead_letters: None,
+            results: None,
+        }
+    }
+
+    /// What is wrong with the flags, in words.
+    fn wrong(flags: Flags) -> String {
+        let sources = Sources {
+            groups: Default::default(),
+            env: |_| None,
+            folder: PathBuf::new(),
+        };
+        from_flags(flags, &sources).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_wait_is_bounded() {
+        let wait = |max_wait| Flags {
+            max_wait: Some(max_wait),
+            ..flags()
+        };
+
+        assert_eq!(wrong(wait(LONGEST)), "");
+        assert_eq!(
+            wrong(wait(Duration::MAX)),
+            "--max-wait must be at most `365days`"
+        );
+    }
 }

@@ -92,6 +92,11 @@ impl<'a> Schema<'a> {
         (minimum, maximum.or(of_type))
     }
 
+    /// The shortest duration, as it is written: `x-shortest`.
+    pub(super) fn shortest(self) -> Option<&'a str> {
+        self.at.get("x-shortest").and_then(Value::as_str)
+    }
+
     /// The values of an enumeration: `enum`, or `oneOf` constants where each has its own documentation.
     pub(super) fn choices(self) -> Option<Vec<&'a str>> {
         if let Some(values) = self.at.get("enum") {

@@ -14,9 +14,24 @@ pub(super) struct Span(pub(super) Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size(pub(super) u64);
 
+/// No duration is longer: nobody means more, and a point in time that far ahead can still be computed.
+pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The error says what to write instead, and does not repeat the text.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| "write a duration, such as `200ms`, `5s` or `10min`".to_owned())
+    let mut units = text.split(|character: char| !character.is_alphabetic());
+    if units.any(|unit| unit == "M") {
+        return Err("write `min` for minutes, as `M` stands for months".to_owned());
+    }
+    let too_long = || "write a duration of at most `365days`".to_owned();
+    let duration = humantime::parse_duration(text).map_err(|error| match error {
+        humantime::DurationError::NumberOverflow => too_long(),
+        _ => "write a duration, such as `200ms`, `5s` or `10min`".to_owned(),
+    })?;
+    if duration > LONGEST {
+        return Err(too_long());
+    }
+    Ok(duration)
 }
 
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
@@ -49,7 +64,12 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "duration", "examples": ["200ms", "5s", "10min"] })
+        json_schema!({
+            "type": "string",
+            "format": "duration",
+            "examples": ["200ms", "5s", "10min"],
+            "x-longest": "365days",
+        })
     }
 }
 

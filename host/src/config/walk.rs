@@ -117,7 +117,7 @@ impl Walk<'_> {
         match (&node.data, schema.format()) {
             (Data::Null, _) if schema.allows("null") => Some(Value::Null),
             (Data::Text(text), Some("duration")) => {
-                let value = parse_duration(&text.value).map(|_| text.value.as_str().into());
+                let value = duration(&text.value, schema).map(|()| text.value.as_str().into());
                 self.unit(node, value, name)
             }
             (Data::Text(text), Some("size")) => {
@@ -225,5 +225,16 @@ impl Walk<'_> {
     fn wrong_with(&mut self, problem: Problem) -> Option<Value> {
         self.problems.push(problem);
         None
+    }
+}
+
+/// Whether the text is a duration that the schema allows; if not, what to write instead.
+fn duration(text: &str, schema: Schema<'_>) -> Result<(), String> {
+    let duration = parse_duration(text)?;
+    match schema.shortest() {
+        Some(shortest) if duration < parse_duration(shortest)? => {
+            Err(format!("write a duration of at least `{shortest}`"))
+        }
+        _ => Ok(()),
     }
 }

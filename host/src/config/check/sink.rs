@@ -101,12 +101,6 @@ impl Checker<'_> {
             yaml.timeout.attempt.map(|span| span.0),
         );
         set(&mut timeout.total, yaml.timeout.total.map(|span| span.0));
-        if timeout.attempt.is_zero() {
-            self.sink_problem(
-                &at(&["timeout", "attempt"]),
-                "`timeout.attempt` must be longer than 0".to_owned(),
-            );
-        }
         if timeout.total < timeout.attempt {
             self.sink_problem(
                 &at(&["timeout"]),

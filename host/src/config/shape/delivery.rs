@@ -53,8 +53,10 @@ pub(in crate::config) struct InFlightYaml {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct TimeoutYaml {
     /// One attempt, from connecting to the last byte. Default: `10s`.
+    #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) attempt: Option<Span>,
     /// All attempts of an event, outages aside; then it is dead-lettered. Default: `10min`.
+    #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) total: Option<Span>,
 }
 
@@ -65,11 +67,13 @@ pub(in crate::config) struct RetryYaml {
     /// How the pauses grow. Default: `exponential`, with full jitter.
     pub(in crate::config) strategy: StrategyYaml,
     /// The first pause at most; under `fixed`, every pause. Default: `200ms`.
+    #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) initial_delay: Option<Span>,
     /// What the pause grows by. Default: 2.
     #[schemars(range(min = 1))]
     pub(in crate::config) multiplier: Option<u32>,
     /// No pause exceeds this, not even one that the endpoint asks for. Default: `30s`.
+    #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) max_delay: Option<Span>,
     /// Attempts in all. Default: 10.
     #[schemars(range(min = 1))]

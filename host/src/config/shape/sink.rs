@@ -79,6 +79,7 @@ pub(in crate::config) struct LimitsYaml {
     /// Memory of one instance. Default: `64MiB`.
     pub(in crate::config) memory: Option<Size>,
     /// Running time of one call. Default: `1s`.
+    #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) time: Option<Span>,
     /// Instances side by side. Default: one for each core.
     #[schemars(range(min = 1))]
@@ -101,6 +102,7 @@ pub(in crate::config) struct EndpointYaml {
     /// A PEM file of further root certificates, beside the platform's; relative to the module file.
     pub(in crate::config) ca_file: Option<String>,
     /// TCP and TLS together. Default: `5s`.
+    #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) connect_timeout: Option<Span>,
     /// What is read of a response's head. Default: `64KiB`.
     pub(in crate::config) max_response_head: Option<Size>,
