@@ -1,11 +1,12 @@
 //! A module from flags alone: one source, one sink.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
     EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, SinkConfig,
     check::{check_header, check_url, default_fields},
     interpolate::{Sources, fill},
+    shape::delivery::{MAX_BATCH_RECORDS, MAX_CALLS},
     units::LONGEST,
 };
 use crate::{
@@ -73,28 +74,36 @@ pub enum Source {
 /// The first flag that makes no sense, in words.
 pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     let known = |text: &str| Id::parse(text).ok_or_else(|| format!("`{text}` is no id"));
-    let filled = |text: &str| fill(text, sources).map_err(|unfilled| unfilled.message);
+    let filled = |flag: &str, text: &str| {
+        fill(text, sources)
+            .map(|filled| filled.text)
+            .map_err(|unfilled| format!("{flag}: {}; {}", unfilled.message, unfilled.hint))
+    };
     let mut delivery = DeliverySettings::default();
     let batch: &mut BatchSettings = &mut delivery.batch;
-    batch.max_records = flags.max_records.unwrap_or(batch.max_records).max(1);
-    batch.max_wait = flags.max_wait.unwrap_or(batch.max_wait);
+    if let Some(max_records) = flags.max_records {
+        batch.max_records = within("--max-records", max_records, 1..=MAX_BATCH_RECORDS)?;
+    }
+    if let Some(max_wait) = flags.max_wait {
+        batch.max_wait = max_wait;
+    }
     if batch.max_wait > LONGEST {
         return Err("--max-wait must be at most `365days`".to_owned());
     }
     delivery.buffer.max_records = delivery.buffer.max_records.max(2 * batch.max_records);
-    delivery.in_flight.max_calls = flags
-        .max_calls
-        .unwrap_or(delivery.in_flight.max_calls)
-        .max(1);
+    if let Some(max_calls) = flags.max_calls {
+        delivery.in_flight.max_calls = within("--max-calls", max_calls, 1..=MAX_CALLS)?;
+    }
 
-    let url = check_url(&filled(&flags.url)?.text)
+    let url = check_url(&filled("--url", &flags.url)?)
         .map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
     let mut endpoint = EndpointSettings::new(url, flags.url.clone());
     if let Some(header) = &flags.auth_header {
         let (name, value) = header
             .split_once(':')
             .ok_or("--auth-header is written `name: value`")?;
-        let (name, mut value) = check_header(name.trim(), &filled(value.trim())?.text)?;
+        let (name, mut value) = check_header(name.trim(), &filled("--auth-header", value.trim())?)
+            .map_err(|reason| format!("--auth-header: {reason}"))?;
         value.set_sensitive(true);
         endpoint.auth = Some((name, value));
     }
@@ -146,6 +155,8 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             )
         }
         Source::Datagen { rate, count, seed } => {
+            let rate = rate.map(|rate| within("--rate", rate, 1..=u64::MAX));
+            let rate = rate.transpose()?;
             let settings = DatagenSettings {
                 rate,
                 count,
@@ -182,6 +193,21 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     })
 }
 
+/// `value`, if it is in the range that the module file allows.
+fn within<T: PartialOrd + Display>(
+    flag: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<T, String> {
+    if value < *range.start() {
+        return Err(format!("{flag} must be at least {}", range.start()));
+    }
+    if value > *range.end() {
+        return Err(format!("{flag} must be at most {}", range.end()));
+    }
+    Ok(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,17 +237,36 @@ mod tests {
         from_flags(flags, &sources).err().unwrap_or_default()
     }
 
-    #[test]
-    fn a_wait_is_bounded() {
-        let wait = |max_wait| Flags {
-            max_wait: Some(max_wait),
-            ..flags()
-        };
+    fn datagen(rate: u64) -> Source {
+        Source::Datagen {
+            rate: Some(rate),
+            count: None,
+            seed: 1,
+        }
+    }
 
-        assert_eq!(wrong(wait(LONGEST)), "");
-        assert_eq!(
-            wrong(wait(Duration::MAX)),
-            "--max-wait must be at most `365days`"
-        );
+    #[test]
+    fn flags_are_held_to_the_bounds_of_the_module_file() {
+        #[rustfmt::skip]
+        let table = [
+            (Flags { source: datagen(0), ..flags() }, "--rate must be at least 1"),
+            (Flags { source: datagen(1), ..flags() }, ""),
+            (Flags { max_records: Some(0), ..flags() }, "--max-records must be at least 1"),
+            (Flags { max_records: Some(usize::MAX), ..flags() }, "--max-records must be at most 1000000"),
+            (Flags { max_records: Some(MAX_BATCH_RECORDS), ..flags() }, ""),
+            (Flags { max_calls: Some(0), ..flags() }, "--max-calls must be at least 1"),
+            (Flags { max_calls: Some(usize::MAX), ..flags() }, "--max-calls must be at most 100000"),
+            (Flags { max_wait: Some(Duration::MAX), ..flags() }, "--max-wait must be at most `365days`"),
+            (Flags { max_wait: Some(LONGEST), ..flags() }, ""),
+            (Flags { auth_header: Some("a b: c".to_owned()), ..flags() }, "--auth-header: `a b` is no header name"),
+            (
+                Flags { url: "http://${env:X}/".to_owned(), ..flags() },
+                "--url: the environment variable `X` is not set; set it before the start",
+            ),
+        ];
+
+        for (flags, expected) in table {
+            assert_eq!(wrong(flags), expected);
+        }
     }
 }

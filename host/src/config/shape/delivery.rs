@@ -5,12 +5,17 @@ use serde::Deserialize;
 
 use crate::config::units::{Size, Span};
 
+/// The most events in one batch: by far more than any endpoint takes, and twice as many can still be counted.
+pub(in crate::config) const MAX_BATCH_RECORDS: usize = 1_000_000;
+/// The most calls side by side: beyond the ports that one address has.
+pub(in crate::config) const MAX_CALLS: usize = 100_000;
+
 /// When a batch is full.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct BatchYaml {
     /// Events in one batch (Flink: maxBatchSize). Default: 500.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MAX_BATCH_RECORDS))]
     pub(in crate::config) max_records: Option<usize>,
     /// Data in one batch (Flink: maxBatchSizeInBytes); a larger record is dead-lettered. Default: `5MiB`.
     pub(in crate::config) max_bytes: Option<Size>,
@@ -44,7 +49,7 @@ pub(in crate::config) struct BufferYaml {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct InFlightYaml {
     /// Calls; attempts in back-off are not counted (Flink: maxInFlightRequests). Default: 50.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MAX_CALLS))]
     pub(in crate::config) max_calls: Option<usize>,
 }
 

@@ -72,6 +72,9 @@ pub(in crate::config) struct PluginYaml {
     pub(in crate::config) limits: LimitsYaml,
 }
 
+/// The most instances of a plugin: more than any machine has cores.
+pub(in crate::config) const MAX_INSTANCES: usize = 1024;
+
 /// What a plugin may use.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -82,7 +85,7 @@ pub(in crate::config) struct LimitsYaml {
     #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) time: Option<Span>,
     /// Instances side by side. Default: one for each core.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MAX_INSTANCES))]
     pub(in crate::config) instances: Option<usize>,
 }
 
