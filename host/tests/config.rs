@@ -132,7 +132,9 @@ fn bounds(schema: &Value) -> String {
     ["x-shortest", "minimum"]
         .map(|key| bound("least", key))
         .concat()
-        + &bound("most", "maximum")
+        + &["x-largest", "maximum"]
+            .map(|key| bound("most", key))
+            .concat()
 }
 
 proptest! {

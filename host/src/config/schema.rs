@@ -97,6 +97,11 @@ impl<'a> Schema<'a> {
         self.at.get("x-shortest").and_then(Value::as_str)
     }
 
+    /// The largest size, as it is written: `x-largest`.
+    pub(super) fn largest(self) -> Option<&'a str> {
+        self.at.get("x-largest").and_then(Value::as_str)
+    }
+
     /// The values of an enumeration: `enum`, or `oneOf` constants where each has its own documentation.
     pub(super) fn choices(self) -> Option<Vec<&'a str>> {
         if let Some(values) = self.at.get("enum") {

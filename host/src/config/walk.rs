@@ -84,7 +84,7 @@ impl Walk<'_> {
     /// A value that has no schema: wrong is only what JSON does not have, and what cannot be filled in.
     fn any(&mut self, node: &Node) -> Value {
         if let Some(mark) = node.first_no_number() {
-            let problem = Problem::new(mark, "JSON has no such number");
+            let problem = Problem::new(mark, "a number must be finite");
             self.problems.push(problem);
         }
         for (mark, unfilled) in node.all_unfilled() {
@@ -121,9 +121,13 @@ impl Walk<'_> {
                 self.unit(node, value, name)
             }
             (Data::Text(text), Some("size")) => {
-                self.unit(node, parse_size(&text.value).map(Value::from), name)
+                let size = parse_size(&text.value).and_then(|size| size_within(size, schema));
+                self.unit(node, size.map(Value::from), name)
             }
-            (Data::Integer(size), Some("size")) if *size >= 0 => Some((*size).into()),
+            (Data::Integer(size), Some("size")) if *size >= 0 => {
+                let size = size_within(size.unsigned_abs(), schema);
+                self.unit(node, size.map(Value::from), name)
+            }
             (Data::Boolean(value), _) if schema.allows("boolean") => Some((*value).into()),
             (Data::Integer(value), _) if schema.allows("integer") => {
                 self.integer(node, *value, schema, name)
@@ -178,7 +182,10 @@ impl Walk<'_> {
         match value {
             Ok(value) => Some(value),
             Err(hint) => {
-                let shown = node.written().unwrap_or_default();
+                let shown = match &node.data {
+                    Data::Integer(value) => value.to_string(),
+                    _ => node.written().unwrap_or_default().to_owned(),
+                };
                 let problem = Problem::new(node.mark, format!("`{name}` cannot be `{shown}`"));
                 self.wrong_with(problem.hint(hint))
             }
@@ -202,7 +209,8 @@ impl Walk<'_> {
             Data::Integer(value) if *value < 0 => "a negative number",
             Data::Integer(_) => "a number",
             // Beyond 64 bits, a whole number is read as a float.
-            Data::Float(value) if !value.is_finite() || value.abs() >= 9e18 => "too large a number",
+            Data::Float(value) if !value.is_finite() => "not finite",
+            Data::Float(value) if value.abs() >= 9e18 => "too large a number",
             Data::Float(_) => "a number",
             Data::Text(_) => "a text",
             Data::List(_) => "a list",
@@ -236,5 +244,15 @@ fn duration(text: &str, schema: Schema<'_>) -> Result<(), String> {
             Err(format!("write a duration of at least `{shortest}`"))
         }
         _ => Ok(()),
+    }
+}
+
+/// The size, if the schema allows it; if not, what to write instead.
+fn size_within(size: u64, schema: Schema<'_>) -> Result<u64, String> {
+    match schema.largest() {
+        Some(largest) if size > parse_size(largest)? => {
+            Err(format!("write a size of at most `{largest}`"))
+        }
+        _ => Ok(size),
     }
 }

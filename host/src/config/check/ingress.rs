@@ -108,6 +108,9 @@ impl Checker<'_> {
     fn field(&mut self, index: &str, yaml: FieldYaml) -> Result<Field, &'static str> {
         let mut found = Vec::new();
         if let Some(sequence) = yaml.sequence {
+            if sequence.end.is_some_and(|end| end < sequence.start) {
+                return Err("has an `end` below its `start`");
+            }
             found.push(Field::Sequence {
                 start: sequence.start,
                 end: sequence.end,
@@ -125,6 +128,9 @@ impl Checker<'_> {
         if let Some(float) = yaml.float {
             if float.min > float.max {
                 return Err("has a `min` above its `max`");
+            }
+            if !(float.max - float.min).is_finite() {
+                return Err("has a `min` too far from its `max`");
             }
             found.push(Field::Float {
                 min: float.min,

@@ -47,6 +47,7 @@ pub(in crate::config) struct DatagenYaml {
     /// The field whose value is the record's key. Default: none.
     pub(in crate::config) key: Option<String>,
     /// Records are padded to this size. Default: not padded.
+    #[schemars(extend("x-largest" = "16MiB"))]
     pub(in crate::config) size: Option<Size>,
     /// Fields by name, in the order of their names. Default: `id` (sequence), `user`, `amount`, `at`.
     pub(in crate::config) fields: BTreeMap<String, FieldYaml>,
@@ -119,6 +120,9 @@ pub(in crate::config) struct FloatYaml {
     pub(in crate::config) max: f64,
 }
 
+/// The longest text that is made up, 1 MiB.
+const MAX_LENGTH: usize = 1024 * 1024;
+
 /// A text of a length in a range.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -126,6 +130,7 @@ pub(in crate::config) struct StringYaml {
     /// The shortest.
     pub(in crate::config) min_length: usize,
     /// The longest.
+    #[schemars(range(max = MAX_LENGTH))]
     pub(in crate::config) max_length: usize,
 }
 
