@@ -1,5 +1,8 @@
 //! The client against servers that misbehave, on real sockets. Promise 4: the host owns what is dangerous.
 
+#[path = "http/framing.rs"]
+mod framing;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -227,8 +230,11 @@ async fn a_handshake_that_is_never_answered_ends() {
     );
 }
 
-/// An HTTPS server with a certificate of its own for `localhost`, and the PEM file of its root.
-async fn tls_server(folder: &std::path::Path, alpn: &[&str]) -> (u16, std::path::PathBuf) {
+/// Accepts TLS with a certificate of its own for `localhost`; with the PEM file of its root.
+fn tls_acceptor(
+    folder: &std::path::Path,
+    alpn: &[&str],
+) -> (tokio_rustls::TlsAcceptor, std::path::PathBuf) {
     let certified =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let pem = folder.join("ca.pem");
@@ -243,7 +249,12 @@ async fn tls_server(folder: &std::path::Path, alpn: &[&str]) -> (u16, std::path:
         .with_single_cert(vec![certified.cert.der().clone()], key)
         .expect("a certificate");
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    (tokio_rustls::TlsAcceptor::from(Arc::new(config)), pem)
+}
+
+/// An HTTPS server, and the PEM file of its root.
+async fn tls_server(folder: &std::path::Path, alpn: &[&str]) -> (u16, std::path::PathBuf) {
+    let (acceptor, pem) = tls_acceptor(folder, alpn);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move {

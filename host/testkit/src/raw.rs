@@ -1,13 +1,11 @@
 //! A server that speaks raw bytes: what no well-behaved server would answer.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::{Notify, watch},
     task::{JoinHandle, JoinSet},
 };
 
@@ -16,6 +14,8 @@ use tokio::{
 pub enum Act {
     /// Writes these bytes and reads the next request on the connection.
     Write(Vec<u8>),
+    /// Waits for the signal, then does as `Write`.
+    WriteWhen(Arc<Notify>, Vec<u8>),
     /// Writes these bytes and closes.
     WriteClose(Vec<u8>),
     /// Writes these bytes and resets the connection.
@@ -30,8 +30,8 @@ pub enum Act {
 #[derive(Debug)]
 pub struct RawServer {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
-    connections: Arc<Mutex<usize>>,
+    requests: Arc<watch::Sender<Vec<Vec<u8>>>>,
+    connections: Arc<watch::Sender<usize>>,
     task: JoinHandle<()>,
 }
 
@@ -43,13 +43,13 @@ impl RawServer {
     pub async fn start(acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let connections: Arc<Mutex<usize>> = Arc::default();
+        let requests = Arc::new(watch::Sender::new(Vec::new()));
+        let connections = Arc::new(watch::Sender::new(0));
         let (seen, counted) = (Arc::clone(&requests), Arc::clone(&connections));
         let task = tokio::spawn(async move {
             let mut serving = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                *counted.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                counted.send_modify(|count| *count += 1);
                 serving.spawn(serve(stream, acts.clone(), Arc::clone(&seen)));
             }
         });
@@ -66,20 +66,31 @@ impl RawServer {
         format!("http://{}/", self.address)
     }
 
-    /// Every request as it stood on the wire.
+    /// Every request as it stood on the wire, byte for byte.
+    pub fn raw_requests(&self) -> Vec<Vec<u8>> {
+        self.requests.borrow().clone()
+    }
+
+    /// Every request, for those that are text.
     pub fn requests(&self) -> Vec<String> {
-        self.requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        self.requests.borrow().iter().map(text).collect()
+    }
+
+    /// Returns once this many requests are read whole.
+    ///
+    /// # Panics
+    /// When they do not come within the deadline.
+    pub async fn received(&self, count: usize) {
+        let mut requests = self.requests.subscribe();
+        let waiting = requests.wait_for(|requests| requests.len() >= count);
+        let came = tokio::time::timeout(crate::DEADLINE, waiting).await;
+        assert!(matches!(came, Ok(Ok(_))), "{count} requests did not come");
     }
 
     /// Connections made so far.
     pub fn connections(&self) -> usize {
-        *self
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.connections.borrow()
     }
 }
 
@@ -89,13 +100,13 @@ impl Drop for RawServer {
     }
 }
 
-async fn serve(mut stream: TcpStream, acts: Vec<Act>, seen: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, acts: Vec<Act>, seen: Arc<watch::Sender<Vec<Vec<u8>>>>) {
     while let Some(request) = read_request(&mut stream).await {
-        let number = {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut number = 0;
+        seen.send_modify(|seen| {
+            number = seen.len();
             seen.push(request);
-            seen.len() - 1
-        };
+        });
         let act = acts
             .get(number)
             .or(acts.last())
@@ -103,6 +114,10 @@ async fn serve(mut stream: TcpStream, acts: Vec<Act>, seen: Arc<Mutex<Vec<String
             .unwrap_or(Act::Silent);
         let written = match act {
             Act::Write(bytes) => stream.write_all(&bytes).await,
+            Act::WriteWhen(signal, bytes) => {
+                signal.notified().await;
+                stream.write_all(&bytes).await
+            }
             Act::WriteClose(bytes) => {
                 drop(stream.write_all(&bytes).await);
                 drop(stream.shutdown().await);
@@ -126,21 +141,20 @@ async fn serve(mut stream: TcpStream, acts: Vec<Act>, seen: Arc<Mutex<Vec<String
     }
 }
 
-/// Head and body; the body by `content-length`.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+/// Head and body; the body by `content-length`. What came beyond it in the same read is kept, for a
+/// test to see.
+async fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    const END: &[u8] = b"\r\n\r\n";
     let mut bytes = Vec::new();
     loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| {
-                line.to_lowercase()
-                    .strip_prefix("content-length:")?
-                    .trim()
-                    .parse()
-                    .ok()
-            });
-            if body.len() >= length.unwrap_or(0) {
-                return Some(text);
+        let end = bytes.windows(END.len()).position(|window| window == END);
+        if let Some((head, body)) = end.and_then(|end| bytes.split_at_checked(end)) {
+            let head = String::from_utf8_lossy(head).to_lowercase();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+            if body.len() - END.len() >= length.unwrap_or(0) {
+                return Some(bytes);
             }
         }
         if stream.read_buf(&mut bytes).await.ok()? == 0 {

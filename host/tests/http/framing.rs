@@ -1,0 +1,157 @@
+//! HTTP/1.1: where a response ends, and that no response is taken for another request's.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use nozzle::{
+    http::{HttpClient, Request, Transport},
+    outcome::{Failure, Response},
+};
+use nozzle_testkit::{Act, RawServer};
+use tokio::sync::Notify;
+
+use super::{OK, answer, bytes, endpoint, request};
+
+/// In time: a test must not hang.
+async fn in_time(client: &HttpClient, request: Request) -> Result<Response, Failure> {
+    tokio::time::timeout(nozzle_testkit::DEADLINE, client.send(request))
+        .await
+        .expect("it must not hang")
+}
+
+/// A response that came before its request was sent would settle events that nobody received.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_that_nobody_asked_for_answers_no_request() {
+    let planted = "HTTP/1.1 299 Planted\r\ncontent-length: 0\r\n\r\n";
+    let both = [OK, planted.as_bytes()].concat();
+    let server = RawServer::start(vec![Act::Write(both)]).await;
+    let url = server.url();
+    let client = Arc::new(HttpClient::new(&endpoint(&url), 4).expect("a client"));
+
+    let lane = async |client: Arc<HttpClient>, url: String| {
+        let mut answered = 0;
+        for _ in 0..100 {
+            // A connection that was closed over the planted bytes may take a request with it.
+            if let Ok(response) = in_time(&client, request(&url)).await {
+                assert_eq!(response.status, 200);
+                answered += 1;
+            }
+        }
+        answered
+    };
+    let lanes: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(lane(Arc::clone(&client), url.clone())))
+        .collect();
+
+    let mut answered = 0;
+    for lane in lanes {
+        answered += lane.await.expect("no planted response was taken");
+    }
+    assert!(answered >= 100, "{answered}");
+}
+
+#[tokio::test]
+async fn responses_without_a_body_end_with_their_head() {
+    let table = [
+        (
+            Method::HEAD,
+            "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n",
+            200,
+        ),
+        (Method::POST, "HTTP/1.1 204 No Content\r\n\r\n", 204),
+        (
+            Method::GET,
+            "HTTP/1.1 304 Not Modified\r\ncontent-length: 1000\r\n\r\n",
+            304,
+        ),
+    ];
+    for (method, head, status) in table {
+        let server = RawServer::start(vec![Act::Write(bytes(head)), Act::Write(OK.to_vec())]).await;
+        let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
+        let bodiless = Request {
+            method,
+            body: None,
+            ..request(&server.url())
+        };
+
+        let first = in_time(&client, bodiless).await.expect("a response");
+        let next = in_time(&client, request(&server.url())).await;
+
+        assert_eq!(
+            (first.status, first.body.len(), first.truncated),
+            (status, 0, false)
+        );
+        assert_eq!(next.expect("a response").body, "ok");
+        assert_eq!(server.connections(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_its_connection_is_read_whole() {
+    let response = answer(Act::WriteClose(bytes(
+        "HTTP/1.1 200 OK\r\n\r\nuntil the end",
+    )))
+    .await;
+
+    assert_eq!(response.expect("a response").body, "until the end");
+}
+
+#[tokio::test]
+async fn a_dropped_attempt_leaves_no_response_for_the_next_one() {
+    let late = Arc::new(Notify::new());
+    let planted = "HTTP/1.1 299 Late\r\ncontent-length: 0\r\n\r\n";
+    let server = RawServer::start(vec![
+        Act::WriteWhen(Arc::clone(&late), bytes(planted)),
+        Act::Write(OK.to_vec()),
+    ])
+    .await;
+    let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
+
+    tokio::select! {
+        outcome = client.send(request(&server.url())) => panic!("no answer was sent: {outcome:?}"),
+        () = server.received(1) => {}
+    }
+    late.notify_one();
+    let next = in_time(&client, request(&server.url())).await;
+
+    assert_eq!(next.expect("a response").status, 200);
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_retry_is_the_same_request_byte_for_byte() {
+    let busy = bytes("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
+    let server = RawServer::start(vec![Act::Write(busy), Act::Write(OK.to_vec())]).await;
+    let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
+    // No text: a byte-for-byte comparison must not be fooled by a lossy one.
+    let request = Request {
+        body: Some(Bytes::from((0..=255).collect::<Vec<u8>>())),
+        ..request(&server.url())
+    };
+
+    for status in [503, 200] {
+        let response = in_time(&client, request.clone()).await.expect("a response");
+        assert_eq!(response.status, status);
+    }
+
+    let raw = server.raw_requests();
+    assert_eq!(raw.len(), 2);
+    assert_eq!(raw[0], raw[1]);
+    assert!(raw[0].ends_with(&(0..=255).collect::<Vec<u8>>()));
+}
+
+#[tokio::test]
+async fn the_users_agent_wins_over_the_hosts() {
+    let server = RawServer::start(vec![Act::Write(OK.to_vec())]).await;
+    let mut request = request(&server.url());
+    let agent = http::HeaderValue::from_static("shop/7");
+    request.headers.insert(http::header::USER_AGENT, agent);
+    let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
+
+    in_time(&client, request).await.expect("a response");
+
+    let seen = &server.requests()[0];
+    assert_eq!(seen.matches("user-agent:").count(), 1, "{seen}");
+    assert!(seen.contains("user-agent: shop/7\r\n"), "{seen}");
+}
