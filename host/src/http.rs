@@ -6,6 +6,7 @@
 mod client;
 pub mod compress;
 mod failure;
+mod framing;
 pub mod settings;
 mod tls;
 

@@ -8,13 +8,18 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{CaptureConnection, HttpConnector, capture_connection},
+    },
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::{Request, TlsError, Transport, failure::classify, settings::EndpointSettings, tls};
+use super::{
+    Request, TlsError, Transport, failure::classify, framing, settings::EndpointSettings, tls,
+};
 use crate::outcome::{Failure, Response};
 
 /// Idle connections are closed after this, before most servers close them.
@@ -106,9 +111,19 @@ impl Transport for HttpClient {
     async fn send(&self, request: Request) -> Result<Response, Failure> {
         // hyper-util sends a request again by itself only where it was not written at all: a kept
         // connection that the endpoint had closed. That is no second attempt.
-        let response = self.client.request(self.to_hyper(request)).await;
+        let method = request.method.clone();
+        let mut message = self.to_hyper(request);
+        let connection = capture_connection(&mut message);
+        let response = self.client.request(message).await;
         let response = response.map_err(|error| classify(&error, &self.label))?;
         let (head, body) = response.into_parts();
+        if framing::is_in_doubt(&method, head.status, &head.headers) {
+            // Before the body is dropped: if little is left of it, hyper reads it and keeps the connection.
+            give_up(&connection);
+            return Err(Failure::Protocol(
+                "the response has both `transfer-encoding` and `content-length`".to_owned(),
+            ));
+        }
         let (body, truncated) = read(body, &head.headers, self.max_body)
             .await
             .map_err(|error| Failure::Protocol(format!("the response broke off: {error}")))?;
@@ -118,6 +133,13 @@ impl Transport for HttpClient {
             body,
             truncated,
         })
+    }
+}
+
+/// Sends no further request on it.
+fn give_up(connection: &CaptureConnection) {
+    if let Some(connection) = &*connection.connection_metadata() {
+        connection.poison();
     }
 }
 

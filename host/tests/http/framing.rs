@@ -20,6 +20,46 @@ async fn in_time(client: &HttpClient, request: Request) -> Result<Response, Fail
         .expect("it must not hang")
 }
 
+#[tokio::test]
+async fn a_response_whose_length_is_given_twice_is_refused() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n";
+    let cases = [
+        format!("{chunked}content-length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+            .to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: identity\r\n\r\nok".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 2, 3\r\n\r\nok".to_owned(),
+    ];
+    for case in cases {
+        let outcome = answer(Act::WriteClose(bytes(&case))).await;
+
+        assert!(
+            matches!(outcome, Err(Failure::Protocol(_))),
+            "{case}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_framing_is_in_doubt_is_not_used_again() {
+    // The client has read the shorter one to its end before it sees the head.
+    for body in ["2\r\nok\r\n0\r\n\r\n", "0\r\n\r\n"] {
+        let twice = format!(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n{body}"
+        );
+        let server =
+            RawServer::start(vec![Act::Write(bytes(&twice)), Act::Write(OK.to_vec())]).await;
+        let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
+
+        let doubtful = in_time(&client, request(&server.url())).await;
+        let next = in_time(&client, request(&server.url())).await;
+
+        assert!(matches!(doubtful, Err(Failure::Protocol(_))));
+        assert_eq!(next.expect("a response").status, 200);
+        assert_eq!(server.connections(), 2, "{body:?}");
+    }
+}
+
 /// A response that came before its request was sent would settle events that nobody received.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_response_that_nobody_asked_for_answers_no_request() {
