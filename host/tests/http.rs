@@ -2,6 +2,8 @@
 
 #[path = "http/framing.rs"]
 mod framing;
+#[path = "http/secrets.rs"]
+mod secrets;
 
 use std::{sync::Arc, time::Duration};
 
@@ -230,13 +232,13 @@ async fn a_handshake_that_is_never_answered_ends() {
     );
 }
 
-/// Accepts TLS with a certificate of its own for `localhost`; with the PEM file of its root.
+/// Accepts TLS with a certificate of its own for these names; with the PEM file of its root.
 fn tls_acceptor(
     folder: &std::path::Path,
+    names: Vec<String>,
     alpn: &[&str],
 ) -> (tokio_rustls::TlsAcceptor, std::path::PathBuf) {
-    let certified =
-        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let certified = rcgen::generate_simple_self_signed(names).expect("a certificate");
     let pem = folder.join("ca.pem");
     std::fs::write(&pem, certified.cert.pem()).expect("written");
     let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der())
@@ -252,9 +254,13 @@ fn tls_acceptor(
     (tokio_rustls::TlsAcceptor::from(Arc::new(config)), pem)
 }
 
-/// An HTTPS server, and the PEM file of its root.
-async fn tls_server(folder: &std::path::Path, alpn: &[&str]) -> (u16, std::path::PathBuf) {
-    let (acceptor, pem) = tls_acceptor(folder, alpn);
+/// An HTTPS server for these names, and the PEM file of its root.
+async fn tls_server(
+    folder: &std::path::Path,
+    names: Vec<String>,
+    alpn: &[&str],
+) -> (u16, std::path::PathBuf) {
+    let (acceptor, pem) = tls_acceptor(folder, names, alpn);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move {
@@ -292,7 +298,7 @@ async fn tls_is_checked_and_alpn_chooses_the_version() {
         (&["http/1.1"], "HTTP/1.1"),
         (&[], "HTTP/1.1"),
     ] {
-        let (port, pem) = tls_server(folder.path(), alpn).await;
+        let (port, pem) = tls_server(folder.path(), vec!["localhost".to_owned()], alpn).await;
         let mut trusting = endpoint(&format!("https://localhost:{port}/"));
         trusting.ca_file = Some(pem);
         let mut wrong_name = trusting.clone();

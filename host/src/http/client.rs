@@ -18,7 +18,11 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::{
-    Request, TlsError, Transport, failure::classify, framing, settings::EndpointSettings, tls,
+    Request, TlsError, Transport,
+    failure::{self, Name},
+    framing,
+    settings::EndpointSettings,
+    tls,
 };
 use crate::outcome::{Failure, Response};
 
@@ -44,7 +48,7 @@ pub struct HttpClient {
     /// The endpoint's own headers, the secret ones among them.
     headers: Vec<(HeaderName, HeaderValue)>,
     max_body: usize,
-    label: String,
+    name: Name,
 }
 
 impl HttpClient {
@@ -86,7 +90,7 @@ impl HttpClient {
             client,
             headers,
             max_body: endpoint.max_response_body,
-            label: endpoint.label.clone(),
+            name: Name::of(endpoint),
         })
     }
 
@@ -115,7 +119,7 @@ impl Transport for HttpClient {
         let mut message = self.to_hyper(request);
         let connection = capture_connection(&mut message);
         let response = self.client.request(message).await;
-        let response = response.map_err(|error| classify(&error, &self.label))?;
+        let response = response.map_err(|error| failure::classify(&error, &self.name))?;
         let (head, body) = response.into_parts();
         if framing::is_in_doubt(&method, head.status, &head.headers) {
             // Before the body is dropped: if little is left of it, hyper reads it and keeps the connection.
@@ -126,7 +130,7 @@ impl Transport for HttpClient {
         }
         let (body, truncated) = read(body, &head.headers, self.max_body)
             .await
-            .map_err(|error| Failure::Protocol(format!("the response broke off: {error}")))?;
+            .map_err(|error| failure::broke_off(&error))?;
         Ok(Response {
             status: head.status.as_u16(),
             headers: head.headers,

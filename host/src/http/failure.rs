@@ -1,29 +1,74 @@
 //! From the client's errors to the failures that a plugin and a user can read.
+//!
+//! # Invariants
+//! - No text has the endpoint's host unless the user wrote it in the module file: it may be a secret.
+//! - No text has bytes of the endpoint's choice beyond a bound, or a character that a terminal obeys.
 
 use std::{error::Error, io};
 
 use hyper_util::client::legacy;
+use url::Url;
 
+use super::settings::EndpointSettings;
 use crate::outcome::Failure;
 
-/// Says what went wrong, without the URL: it may hold a secret. `label` is the URL as configured.
-pub(super) fn classify(error: &legacy::Error, label: &str) -> Failure {
-    let causes: Vec<&(dyn Error + 'static)> =
-        std::iter::successors(error.source(), |cause| inner(*cause)).collect();
+/// Characters of a foreign text that are shown.
+const SHOWN: usize = 300;
+
+/// What of an endpoint may be said in a failure.
+#[derive(Debug)]
+pub(super) struct Name {
+    /// The URL as configured, without its query.
+    label: String,
+    /// Whether the label has the host that is connected to.
+    host_is_known: bool,
+}
+
+impl Name {
+    pub(super) fn of(endpoint: &EndpointSettings) -> Self {
+        let written = endpoint.label.parse::<Url>().ok();
+        let host = written.as_ref().and_then(Url::host);
+        Self {
+            label: endpoint
+                .label
+                .split(['?', '#'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            host_is_known: host.is_some() && host == endpoint.url.host(),
+        }
+    }
+}
+
+/// Says why no response head came.
+pub(super) fn classify(error: &legacy::Error, name: &Name) -> Failure {
+    let causes = causes(error);
     let tls = causes
         .iter()
         .find_map(|cause| cause.downcast_ref::<rustls::Error>());
     if let Some(tls) = tls {
-        return Failure::Tls(explain_tls(tls));
+        return Failure::Tls(explain_tls(tls, name));
     }
     let last = causes
         .last()
-        .map_or_else(|| error.to_string(), ToString::to_string);
+        .map_or_else(|| error.to_string(), |cause| bounded(&cause.to_string()));
     if error.is_connect() {
-        let at = label.split(['?', '#']).next().unwrap_or_default();
-        return Failure::Connect(format!("{last} (`{at}`)"));
+        return Failure::Connect(format!("{last} (`{}`)", name.label));
     }
     Failure::Protocol(last)
+}
+
+/// Says why the body did not come whole.
+pub(super) fn broke_off(error: &hyper::Error) -> Failure {
+    let why = causes(error)
+        .last()
+        .map_or_else(|| error.to_string(), |cause| bounded(&cause.to_string()));
+    Failure::Protocol(format!("the response broke off: {why}"))
+}
+
+/// Every cause, the deepest last.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| inner(*cause)).collect()
 }
 
 /// The next cause; an `io::Error` hides the error that it was made from.
@@ -36,7 +81,7 @@ fn inner<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     cause.source()
 }
 
-fn explain_tls(error: &rustls::Error) -> String {
+fn explain_tls(error: &rustls::Error, name: &Name) -> String {
     use rustls::CertificateError::{
         BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
         UnknownIssuer,
@@ -46,6 +91,11 @@ fn explain_tls(error: &rustls::Error) -> String {
             " (no known root signed it: name the root's PEM file as `endpoint.ca-file`)"
         }
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            if !name.host_is_known {
+                // The certificate's names tell the host as well as the expected one does.
+                return "the certificate is for another name than the endpoint's URL has"
+                    .to_owned();
+            }
             " (the certificate is for another name than the endpoint's URL has)"
         }
         rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
@@ -53,5 +103,70 @@ fn explain_tls(error: &rustls::Error) -> String {
         }
         _ => "",
     };
-    format!("{error}{hint}")
+    format!("{}{hint}", bounded(&error.to_string()))
+}
+
+/// One line of a bounded length, for a text that the endpoint may have had a hand in.
+fn bounded(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut shown = String::new();
+    for character in characters.by_ref().take(SHOWN) {
+        match character {
+            '"' | '\'' => shown.push(character),
+            other => shown.extend(other.escape_debug()),
+        }
+    }
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_text_is_one_line_of_a_bounded_length() {
+        let table = [
+            ("it's \"fine\" – so", "it's \"fine\" – so".to_owned()),
+            (
+                "a\r\nb\u{1b}[2Jc\0\u{202e}d",
+                "a\\r\\nb\\u{1b}[2Jc\\0\\u{202e}d".to_owned(),
+            ),
+            (&"é".repeat(SHOWN), "é".repeat(SHOWN)),
+            (&"é".repeat(SHOWN + 1), format!("{}…", "é".repeat(SHOWN))),
+        ];
+        for (text, expected) in table {
+            assert_eq!(bounded(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_host_is_known_only_if_the_user_wrote_it() {
+        let table = [
+            ("https://api.example/x", "https://api.example/x", true),
+            (
+                "https://API.example/?k=${env:K}",
+                "https://api.example/?k=1",
+                true,
+            ),
+            (
+                "https://api.example:${env:PORT}/",
+                "https://api.example:8443/",
+                false,
+            ),
+            ("https://${env:HOST}/", "https://api.example/", false),
+            ("https://${env:SUB}.example/", "https://api.example/", false),
+            ("${Api:url}", "https://api.example/", false),
+            ("http://[::1]/", "http://[::1]:80/", true),
+        ];
+        for (label, url, known) in table {
+            let url = url.parse().expect("a URL");
+
+            let name = Name::of(&EndpointSettings::new(url, label.to_owned()));
+
+            assert_eq!(name.host_is_known, known, "{label}");
+        }
+    }
 }
