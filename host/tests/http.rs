@@ -2,6 +2,8 @@
 
 #[path = "http/framing.rs"]
 mod framing;
+#[path = "http/http2.rs"]
+mod http2;
 #[path = "http/secrets.rs"]
 mod secrets;
 

@@ -49,21 +49,25 @@ pub(super) fn classify(error: &legacy::Error, name: &Name) -> Failure {
     if let Some(tls) = tls {
         return Failure::Tls(explain_tls(tls, name));
     }
-    let last = causes
-        .last()
-        .map_or_else(|| error.to_string(), |cause| bounded(&cause.to_string()));
+    let why = why(error);
     if error.is_connect() {
-        return Failure::Connect(format!("{last} (`{}`)", name.label));
+        return Failure::Connect(format!("{why} (`{}`)", name.label));
     }
-    Failure::Protocol(last)
+    Failure::Protocol(why)
 }
 
 /// Says why the body did not come whole.
 pub(super) fn broke_off(error: &hyper::Error) -> Failure {
-    let why = causes(error)
-        .last()
-        .map_or_else(|| error.to_string(), |cause| bounded(&cause.to_string()));
-    Failure::Protocol(format!("the response broke off: {why}"))
+    Failure::Protocol(format!("the response broke off: {}", why(error)))
+}
+
+/// The deepest cause says most.
+fn why(error: &(dyn Error + 'static)) -> String {
+    let cause = causes(error).last().copied().unwrap_or(error);
+    match cause.downcast_ref::<h2::Error>() {
+        Some(h2) => explain_h2(h2),
+        None => bounded(&cause.to_string()),
+    }
 }
 
 /// Every cause, the deepest last.
@@ -79,6 +83,20 @@ fn inner<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
         return Some(custom);
     }
     cause.source()
+}
+
+/// The reason in words; never the debug data of a GOAWAY, which is whatever the endpoint likes.
+fn explain_h2(error: &h2::Error) -> String {
+    let Some(reason) = error.reason() else {
+        return bounded(&error.to_string());
+    };
+    let what = match (error.is_remote(), error.is_go_away()) {
+        (true, true) => "the endpoint closed the HTTP/2 connection",
+        (true, false) => "the endpoint reset the HTTP/2 stream",
+        (false, _) => "the answer was no valid HTTP/2",
+    };
+    let code = u32::from(reason);
+    format!("{what}: {} (code {code})", reason.description())
 }
 
 fn explain_tls(error: &rustls::Error, name: &Name) -> String {
