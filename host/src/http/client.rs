@@ -3,9 +3,9 @@
 use std::{future::Future, pin::Pin, task, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header::USER_AGENT, response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
     client::legacy::{
@@ -128,9 +128,7 @@ impl Transport for HttpClient {
                 "the response has both `transfer-encoding` and `content-length`".to_owned(),
             ));
         }
-        let (body, truncated) = read(body, &head.headers, self.max_body)
-            .await
-            .map_err(|error| failure::broke_off(&error))?;
+        let (body, truncated) = read(body, &head, self.max_body).await?;
         Ok(Response {
             status: head.status.as_u16(),
             headers: head.headers,
@@ -151,13 +149,14 @@ fn give_up(connection: &CaptureConnection) {
 /// (HTTP/2: the stream).
 async fn read(
     mut body: Incoming,
-    headers: &HeaderMap,
+    head: &response::Parts,
     max: usize,
-) -> Result<(Bytes, bool), hyper::Error> {
+) -> Result<(Bytes, bool), Failure> {
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
+        let frame = frame.map_err(|error| failure::broke_off(&error))?;
+        let Ok(data) = frame.into_data() else {
             continue;
         };
         let have = first.as_ref().map_or(0, Bytes::len) + rest.len();
@@ -169,7 +168,7 @@ async fn read(
             Some(_) => {
                 if rest.is_empty() {
                     rest.reserve(
-                        announced(headers)
+                        announced(&head.headers)
                             .unwrap_or(0)
                             .min(max)
                             .saturating_sub(have),
@@ -181,6 +180,13 @@ async fn read(
         if cut {
             return Ok((joined(first, rest), true));
         }
+    }
+    // hyper takes a stream that is closed without an error for one that came to its end.
+    if head.version == Version::HTTP_2 && !body.is_end_stream() {
+        return Err(Failure::Protocol(
+            "the response broke off: the endpoint closed the HTTP/2 stream before its end"
+                .to_owned(),
+        ));
     }
     Ok((joined(first, rest), false))
 }

@@ -217,6 +217,15 @@ async fn what_the_endpoint_withdraws_is_a_protocol_failure_that_says_why() {
             "the response broke off: the endpoint closed the HTTP/2 connection: \
              unexpected internal error encountered (code 2)",
         ),
+        // Half of a response must not be taken for the whole.
+        (
+            Script::Breaks(Withdrawal::Reset(0)),
+            "the response broke off: the endpoint closed the HTTP/2 stream before its end",
+        ),
+        (
+            Script::Breaks(Withdrawal::GoAway(0)),
+            "the response broke off: the endpoint closed the HTTP/2 stream before its end",
+        ),
     ];
     for (script, expected) in table {
         let server = serve(script).await;
@@ -234,6 +243,7 @@ async fn a_withdrawn_connection_gets_no_further_request() {
         (Script::Leaves, true),
         (Script::Refuses(Withdrawal::GoAway(0)), false),
         (Script::Refuses(Withdrawal::GoAway(0xb)), false),
+        (Script::Breaks(Withdrawal::GoAway(0)), false),
     ];
     for (script, answers) in table {
         let shown = format!("{script:?}");
