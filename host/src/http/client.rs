@@ -28,6 +28,11 @@ use crate::outcome::{Failure, Response};
 
 /// Idle connections are closed after this, before most servers close them.
 const IDLE: Duration = Duration::from_secs(50);
+/// An HTTP/2 connection that is silent for so long is asked for a sign of life, idle or not: dropping an
+/// attempt closes its stream only, so that later ones would go into the same dead connection.
+const PING_AFTER: Duration = Duration::from_secs(10);
+/// Without an answer for so long, the connection is closed, and all requests on it are failures.
+const PONG_WITHIN: Duration = Duration::from_secs(10);
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nozzle/", env!("CARGO_PKG_VERSION")));
 /// As many as a head of 64 KiB can hold in earnest; hyper's own default is 100.
 const MAX_RESPONSE_HEADERS: usize = 256;
@@ -80,6 +85,9 @@ impl HttpClient {
             .http1_max_headers(MAX_RESPONSE_HEADERS)
             .http2_max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
             .http2_adaptive_window(true)
+            .http2_keep_alive_interval(PING_AFTER)
+            .http2_keep_alive_timeout(PONG_WITHIN)
+            .http2_keep_alive_while_idle(true)
             .build(Timed {
                 inner: connector,
                 limit: endpoint.connect_timeout,

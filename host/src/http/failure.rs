@@ -63,7 +63,15 @@ pub(super) fn broke_off(error: &hyper::Error) -> Failure {
 
 /// The deepest cause says most.
 fn why(error: &(dyn Error + 'static)) -> String {
-    let cause = causes(error).last().copied().unwrap_or(error);
+    let causes = causes(error);
+    let hyper = causes
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<hyper::Error>());
+    if hyper.is_some_and(hyper::Error::is_timeout) {
+        // The only time limit that is left to hyper.
+        return "the endpoint gave no sign of life on the HTTP/2 connection".to_owned();
+    }
+    let cause = causes.last().copied().unwrap_or(error);
     match cause.downcast_ref::<h2::Error>() {
         Some(h2) => explain_h2(h2),
         None => bounded(&cause.to_string()),

@@ -1,8 +1,11 @@
 //! HTTP/2, frame by frame: what becomes of a request when the endpoint withdraws its stream or its connection.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use nozzle::{
@@ -42,6 +45,8 @@ enum Script {
     Leaves,
     /// A head of this many bytes.
     Flood(usize),
+    /// `200` to the first request, then no frame any more, not even to a PING.
+    Dies,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,19 +106,24 @@ async fn connection(mut stream: TlsStream<TcpStream>, script: Script) -> std::io
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await?;
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    let mut answered = 0;
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await?;
         let [a, b, c, kind, flags, id @ ..] = head;
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         stream.read_exact(&mut payload).await?;
+        if matches!(script, Script::Dies) && answered == 1 {
+            // Everything is taken, nothing is said: what a lost route looks like.
+            continue;
+        }
         let stream_id = u32::from_be_bytes(id);
         let answer = match (kind, &script) {
             (SETTINGS | PING, _) if flags & ACK == 0 => {
                 let echo = if kind == PING { &*payload } else { &[] };
                 frame(kind, ACK, 0, echo)
             }
-            (HEADERS, Script::Fine) => {
+            (HEADERS, Script::Fine | Script::Dies) => {
                 frame(HEADERS, END_STREAM | END_HEADERS, stream_id, &[STATUS_200])
             }
             (HEADERS, Script::Refuses(withdrawal)) => withdrawal.frame(stream_id),
@@ -129,6 +139,7 @@ async fn connection(mut stream: TlsStream<TcpStream>, script: Script) -> std::io
             _ => continue,
         };
         stream.write_all(&answer).await?;
+        answered += usize::from(kind == HEADERS);
     }
 }
 
@@ -279,4 +290,42 @@ async fn a_head_beyond_the_limit_is_a_protocol_failure() {
 
         assert!(matches!(failure, Err(Failure::Protocol(_))), "{failure:?}");
     }
+}
+
+/// Dropping an attempt drops a stream, not its connection: without a sign of life, every later call would
+/// go into the same dead connection until TCP gives up.
+#[tokio::test]
+async fn a_connection_that_went_dead_is_given_up() {
+    let server = serve(Script::Dies).await;
+    let client = HttpClient::new(&server.settings, 4).expect("a client");
+    let first = in_time(&client, &server.settings).await;
+    assert_eq!(first.expect("a response").status, 200);
+
+    // Nothing is left but timers: the clock moves by itself.
+    tokio::time::pause();
+    let dead = in_time(&client, &server.settings).await;
+    tokio::time::resume();
+    let next = in_time(&client, &server.settings).await;
+
+    let silent = "the endpoint gave no sign of life on the HTTP/2 connection";
+    assert_eq!(dead, Err(Failure::Protocol(silent.to_owned())));
+    assert_eq!(next.expect("a response").status, 200);
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_went_dead_while_idle_takes_no_request_with_it() {
+    let server = serve(Script::Dies).await;
+    let client = HttpClient::new(&server.settings, 4).expect("a client");
+    let first = in_time(&client, &server.settings).await;
+    assert_eq!(first.expect("a response").status, 200);
+
+    tokio::time::pause();
+    // Idle connections are kept for longer than this.
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    tokio::time::resume();
+    let next = in_time(&client, &server.settings).await;
+
+    assert_eq!(next.expect("a response").status, 200);
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
 }
