@@ -32,6 +32,7 @@ pub struct RawServer {
     address: SocketAddr,
     requests: Arc<watch::Sender<Vec<Vec<u8>>>>,
     connections: Arc<watch::Sender<usize>>,
+    closed: Arc<watch::Sender<usize>>,
     task: JoinHandle<()>,
 }
 
@@ -45,18 +46,26 @@ impl RawServer {
         let address = listener.local_addr().expect("an address");
         let requests = Arc::new(watch::Sender::new(Vec::new()));
         let connections = Arc::new(watch::Sender::new(0));
+        let closed = Arc::new(watch::Sender::new(0));
         let (seen, counted) = (Arc::clone(&requests), Arc::clone(&connections));
+        let ended = Arc::clone(&closed);
         let task = tokio::spawn(async move {
             let mut serving = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counted.send_modify(|count| *count += 1);
-                serving.spawn(serve(stream, acts.clone(), Arc::clone(&seen)));
+                let (seen, ended) = (Arc::clone(&seen), Arc::clone(&ended));
+                let acts = acts.clone();
+                serving.spawn(async move {
+                    serve(stream, acts, seen).await;
+                    ended.send_modify(|count| *count += 1);
+                });
             }
         });
         Self {
             address,
             requests,
             connections,
+            closed,
             task,
         }
     }
@@ -86,6 +95,20 @@ impl RawServer {
         let waiting = requests.wait_for(|requests| requests.len() >= count);
         let came = tokio::time::timeout(crate::DEADLINE, waiting).await;
         assert!(matches!(came, Ok(Ok(_))), "{count} requests did not come");
+    }
+
+    /// Returns once this many connections are closed by both sides.
+    ///
+    /// # Panics
+    /// When that takes longer than the deadline.
+    pub async fn closed(&self, count: usize) {
+        let mut closed = self.closed.subscribe();
+        let waiting = closed.wait_for(|closed| *closed >= count);
+        let came = tokio::time::timeout(crate::DEADLINE, waiting).await;
+        assert!(
+            matches!(came, Ok(Ok(_))),
+            "{count} connections were not closed"
+        );
     }
 
     /// Connections made so far.
@@ -121,6 +144,8 @@ async fn serve(mut stream: TcpStream, acts: Vec<Act>, seen: Arc<watch::Sender<Ve
             Act::WriteClose(bytes) => {
                 drop(stream.write_all(&bytes).await);
                 drop(stream.shutdown().await);
+                // Until the client closes too.
+                drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
                 return;
             }
             Act::WriteReset(bytes) => {

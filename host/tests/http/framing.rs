@@ -160,6 +160,40 @@ async fn a_dropped_attempt_leaves_no_response_for_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_cut_while_idle_takes_no_request_with_it() {
+    let acts = vec![Act::WriteClose(OK.to_vec()), Act::Write(OK.to_vec())];
+    let server = RawServer::start(acts).await;
+    let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
+
+    let first = in_time(&client, request(&server.url())).await;
+    server.closed(1).await;
+    let next = in_time(&client, request(&server.url())).await;
+
+    assert_eq!(first.expect("a response").status, 200);
+    assert_eq!(next.expect("a response").status, 200);
+    assert_eq!((server.requests().len(), server.connections()), (2, 2));
+}
+
+/// Whether the endpoint has processed it is not known: to send it again is the engine's decision.
+#[tokio::test]
+async fn a_request_that_was_written_is_never_sent_again_by_the_client() {
+    for cut in [Act::WriteClose(Vec::new()), Act::WriteReset(Vec::new())] {
+        let acts = vec![Act::Write(OK.to_vec()), cut, Act::Write(OK.to_vec())];
+        let server = RawServer::start(acts).await;
+        let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
+
+        let kept = in_time(&client, request(&server.url())).await;
+        let lost = in_time(&client, request(&server.url())).await;
+        let next = in_time(&client, request(&server.url())).await;
+
+        assert_eq!(kept.expect("a response").status, 200);
+        assert!(matches!(lost, Err(Failure::Protocol(_))), "{lost:?}");
+        assert_eq!(next.expect("a response").status, 200);
+        assert_eq!((server.requests().len(), server.connections()), (3, 2));
+    }
+}
+
+#[tokio::test]
 async fn a_retry_is_the_same_request_byte_for_byte() {
     let busy = bytes("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
     let server = RawServer::start(vec![Act::Write(busy), Act::Write(OK.to_vec())]).await;
