@@ -4,6 +4,7 @@
 //! Everything below `plugin/` may use wasmtime; nothing else does.
 
 mod bindings;
+mod clock;
 mod engine;
 mod imports;
 mod instance;
@@ -167,7 +168,7 @@ pub enum PluginError {
     /// The guest trapped: unreachable code (a panic or an exception), out of bounds, stack overflow.
     #[error("the plugin trapped: {0}")]
     Trapped(String),
-    /// The guest ran longer than `limits.time`.
+    /// The guest ran, or waited in the host, longer than `limits.time`.
     #[error("the plugin ran longer than {0:?} (limits.time)")]
     TimedOut(std::time::Duration),
     /// The guest broke a limit on memory, tables, or what it may pass to the host.

@@ -227,6 +227,37 @@ async fn a_plugin_that_loops_does_not_block_the_runtime() {
     assert!(next.is_ok(), "a dropped call takes its instance along");
 }
 
+/// No epoch passes while a guest waits in the host, so another clock must end it.
+#[tokio::test(start_paused = true)]
+async fn promise_5_a_plugin_that_waits_is_ended_like_one_that_loops() {
+    let host = host();
+    let shaping = hostile(&host, r#"{"shape":"sleep"}"#).await;
+    let handling = hostile(&host, r#"{"handle":"sleep"}"#).await;
+
+    let started = tokio::time::Instant::now();
+    let shaped = shaping.shape(&events(&["poison"])).await;
+    let handled = handling
+        .handle(call(events(&["one"])), Ok(response(200, "")))
+        .await;
+    let configured = load(&host, "hostile.wasm", r#"{"configure":"sleep"}"#).await;
+    let waited = started.elapsed();
+
+    assert!(
+        matches!(shaped, Err(PluginError::TimedOut(_))),
+        "{shaped:?}"
+    );
+    assert!(
+        matches!(handled, Err(PluginError::TimedOut(_))),
+        "{handled:?}"
+    );
+    assert!(
+        matches!(configured, Err(LoadError::Start(PluginError::TimedOut(_)))),
+        "{configured:?}"
+    );
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+    assert!(shaping.shape(&events(&["ok"])).await.is_ok());
+}
+
 #[tokio::test]
 async fn promise_6_what_cannot_be_a_plugin_is_refused_before_anything_runs() {
     let host = host();

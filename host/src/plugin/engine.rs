@@ -4,7 +4,6 @@ use std::{
     path::PathBuf,
     sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     thread::JoinHandle,
-    time::Duration,
 };
 
 use wasmtime::{
@@ -12,10 +11,7 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
-use super::{bindings, instance::State};
-
-/// How often a guest that runs lets other tasks go on, and looks whether its time is over.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+use super::{bindings, clock::TICK, instance::State};
 
 /// Why the plugin host could not be set up.
 #[derive(Debug, thiserror::Error)]

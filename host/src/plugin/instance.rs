@@ -17,7 +17,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::{
     CurrentCall, PluginError,
     bindings::exports::nozzle::plugin::{handling, shaping},
-    engine::TICK,
+    clock::Clock,
     lower::Scratch,
     output::{GuestLog, GuestOutput},
     settings::PluginLimits,
@@ -31,9 +31,7 @@ pub(super) struct State {
     pub(super) log: Arc<GuestLog>,
     /// The call whose outcome is being handled.
     pub(super) call: Option<CurrentCall>,
-    /// Ticks that the call under way has run.
-    ticks: u32,
-    max_ticks: u32,
+    clock: Arc<Clock>,
 }
 
 impl WasiView for State {
@@ -159,13 +157,14 @@ impl Pool {
                 }
             })?,
         };
-        self.start_clock(&mut instance.store);
-        match work(&mut instance).await {
-            Ok(result) => {
+        let clock = self.start_clock(&mut instance.store);
+        match clock.limit(work(&mut instance)).await {
+            Some(Ok(result)) => {
                 self.lock().push(instance);
                 Ok(result)
             }
-            Err(error) => Err(self.classify(&error, &instance.store)),
+            Some(Err(error)) => Err(self.classify(&error, &instance.store)),
+            None => Err(PluginError::TimedOut(self.limits.time)),
         }
     }
 
@@ -178,7 +177,6 @@ impl Pool {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        let max_ticks = self.limits.time.as_nanos().div_ceil(TICK.as_nanos()).max(1);
         let state = State {
             wasi,
             table,
@@ -188,22 +186,19 @@ impl Pool {
             },
             log: Arc::clone(&self.log),
             call: None,
-            ticks: 0,
-            max_ticks: u32::try_from(max_ticks).unwrap_or(u32::MAX),
+            clock: Arc::new(Clock::new(self.limits.time)),
         };
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(self.limits.output);
-        store.epoch_deadline_callback(|mut store| {
-            let state = store.data_mut();
-            state.ticks += 1;
-            Ok(if state.ticks > state.max_ticks {
-                UpdateDeadline::Interrupt
-            } else {
+        store.epoch_deadline_callback(|store| {
+            Ok(if store.data().clock.tick() {
                 UpdateDeadline::Yield(1)
+            } else {
+                UpdateDeadline::Interrupt
             })
         });
-        self.start_clock(&mut store);
+        let clock = self.start_clock(&mut store);
         let made = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let shaping = self.shaping.load(&mut store, &instance)?;
@@ -215,8 +210,10 @@ impl Pool {
             let configured = shaping.call_configure(&mut store, &self.config).await?;
             Ok((shaping, handling, configured))
         };
+        let made = clock.limit(made).await;
+        let timed_out = || MakeError::Failed(PluginError::TimedOut(self.limits.time));
         let (shaping, handling, configured) = made
-            .await
+            .ok_or_else(timed_out)?
             .map_err(|error| MakeError::Failed(self.classify(&error, &store)))?;
         configured.map_err(MakeError::Refused)?;
         Ok(Instance {
@@ -232,12 +229,13 @@ impl Pool {
         self.lock().push(instance);
     }
 
-    fn start_clock(&self, store: &mut Store<State>) {
-        let state = store.data_mut();
-        state.ticks = 0;
-        state.limiter.refused = false;
+    fn start_clock(&self, store: &mut Store<State>) -> Arc<Clock> {
+        store.data_mut().limiter.refused = false;
         self.log.call_begins();
         store.set_epoch_deadline(1);
+        let clock = &store.data().clock;
+        clock.start();
+        Arc::clone(clock)
     }
 
     /// What a failed call was, in words for its author.

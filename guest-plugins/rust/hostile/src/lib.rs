@@ -21,6 +21,7 @@ enum Sin {
     Refuse,
     Panic,
     Loop,
+    Sleep,
     Recurse,
     Memory,
     Output,
@@ -107,6 +108,7 @@ fn commit(sin: Sin) -> Result<(), String> {
         Sin::Loop => loop {
             std::hint::black_box(0);
         },
+        Sin::Sleep => std::thread::sleep(std::time::Duration::from_secs(3600)),
         Sin::Recurse => {
             recurse(0);
         }
