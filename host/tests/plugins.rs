@@ -13,7 +13,7 @@ use nozzle::{
         settings::{PluginLimits, PluginSettings},
     },
 };
-use nozzle_testkit::plugin;
+use nozzle_testkit::{DEADLINE, plugin};
 
 fn settings(path: PathBuf, config: &str) -> PluginSettings {
     let limits = PluginLimits {
@@ -256,6 +256,30 @@ async fn promise_5_a_plugin_that_waits_is_ended_like_one_that_loops() {
     );
     assert!(waited < Duration::from_secs(1), "{waited:?}");
     assert!(shaping.shape(&events(&["ok"])).await.is_ok());
+}
+
+/// On threads of its own: if the epochs stopped with the host, the guest would hold its thread for ever.
+#[test]
+fn a_loaded_plugin_is_still_interrupted_when_its_host_is_dropped() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let plugin = runtime.block_on(async {
+        let host = host();
+        hostile(&host, r#"{"shape":"loop"}"#).await
+    });
+
+    let looping = runtime.spawn(async move { plugin.shape(&events(&["poison"])).await });
+    let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, looping).await });
+    runtime.shutdown_background();
+
+    let shaped = ended.expect("it is interrupted").expect("no panic");
+    assert!(
+        matches!(shaped, Err(PluginError::TimedOut(_))),
+        "{shaped:?}"
+    );
 }
 
 #[tokio::test]

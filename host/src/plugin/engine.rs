@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread::JoinHandle,
 };
 
@@ -33,12 +36,11 @@ pub enum HostError {
     Ticker(#[source] std::io::Error),
 }
 
-/// Compiles plugins and makes instances of them. One for a process; dropping it stops the epochs, so
-/// it must outlive every call.
+/// Compiles plugins and makes instances of them. One for a process.
 pub struct PluginHost {
     pub(super) engine: Engine,
     pub(super) linker: Linker<State>,
-    _ticker: Ticker,
+    pub(super) ticker: Arc<Ticker>,
 }
 
 impl std::fmt::Debug for PluginHost {
@@ -89,13 +91,13 @@ impl PluginHost {
         Ok(Self {
             engine,
             linker,
-            _ticker: ticker,
+            ticker: Arc::new(ticker),
         })
     }
 }
 
-/// A thread of its own, so that epochs go on when every worker runs a guest.
-struct Ticker {
+/// A thread of its own, so that epochs go on when every worker runs a guest. Every plugin holds on to it.
+pub(super) struct Ticker {
     stop: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }

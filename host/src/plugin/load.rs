@@ -8,7 +8,7 @@ use wasmtime::component::{Component, types::ComponentItem};
 use super::{
     CurrentCall, Handled, Plugin, PluginError, Shaped,
     bindings::exports::nozzle::plugin::{handling, shaping},
-    engine::PluginHost,
+    engine::{PluginHost, Ticker},
     instance::{MakeError, Pool},
     lift,
     output::GuestLog,
@@ -162,6 +162,8 @@ pub struct LoadedPlugin {
     pool: Pool,
     log: Arc<GuestLog>,
     digest: String,
+    /// Without epochs nothing would end its loops.
+    _ticker: Arc<Ticker>,
 }
 
 impl std::fmt::Debug for LoadedPlugin {
@@ -241,7 +243,12 @@ impl PluginHost {
             MakeError::Failed(error) => LoadError::Start(error),
         })?;
         pool.put(first);
-        Ok(LoadedPlugin { pool, log, digest })
+        Ok(LoadedPlugin {
+            pool,
+            log,
+            digest,
+            _ticker: Arc::clone(&self.ticker),
+        })
     }
 
     /// Names what does not fit, before the engine says it by its types.
