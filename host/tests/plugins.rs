@@ -282,6 +282,58 @@ fn a_loaded_plugin_is_still_interrupted_when_its_host_is_dropped() {
     );
 }
 
+/// A component that exports an interface of `configure` and `shape`, both `func()`.
+fn exporting(interface: &str, imports: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            {imports}
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f")))
+            (instance $shaping (export "configure" (func $f)) (export "shape" (func $f)))
+            (export "{interface}" (instance $shaping)))"#
+    );
+    wat::parse_str(text).expect("a component")
+}
+
+#[tokio::test]
+async fn promise_6_a_component_of_another_contract_is_told_what_differs() {
+    let host = host();
+    let folder = tempfile::tempdir().expect("a folder");
+    let ours = "nozzle:plugin/shaping@0.1.0";
+    let components = [
+        ("newer", exporting("nozzle:plugin/shaping@0.2.0", "")),
+        ("other", exporting("acme:tools/shaping@1.0.0", "")),
+        ("types", exporting(ours, "")),
+        (
+            "http",
+            exporting(
+                ours,
+                r#"(import "wasi:http/outgoing-handler@0.2.0" (instance))"#,
+            ),
+        ),
+        (
+            "store",
+            exporting(ours, r#"(import "wasi:keyvalue/store@0.2.0" (instance))"#),
+        ),
+    ];
+
+    let mut found = Vec::new();
+    for (name, component) in components {
+        let path = folder.path().join(format!("{name}.wasm"));
+        std::fs::write(&path, component).expect("written");
+        let error = host
+            .load("t/sink", &settings(path, "null"))
+            .await
+            .expect_err(name);
+        let folder = folder.path().display().to_string();
+        let hint = error.hint().unwrap_or_default();
+        found.push(format!("{error}\n  hint: {hint}").replace(&folder, "DIR"));
+    }
+
+    insta::assert_snapshot!(found.join("\n"));
+}
+
 #[tokio::test]
 async fn promise_6_what_cannot_be_a_plugin_is_refused_before_anything_runs() {
     let host = host();

@@ -109,6 +109,8 @@ pub(super) struct Pool {
 /// Why an instance could not be made.
 #[derive(Debug)]
 pub(super) enum MakeError {
+    /// What it exports has other types than the contract: known only once it is instantiated.
+    Unfit(wasmtime::Error),
     /// It could not be instantiated, or trapped in `configure`.
     Failed(PluginError),
     /// `configure` returned an error.
@@ -151,6 +153,7 @@ impl Pool {
         let mut instance = match idle {
             Some(instance) => instance,
             None => self.make().await.map_err(|error| match error {
+                MakeError::Unfit(error) => PluginError::Instance(error.to_string()),
                 MakeError::Failed(error) => PluginError::Instance(error.to_string()),
                 MakeError::Refused(reason) => {
                     PluginError::Instance(format!("`configure` refused: {reason}"))
@@ -201,27 +204,37 @@ impl Pool {
         let clock = self.start_clock(&mut store);
         let made = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
-            let shaping = self.shaping.load(&mut store, &instance)?;
-            let handling = self
-                .handling
-                .as_ref()
-                .map(|indices| indices.load(&mut store, &instance))
-                .transpose()?;
+            let (shaping, handling) = match self.typed(&mut store, &instance) {
+                Ok(exports) => exports,
+                Err(error) => return Ok(Err(MakeError::Unfit(error))),
+            };
             let configured = shaping.call_configure(&mut store, &self.config).await?;
-            Ok((shaping, handling, configured))
+            let exports = configured.map(|()| (shaping, handling));
+            Ok(exports.map_err(MakeError::Refused))
         };
         let made = clock.limit(made).await;
         let timed_out = || MakeError::Failed(PluginError::TimedOut(self.limits.time));
-        let (shaping, handling, configured) = made
+        let (shaping, handling) = made
             .ok_or_else(timed_out)?
-            .map_err(|error| MakeError::Failed(self.classify(&error, &store)))?;
-        configured.map_err(MakeError::Refused)?;
+            .map_err(|error| MakeError::Failed(self.classify(&error, &store)))??;
         Ok(Instance {
             store,
             shaping,
             handling,
             scratch: Scratch::default(),
         })
+    }
+
+    /// The exports of an instance, if they have the contract's types.
+    fn typed(
+        &self,
+        store: &mut Store<State>,
+        instance: &wasmtime::component::Instance,
+    ) -> wasmtime::Result<(shaping::Guest, Option<handling::Guest>)> {
+        let shaping = self.shaping.load(&mut *store, instance)?;
+        let handling = self.handling.as_ref();
+        let handling = handling.map(|indices| indices.load(store, instance));
+        Ok((shaping, handling.transpose()?))
     }
 
     /// Keeps an instance that was made ahead.

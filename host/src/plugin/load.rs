@@ -21,7 +21,7 @@ const VERSION: &str = "0.1.0";
 const SHAPING: &str = "nozzle:plugin/shaping@0.1.0";
 const HANDLING: &str = "nozzle:plugin/handling@0.1.0";
 
-/// Why a plugin was refused. Nothing of it has run, but for the last two.
+/// Why a plugin was refused. None of its functions was called, but for the last two.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -239,6 +239,7 @@ impl PluginHost {
         let (config, limits) = (settings.config.clone(), settings.limits.clone());
         let pool = Pool::new(pre, shaping, handling, config, limits, Arc::clone(&log));
         let first = pool.make().await.map_err(|error| match error {
+            MakeError::Unfit(error) => type_error(error),
             MakeError::Refused(reason) => LoadError::Configure { reason },
             MakeError::Failed(error) => LoadError::Start(error),
         })?;
