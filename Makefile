@@ -5,7 +5,8 @@ SHELL := bash
 
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 GUEST_TARGET_DIR ?= $(CURDIR)/guest-plugins/rust/target
-export CARGO_TARGET_DIR
+NOZZLE_TEST_SERVERS ?= $(CURDIR)/.servers
+export CARGO_TARGET_DIR NOZZLE_TEST_SERVERS
 GUESTS := guest-plugins/rust
 DIST := guest-plugins/dist
 
@@ -28,7 +29,10 @@ build: toolchain ## Builds the host.
 demo: guests build ## Shows it: a stream, a plugin, an endpoint that misbehaves, nothing lost.
 	$(CARGO_TARGET_DIR)/debug/nozzle demo
 
-test: guests build ## Runs every test.
+servers: ## Installs the Kinesis servers that the tests run against (Python and Node.js are needed).
+	host/testkit/servers/install.sh "$(NOZZLE_TEST_SERVERS)"
+
+test: guests servers build ## Runs every test.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --lib
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --doc -p nozzle-plugin
 	cargo test --workspace --locked
@@ -47,10 +51,10 @@ bench: guests ## Measures the host against a bare loop, in a release build. ROUN
 micro: guests ## Micro-benchmarks of shape, handle and the batcher.
 	cargo bench --locked -p nozzle
 
-bless: guests build ## Rewrites the committed schema, reference and expected errors.
+bless: guests servers build ## Rewrites the committed schema, reference and expected errors.
 	BLESS=1 INSTA_UPDATE=always cargo test --workspace --locked
 
 clean: ## Removes what was built.
-	rm -rf target guest-plugins/rust/target $(DIST)
+	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain guests build demo test lint bench micro bless clean
+.PHONY: help toolchain guests servers build demo test lint bench micro bless clean

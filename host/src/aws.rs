@@ -30,7 +30,10 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 /// SSO, container, instance), as far as `settings` do not say otherwise.
 ///
 /// The SDK makes one attempt: whoever calls counts throttles, and knows what may be sent again.
-pub async fn connect(settings: &AwsSettings) -> SdkConfig {
+///
+/// # Errors
+/// When no region is known.
+pub async fn connect(settings: &AwsSettings) -> Result<SdkConfig, Failure> {
     let client = Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -48,5 +51,15 @@ pub async fn connect(settings: &AwsSettings) -> SdkConfig {
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url.as_str().trim_end_matches('/'));
     }
-    Box::pin(loader.load()).await
+    let config = Box::pin(loader.load()).await;
+    let region = config.region().filter(|region| !region.as_ref().is_empty());
+    match region {
+        Some(_) => Ok(config),
+        None => Err(Failure {
+            kind: FailureKind::Region,
+            call: "the set-up of the AWS SDK",
+            code: None,
+            message: "no region is known".to_owned(),
+        }),
+    }
 }

@@ -55,8 +55,8 @@ pub enum OpenError {
     #[error("the stream is being deleted")]
     Deleting,
     /// The service refuses the call, or cannot be reached.
-    #[error("the service cannot be used")]
-    Refused(#[source] Failure),
+    #[error(transparent)]
+    Refused(#[from] Failure),
 }
 
 impl OpenError {
@@ -82,7 +82,7 @@ impl Stream {
         settings: &AwsSettings,
         name: &StreamName,
     ) -> Result<(Self, StreamSummary), OpenError> {
-        let config = connect(settings).await;
+        let config = connect(settings).await?;
         let stream = Self {
             client: Client::new(&config),
             name: name.clone(),

@@ -28,7 +28,7 @@ use tracing::{debug, info};
 
 use self::{
     cursor::Cursor,
-    lineage::Lineage,
+    lineage::{Lineage, Listed},
     reader::{Said, ShardReader, Shared},
     trouble::Trouble,
     turns::{Turns, end_of},
@@ -171,8 +171,14 @@ impl Ingress for KinesisIngress {
     }
 }
 
-/// Lists the stream's shards again and again: each `interval`, and when a shard has ended.
-async fn discover(shared: Arc<Shared>, interval: Duration, look: Arc<Notify>) {
+/// Lists the stream's shards again and again, each `interval` and when a shard has ended, and tells what differs
+/// from `known`.
+async fn discover(
+    shared: Arc<Shared>,
+    interval: Duration,
+    look: Arc<Notify>,
+    mut known: Vec<Listed>,
+) {
     let mut trouble = Trouble::new(Arc::clone(&shared));
     loop {
         tokio::select! {
@@ -183,6 +189,10 @@ async fn discover(shared: Arc<Shared>, interval: Duration, look: Arc<Notify>) {
             match shared.service.shards().await {
                 Ok(listed) => {
                     trouble.over();
+                    if listed == known {
+                        break;
+                    }
+                    known.clone_from(&listed);
                     if shared.said.send(Said::Listed(listed)).await.is_err() {
                         return;
                     }

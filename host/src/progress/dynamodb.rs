@@ -51,7 +51,12 @@ impl DynamoDbStore {
     /// # Errors
     /// When it is another kind of table, the caller may not use it, or the service does not answer.
     pub async fn open(settings: &DynamoDbSettings) -> Result<Self, StoreError> {
-        let config = aws::connect(&settings.aws).await;
+        let config = aws::connect(&settings.aws)
+            .await
+            .map_err(|failure| StoreError::Table {
+                table: settings.label.clone(),
+                failure: Box::new(failure),
+            })?;
         let store = Self {
             client: Client::new(&config),
             table: settings.table.clone(),

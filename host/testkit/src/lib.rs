@@ -1,10 +1,18 @@
 //! Process helpers for Nozzle's tests and benchmarks; nothing of the host.
 
+mod boto;
+mod faults;
 mod process;
 mod raw;
+mod recorder;
+mod servers;
 
+pub use boto::{Boto, credentials};
+pub use faults::{Fault, FaultLayer, ServiceCall};
 pub use process::{Child, Ended};
 pub use raw::{Act, RawServer};
+pub use recorder::Recorder;
+pub use servers::{ACCOUNT, Server};
 
 use std::{path::PathBuf, time::Duration};
 

@@ -85,11 +85,14 @@ impl KinesisIngress {
         });
         let look = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
-        tasks.spawn(discover(
+        let discovery = discover(
             Arc::clone(&shared),
             settings.discovery,
             Arc::clone(&look),
-        ));
+            listed,
+        );
+        tasks.spawn(discovery);
+
         let opening = change.begun.into_iter();
         let mut ingress = Self {
             reader,

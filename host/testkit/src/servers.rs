@@ -1,0 +1,154 @@
+//! Kinesis-compatible servers that nobody here wrote, on loopback.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use crate::DEADLINE;
+
+/// A server that runs until this process ends, however it ends.
+#[derive(Debug)]
+pub struct Server {
+    url: String,
+    /// The shell that watches over the server: it ends when its standard input does.
+    guard: std::process::Child,
+}
+
+/// The account of all servers: the access key id says it.
+pub const ACCOUNT: &str = "000000000000";
+
+impl Server {
+    /// `kinesis-local` (npm): splits, merges, closed shards, limits, enhanced fan-out over HTTP/2.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not come up.
+    pub fn kinesis_local() -> Self {
+        let folder = folder().join("node/node_modules/kinesis-local");
+        let (port, tls) = (free_port(), free_port());
+        let mut command = Command::new("node");
+        command
+            .arg(folder.join("main.js"))
+            .env("KINESIS_MOCK_CERT_PATH", folder.join("server.json"))
+            .env("KINESIS_MOCK_PLAIN_PORT", port.to_string())
+            .env("KINESIS_MOCK_TLS_PORT", tls.to_string())
+            .env("SHARD_LIMIT", "1000")
+            .env("LOG_LEVEL", "ERROR");
+        for change in [
+            "CREATE_STREAM",
+            "DELETE_STREAM",
+            "REGISTER_STREAM_CONSUMER",
+            "SPLIT_SHARD",
+            "MERGE_SHARDS",
+        ] {
+            command.env(format!("{change}_DURATION"), "20ms");
+        }
+        Self::start(command, port, "/healthcheck")
+    }
+
+    /// `moto` (PyPI): DynamoDB, and a second Kinesis.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not come up.
+    pub fn moto() -> Self {
+        let port = free_port();
+        let mut command = Command::new(folder().join("python/bin/moto_server"));
+        command
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .env("MOTO_ACCOUNT_ID", ACCOUNT);
+        Self::start(command, port, "/moto-api/")
+    }
+
+    fn start(command: Command, port: u16, health: &str) -> Self {
+        let mut guard = Command::new("sh");
+        guard
+            .arg("-c")
+            .arg(r#""$@" </dev/null & server=$!; cat >/dev/null; kill -9 $server 2>/dev/null"#)
+            .arg("sh")
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        for (name, value) in command.get_envs() {
+            guard.env(name, value.unwrap_or_default());
+        }
+        let guard = guard.spawn().expect("a shell");
+        let server = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            guard,
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let started = now();
+        while !answers(address, health) {
+            assert!(
+                started.elapsed() < DEADLINE,
+                "{command:?} does not come up: run `make servers`, and look at its log"
+            );
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+        server
+    }
+
+    /// Its address, without a path.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        drop(self.guard.wait());
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server outside this process has no paused clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// The folder that `make servers` fills.
+///
+/// # Panics
+/// When it is missing.
+pub(crate) fn folder() -> PathBuf {
+    let folder = std::env::var_os("NOZZLE_TEST_SERVERS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.servers"),
+        PathBuf::from,
+    );
+    let installed = folder.join("installed");
+    assert!(
+        installed.is_file(),
+        "{} is missing: run `make servers` first",
+        installed.display()
+    );
+    folder
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Whether a GET is answered with 200.
+fn answers(address: SocketAddr, path: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        )?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        Ok(answer.ends_with(b" 200"))
+    };
+    ask().unwrap_or(false)
+}
