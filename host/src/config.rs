@@ -19,6 +19,8 @@ pub use schema::schema;
 
 use std::{
     fmt,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -31,6 +33,9 @@ use crate::{
     plugin::settings::PluginSettings,
     progress::settings::ProgressSettings,
 };
+
+/// The largest module file, file of property groups, or file of a `${file:…}`, in bytes.
+const MAX_TEXT: u64 = 4 * 1024 * 1024;
 
 /// A checked module.
 #[derive(Debug, Clone)]
@@ -156,10 +161,23 @@ pub fn load(path: &Path, properties: Option<&Path>) -> Result<Module, Problems> 
 }
 
 fn read(path: &Path, what: &str) -> Result<String, Problems> {
-    std::fs::read_to_string(path).map_err(|error| {
+    read_text(path).map_err(|error| {
         let problem = Problem::new(Mark::default(), format!("{what} cannot be read: {error}"));
         Problems::whole(path.display().to_string(), problem)
     })
+}
+
+/// Reads a text that a person or a program wrote for this; a device that never ends is none.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path)?;
+    file.take(MAX_TEXT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_TEXT {
+        return Err(io::Error::other(format!(
+            "it has more than {MAX_TEXT} bytes"
+        )));
+    }
+    Ok(text)
 }
 
 /// Parses and checks a module's text.

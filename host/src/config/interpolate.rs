@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{
     problem::{Mark, Problem},
     properties::Groups,
+    read_text,
 };
 
 /// Where values come from.
@@ -82,7 +83,7 @@ fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
         }),
         "file" => {
             let path = sources.folder.join(key);
-            match std::fs::read_to_string(&path) {
+            match read_text(&path) {
                 Ok(text) => {
                     let line = text.strip_suffix('\n').unwrap_or(&text);
                     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
@@ -193,6 +194,7 @@ mod tests {
             ("${Other:x}", "no property group `Other`"),
             ("${env:NOPE}", "`NOPE` is not set"),
             ("${file:x}", "`/nowhere/x` cannot be read"),
+            ("${file:/dev/zero}", "more than 4194304 bytes"),
             ("${x}", "names no source"),
             ("${Api:url", "without its `}`"),
         ] {

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// How many problems are shown: whoever mends these sees the next ones.
+const MAX_SHOWN: usize = 50;
+/// How many characters of a line are shown.
+const MAX_LINE: usize = 200;
+
 /// A place in the file: line and column from 1, and how many characters to mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Mark {
@@ -91,7 +96,7 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.problems {
+        for problem in self.problems.iter().take(MAX_SHOWN) {
             writeln!(f, "error: {}", problem.message)?;
             self.place(f, problem.mark)?;
             if let Some(hint) = &problem.hint {
@@ -101,6 +106,9 @@ impl fmt::Display for Problems {
             writeln!(f)?;
         }
         let count = self.problems.len();
+        if count > MAX_SHOWN {
+            writeln!(f, "the other {} are not shown\n", count - MAX_SHOWN)?;
+        }
         let plural = if count == 1 { "" } else { "s" };
         write!(f, "{count} problem{plural} in `{}`", self.file)
     }
@@ -119,15 +127,21 @@ impl Problems {
         let Some(shown) = self.text.lines().nth(index) else {
             return Ok(());
         };
+        // Of a long line, the part around the mark.
+        let skipped = column.saturating_sub(MAX_LINE / 2);
+        let cut = |more: bool| if more { "…" } else { "" };
+        let part: String = shown.chars().skip(skipped).take(MAX_LINE).collect();
+        let before = cut(skipped > 0);
+        let after = cut(shown.chars().nth(skipped + MAX_LINE).is_some());
         // Tabs in front of the mark stay tabs, so that it stands where it should.
-        let pad: String = shown
-            .chars()
+        let pad: String = (before.chars().chain(part.chars()))
             .map(|character| if character == '\t' { '\t' } else { ' ' })
             .chain(std::iter::repeat(' '))
-            .take(column.saturating_sub(1))
+            .take(column.saturating_sub(1 + skipped) + before.chars().count())
             .collect();
+        let marked = "^".repeat(len.clamp(1, MAX_LINE / 2));
         writeln!(f, "{:gutter$} |", "")?;
-        writeln!(f, "{line} | {shown}")?;
-        writeln!(f, "{:gutter$} | {pad}{}", "", "^".repeat(len.max(1)))
+        writeln!(f, "{line} | {before}{part}{after}")?;
+        writeln!(f, "{:gutter$} | {pad}{marked}", "")
     }
 }

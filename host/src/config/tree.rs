@@ -1,5 +1,7 @@
 //! The module file as a tree that knows where each value stands, with its references filled in.
 
+mod form;
+
 use std::collections::HashSet;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
@@ -47,6 +49,10 @@ impl Node {
         sources: &Sources,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
+        form::check(text, problems);
+        if !problems.is_empty() {
+            return None;
+        }
         let mut documents = match MarkedYaml::load_from_str(text) {
             Ok(documents) => documents,
             Err(error) => {
@@ -128,8 +134,10 @@ impl Node {
                 }
                 Data::Map(map)
             }
-            YamlData::Tagged(_, inner) => return Self::build(*inner, sources, problems),
-            YamlData::Representation(..) | YamlData::Alias(_) | YamlData::BadValue => {
+            YamlData::Tagged(..)
+            | YamlData::Representation(..)
+            | YamlData::Alias(_)
+            | YamlData::BadValue => {
                 problems.push(Problem::new(mark, "this value cannot be read"));
                 Data::Null
             }
