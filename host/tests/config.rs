@@ -63,9 +63,9 @@ fn the_reference_is_up_to_date() {
          One YAML file. Durations are written `200ms`, `5s`, `10min`; sizes `64MiB` or as a number of bytes. No\n\
          duration is longer than `365days`. Unknown keys, dangling ids and impossible sizes are errors; `nozzle check` prints\n\
          all of them. `nozzle schema` prints the JSON Schema (`docs/module.schema.json`) for editors.\n\n\
-         In any value, `${Group:key}` is filled in from the property groups of `--properties`, `${env:NAME}` from the\n\
-         environment and `${file:PATH}` from a file; `$${` stands for `${`. What was filled in is a secret: it is in no log,\n\
-         error or dead letter, and never reaches a plugin.\n",
+         In a value that is no name, `${Group:key}` is filled in from the property groups of `--properties`, `${env:NAME}`\n\
+         from the environment and `${file:PATH}` from a file; `$${` stands for `${`. What was filled in is a secret: it is in\n\
+         no log, error or dead letter, and never reaches a plugin.\n",
     );
     section(&mut text, "module", &schema);
     for (name, definition) in schema["$defs"].as_object().expect("definitions") {

@@ -1,9 +1,12 @@
 //! Property groups: the file of `--properties`. Its values are secrets, so no error shows a line of it or repeats
 //! what stands there.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
 use serde_json::error::Category;
 
 use super::{
@@ -19,7 +22,31 @@ pub type Groups = BTreeMap<String, BTreeMap<String, String>>;
 #[serde(rename_all = "PascalCase")]
 struct PropertyGroup {
     property_group_id: String,
+    #[serde(deserialize_with = "unique")]
     property_map: BTreeMap<String, String>,
+}
+
+/// A map in which no key stands twice: serde would take the last.
+fn unique<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Unique;
+    impl<'de> Visitor<'de> for Unique {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map of texts")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = access.next_entry()? {
+                if map.insert(key, value).is_some() {
+                    return Err(A::Error::custom("a key stands twice"));
+                }
+            }
+            Ok(map)
+        }
+    }
+    from.deserialize_map(Unique)
 }
 
 /// Loads a file of property groups.
@@ -40,6 +67,12 @@ pub fn parse_properties(text: &str) -> Result<Groups, Problem> {
     let mut groups = Groups::new();
     for group in list {
         let id = group.property_group_id;
+        if matches!(&*id, "env" | "file") {
+            let message = format!("`{id}` is no name for a property group");
+            let hint =
+                format!("`${{{id}:…}}` has a meaning of its own; give the group another name");
+            return Err(Problem::new(Mark::default(), message).hint(hint));
+        }
         if groups.insert(id.clone(), group.property_map).is_some() {
             let message = format!("the property group `{id}` stands twice");
             return Err(
@@ -92,6 +125,11 @@ mod tests {
             ("{\"canary\":1}", 1, "another type"),
             ("[{\"PropertyGroupId\":\n\"canary\",]", 2, "no JSON"),
             ("[", 1, "ends too early"),
+            (
+                "[{\"PropertyGroupId\":\"A\",\"PropertyMap\":{\"a\":\"canary\",\n\"a\":\"4711\"}}]",
+                2,
+                "its key stands twice",
+            ),
         ];
 
         for (text, line, part) in table {
@@ -117,5 +155,20 @@ mod tests {
         let problem = parse_properties(&format!("[{group},{group}]")).expect_err("twice");
 
         assert_eq!(problem.message, "the property group `A` stands twice");
+    }
+
+    #[test]
+    fn a_group_that_no_reference_can_reach_is_refused() {
+        for name in ["env", "file"] {
+            let text = format!(r#"[{{"PropertyGroupId":"{name}","PropertyMap":{{}}}}]"#);
+
+            let problem = parse_properties(&text).expect_err("it has a meaning of its own");
+
+            assert!(
+                problem.message.contains("is no name"),
+                "{}",
+                problem.message
+            );
+        }
     }
 }

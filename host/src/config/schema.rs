@@ -102,6 +102,11 @@ impl<'a> Schema<'a> {
         self.at.get("x-largest").and_then(Value::as_str)
     }
 
+    /// Whether the value is a name that logs and errors show: no secret can be one.
+    pub(super) fn is_written_out(self) -> bool {
+        self.at.get("x-written-out") == Some(&Value::Bool(true))
+    }
+
     /// The values of an enumeration: `enum`, or `oneOf` constants where each has its own documentation.
     pub(super) fn choices(self) -> Option<Vec<&'a str>> {
         if let Some(values) = self.at.get("enum") {

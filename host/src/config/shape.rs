@@ -22,6 +22,7 @@ use super::units::Size;
 #[schemars(title = "Nozzle module")]
 pub(super) struct ModuleYaml {
     /// The version of this format: `"1"`.
+    #[schemars(extend("x-written-out" = true))]
     pub(super) version: String,
     /// Where events come from.
     pub(super) ingresses: Vec<IngressYaml>,
@@ -40,6 +41,7 @@ pub(super) struct ModuleYaml {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct EgressYaml {
     /// `namespace/name`, of lower-case letters, digits and `-`.
+    #[schemars(extend("x-written-out" = true))]
     pub(super) id: String,
     /// NDJSON in a file.
     pub(super) file: Option<FileEgressYaml>,

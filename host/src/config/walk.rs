@@ -33,6 +33,12 @@ impl Walk<'_> {
         {
             return self.wrong_with(unfilled.at(node.mark));
         }
+        if schema.is_written_out()
+            && let Some(mark) = node.first_secret()
+        {
+            let message = format!("`{name}` holds a `${{…}}`, and names are shown in logs");
+            return self.wrong_with(Problem::new(mark, message).hint("write it out"));
+        }
         if let Some(choices) = schema.choices() {
             return self.choice(node, &choices, name);
         }

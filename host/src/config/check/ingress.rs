@@ -9,6 +9,7 @@ use crate::{
         problem::Problem,
         relative,
         shape::ingress::{DatagenYaml, FieldYaml, IngressYaml},
+        tree::Node,
     },
     ingress::settings::{DatagenSettings, Field, FileIngressSettings, FilePath},
 };
@@ -68,7 +69,7 @@ impl Checker<'_> {
         let fields = if yaml.fields.is_empty() {
             default_fields()
         } else {
-            self.fields(index, yaml.fields)
+            self.fields(&["ingresses", index, "datagen", "fields"], yaml.fields)
         };
         if let Some(key) = &yaml.key
             && !fields.iter().any(|(name, _)| name == key)
@@ -90,13 +91,14 @@ impl Checker<'_> {
         }
     }
 
-    fn fields(&mut self, index: &str, yaml: BTreeMap<String, FieldYaml>) -> Vec<(String, Field)> {
+    fn fields(&mut self, at: &[&str], yaml: BTreeMap<String, FieldYaml>) -> Vec<(String, Field)> {
         let mut fields = Vec::new();
         for (name, yaml) in yaml {
-            match self.field(index, yaml) {
+            let path = [at, &[&*name]].concat();
+            match self.field(&path, yaml) {
                 Ok(field) => fields.push((name, field)),
                 Err(message) => {
-                    let mark = self.mark(&["ingresses", index, "datagen", "fields", &name]);
+                    let mark = self.mark(&path);
                     self.problems
                         .push(Problem::new(mark, format!("the field `{name}` {message}")));
                 }
@@ -105,7 +107,7 @@ impl Checker<'_> {
         fields
     }
 
-    fn field(&mut self, index: &str, yaml: FieldYaml) -> Result<Field, &'static str> {
+    fn field(&mut self, path: &[&str], yaml: FieldYaml) -> Result<Field, &'static str> {
         let mut found = Vec::new();
         if let Some(sequence) = yaml.sequence {
             if sequence.end.is_some_and(|end| end < sequence.start) {
@@ -149,6 +151,9 @@ impl Checker<'_> {
             if values.is_empty() {
                 return Err("has no value to choose from");
             }
+            if self.root.at(path).and_then(Node::first_secret).is_some() {
+                return Err("holds a `${…}`, and a record is no place for a secret");
+            }
             found.push(Field::Choice { values });
         }
         found.extend(yaml.boolean.map(|_| Field::Boolean));
@@ -156,7 +161,7 @@ impl Checker<'_> {
         found.extend(yaml.timestamp.map(|_| Field::Timestamp));
         if let Some(object) = yaml.object {
             found.push(Field::Object {
-                fields: self.fields(index, object),
+                fields: self.fields(&[path, &["object"]].concat(), object),
             });
         }
         match (found.pop(), found.is_empty()) {

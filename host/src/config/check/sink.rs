@@ -201,16 +201,34 @@ impl Checker<'_> {
         let mut settings = EndpointSettings::new(url, label);
         for (name, value) in &yaml.headers {
             let path = ["sinks", index, "endpoint", "headers", name];
-            settings.headers.extend(self.header(&path, name, value));
+            let Some(header) = self.header(&path, name, value) else {
+                continue;
+            };
+            if settings.headers.iter().any(|(other, _)| *other == header.0) {
+                let message = format!("the header `{name}` stands twice: its case means nothing");
+                self.problems.push(Problem::new(self.mark(&path), message));
+            }
+            settings.headers.push(header);
         }
         if let Some(auth) = &yaml.auth {
             let path = ["sinks", index, "endpoint", "auth", "header", "value"];
+            if auth.header.value.trim().is_empty() {
+                let message = "`value` is empty, which authenticates nobody";
+                self.problems.push(Problem::new(self.mark(&path), message));
+            }
             settings.auth = self
                 .header(&path, &auth.header.name, &auth.header.value)
                 .map(|(name, mut value)| {
                     value.set_sensitive(true);
                     (name, value)
                 });
+            if let Some((name, _)) = &settings.auth
+                && settings.headers.iter().any(|(other, _)| other == name)
+            {
+                let path = ["sinks", index, "endpoint", "auth", "header", "name"];
+                let message = format!("the header `{name}` stands under `headers` too");
+                self.problems.push(Problem::new(self.mark(&path), message));
+            }
         }
         settings.compression = yaml.compression.map(|compression| match compression {
             CompressionYaml::Gzip => Compression::Gzip,
@@ -275,6 +293,19 @@ impl Checker<'_> {
             );
             self.problems.push(problem);
         }
+        let unused = match yaml.strategy {
+            StrategyYaml::Exponential => None,
+            StrategyYaml::Fixed => yaml.multiplier.map(|_| ("multiplier", "strategy: fixed")),
+            StrategyYaml::None => (yaml.multiplier.map(|_| ("multiplier", "strategy: none")))
+                .or(yaml
+                    .max_attempts
+                    .map(|_| ("max-attempts", "strategy: none"))),
+        };
+        if let Some((key, strategy)) = unused {
+            let mark = self.mark(&["sinks", index, "retry", key]);
+            let message = format!("`retry.{key}` means nothing under `{strategy}`");
+            self.problems.push(Problem::new(mark, message));
+        }
         settings.max_attempts = match (yaml.forever, yaml.strategy) {
             (true, _) => None,
             (false, StrategyYaml::None) => Some(1),
@@ -293,17 +324,13 @@ impl Checker<'_> {
                 StatusYaml::Split => StatusAction::Split,
                 StatusYaml::Halt => StatusAction::Halt,
             };
-            let class = key
-                .strip_suffix("xx")
-                .and_then(|class| class.parse::<u8>().ok());
-            match (
-                class.filter(|class| (1..=5).contains(class)),
-                key.parse::<u16>(),
-            ) {
-                (Some(class), _) => {
-                    policy.classes.insert(class, action);
+            match key.as_bytes() {
+                [class @ b'1'..=b'5', b'x', b'x'] => {
+                    policy.classes.insert(class - b'0', action);
                 }
-                (None, Ok(code)) if (100..=599).contains(&code) => {
+                [class @ b'1'..=b'5', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+                    let digits = [class, tens, ones].map(|digit| u16::from(digit - b'0'));
+                    let code = digits.iter().fold(0, |code, digit| 10 * code + digit);
                     policy.codes.insert(code, action);
                 }
                 _ => {

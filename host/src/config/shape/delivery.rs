@@ -145,6 +145,7 @@ pub(in crate::config) enum OrderYaml {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct ResultsYaml {
     /// The egress's id.
+    #[schemars(extend("x-written-out" = true))]
     pub(in crate::config) to: String,
     /// In which order they leave. Default: `arrival`.
     #[serde(default)]

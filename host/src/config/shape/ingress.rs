@@ -14,6 +14,7 @@ use crate::config::units::Size;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct IngressYaml {
     /// `namespace/name`, of lower-case letters, digits and `-`.
+    #[schemars(extend("x-written-out" = true))]
     pub(in crate::config) id: String,
     /// Makes records, as Flink's datagen connector does.
     pub(in crate::config) datagen: Option<DatagenYaml>,
@@ -30,6 +31,7 @@ pub(in crate::config) struct IngressYaml {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct RouterYaml {
     /// The sinks' ids.
+    #[schemars(extend("x-written-out" = true))]
     pub(in crate::config) to: Vec<String>,
 }
 
@@ -45,6 +47,7 @@ pub(in crate::config) struct DatagenYaml {
     /// Default: 1.
     pub(in crate::config) seed: u64,
     /// The field whose value is the record's key. Default: none.
+    #[schemars(extend("x-written-out" = true))]
     pub(in crate::config) key: Option<String>,
     /// Records are padded to this size. Default: not padded.
     #[schemars(extend("x-largest" = "16MiB"))]

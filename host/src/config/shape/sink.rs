@@ -17,6 +17,7 @@ use crate::config::units::{Size, Span};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct SinkYaml {
     /// `namespace/name`, of lower-case letters, digits and `-`.
+    #[schemars(extend("x-written-out" = true))]
     pub(in crate::config) id: String,
     /// Decides what each call looks like, and what each response means.
     pub(in crate::config) plugin: PluginYaml,
@@ -50,6 +51,7 @@ pub(in crate::config) struct SinkYaml {
     /// What becomes of the results that the plugin emits. Default: they are thrown away.
     pub(in crate::config) results: Option<ResultsYaml>,
     /// The egress for events that are given up on. Default: a file in the state directory.
+    #[schemars(extend("x-written-out" = true))]
     pub(in crate::config) dead_letters: Option<String>,
     /// What becomes of an event that the plugin fails on. Default: `dead-letter`.
     #[serde(default)]
@@ -126,6 +128,7 @@ pub(in crate::config) struct AuthYaml {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct AuthHeaderYaml {
     /// The header's name.
+    #[schemars(extend("x-written-out" = true))]
     pub(in crate::config) name: String,
     /// Its value: `${Group:key}`, `${env:NAME}` or `${file:PATH}` keep it out of this file.
     pub(in crate::config) value: String,
