@@ -206,3 +206,11 @@ pub fn parse(text: &str, sources: &Sources) -> Result<Module, Vec<Problem>> {
 fn relative(folder: &Path, path: &str) -> PathBuf {
     folder.join(path)
 }
+
+/// The file that a path names, however it is written; links are not followed. None for a device, such as
+/// `/dev/null`, which may have many users.
+fn file_of(path: &Path) -> Option<PathBuf> {
+    // What cannot be made absolute is refused when it is opened.
+    let path = std::path::absolute(path).ok()?;
+    (!path.starts_with("/dev")).then_some(path)
+}

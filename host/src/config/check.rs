@@ -10,13 +10,16 @@ pub(super) use sink::{check_header, check_url};
 use std::path::PathBuf;
 
 use super::{
-    EgressConfig, EgressKind, Id, Module,
+    EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, file_of,
     problem::{Mark, Problem},
     relative,
     shape::{EgressYaml, ModuleYaml},
     tree::Node,
 };
-use crate::egress::settings::FileEgressSettings;
+use crate::{
+    egress::settings::FileEgressSettings,
+    ingress::settings::{FileIngressSettings, FilePath},
+};
 
 /// Collects problems while it turns the shape into settings.
 pub(super) struct Checker<'a> {
@@ -99,13 +102,15 @@ impl<'a> Checker<'a> {
                     .push(problem.hint("name it under `to` in a router of an ingress"));
             }
         }
+        let egresses: Vec<_> = egresses.into_iter().flatten().collect();
+        self.one_user_each(&ingresses, &egresses);
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
         Ok(Module {
             ingresses,
             sinks: sinks.into_iter().flatten().collect(),
-            egresses: egresses.into_iter().flatten().collect(),
+            egresses,
             progress: progress.unwrap_or_default(),
         })
     }
@@ -114,6 +119,13 @@ impl<'a> Checker<'a> {
         let index = index.to_string();
         let id = self.id(&["egresses", &index, "id"], &yaml.id);
         let kind = match (yaml.file, yaml.kinesis, yaml.stdout) {
+            (Some(file), None, None) if file.path == "-" => {
+                let mark = self.mark(&["egresses", &index, "file", "path"]);
+                let problem = Problem::new(mark, "`-` is no file");
+                self.problems
+                    .push(problem.hint("write `stdout: {}` for standard output"));
+                return None;
+            }
             (Some(file), None, None) => EgressKind::File(FileEgressSettings {
                 path: relative(&self.folder, &file.path),
                 max_bytes: file.max_bytes.map(|size| size.0),
@@ -133,6 +145,43 @@ impl<'a> Checker<'a> {
             }
         };
         Some(EgressConfig { id: id?, kind })
+    }
+
+    /// A file has one writer, which alone knows its length, and no reader: that would never come to its end.
+    /// Standard input has one reader.
+    fn one_user_each(&mut self, ingresses: &[IngressConfig], egresses: &[EgressConfig]) {
+        let mut stdin = 0;
+        let mut used: Vec<(PathBuf, String)> = Vec::new();
+        for IngressConfig { id, kind, .. } in ingresses {
+            match kind {
+                IngressKind::File(FileIngressSettings {
+                    path: FilePath::Stdin,
+                }) => stdin += 1,
+                IngressKind::File(FileIngressSettings {
+                    path: FilePath::Path(path),
+                }) => used.extend(file_of(path).map(|path| (path, format!("the ingress `{id}`")))),
+                IngressKind::Datagen(_) => {}
+            }
+        }
+        if stdin > 1 {
+            let message = "standard input (`-`) is read by more than one ingress";
+            self.problems
+                .push(Problem::new(self.mark(&["ingresses"]), message));
+        }
+        for (index, EgressConfig { id, kind }) in egresses.iter().enumerate() {
+            let EgressKind::File(file) = kind else {
+                continue;
+            };
+            let Some(path) = file_of(&file.path) else {
+                continue;
+            };
+            if let Some((_, user)) = used.iter().find(|(other, _)| *other == path) {
+                let mark = self.mark(&["egresses", &index.to_string(), "file", "path"]);
+                let message = format!("`{id}` would write the file of {user}");
+                self.problems.push(Problem::new(mark, message));
+            }
+            used.push((path, format!("the egress `{id}`")));
+        }
     }
 
     fn exactly_one(&mut self, path: &[&str], id: &str, of: &str) {

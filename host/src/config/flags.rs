@@ -1,10 +1,16 @@
 //! A module from flags alone: one source, one sink.
 
-use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    fmt::Display,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, SinkConfig,
     check::{check_header, check_url, default_fields},
+    file_of,
     interpolate::{Sources, fill},
     shape::delivery::{MAX_BATCH_RECORDS, MAX_CALLS},
     units::LONGEST,
@@ -110,15 +116,27 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     let config = match flags.plugin_config {
         None => "null".to_owned(),
         Some(text) => {
-            let value: serde_json::Value = serde_json::from_str(&text)
+            // As it is written: a parsed number might be rounded.
+            serde_json::from_str::<serde_json::Value>(&text)
                 .map_err(|error| format!("--config is no JSON: {error}"))?;
-            value.to_string()
+            text
         }
     };
+    let stdio = |path: &Path| path.as_os_str() == "-";
+    if shared(&flags.results, &flags.dead_letters) {
+        return Err("--results and --dead-letters must not be the same file".to_owned());
+    }
+    let file = match &flags.source {
+        Source::File(path) if !stdio(path) => Some(path.clone()),
+        _ => None,
+    };
+    if shared(&file, &flags.results) || shared(&file, &flags.dead_letters) {
+        return Err("--file must not be the file of --results or --dead-letters".to_owned());
+    }
     let mut egresses = Vec::new();
     let mut egress = |id: &str, path: Option<PathBuf>| -> Result<Option<usize>, String> {
         let Some(path) = path else { return Ok(None) };
-        let kind = match path.as_os_str() == "-" {
+        let kind = match stdio(&path) {
             true => EgressKind::Stdout,
             false => EgressKind::File(FileEgressSettings {
                 path,
@@ -136,7 +154,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     let dead_letters = egress("run/dead-letters", flags.dead_letters)?;
     let (id, kind) = match flags.source {
         Source::File(path) => {
-            let path = if path.as_os_str() == "-" {
+            let path = if stdio(&path) {
                 FilePath::Stdin
             } else {
                 FilePath::Path(path)
@@ -193,6 +211,12 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     })
 }
 
+/// Whether both are the same file.
+fn shared(one: &Option<PathBuf>, other: &Option<PathBuf>) -> bool {
+    let one = one.as_deref().and_then(file_of);
+    one.is_some() && one == other.as_deref().and_then(file_of)
+}
+
 /// `value`, if it is in the range that the module file allows.
 fn within<T: PartialOrd + Display>(
     flag: &str,
@@ -229,12 +253,15 @@ mod tests {
 
     /// What is wrong with the flags, in words.
     fn wrong(flags: Flags) -> String {
-        let sources = Sources {
+        from_flags(flags, &sources()).err().unwrap_or_default()
+    }
+
+    fn sources() -> Sources {
+        Sources {
             groups: Default::default(),
             env: |_| None,
             folder: PathBuf::new(),
-        };
-        from_flags(flags, &sources).err().unwrap_or_default()
+        }
     }
 
     fn datagen(rate: u64) -> Source {
@@ -260,6 +287,16 @@ mod tests {
             (Flags { max_wait: Some(LONGEST), ..flags() }, ""),
             (Flags { auth_header: Some("a b: c".to_owned()), ..flags() }, "--auth-header: `a b` is no header name"),
             (
+                Flags { results: Some("out".into()), dead_letters: Some("./out".into()), ..flags() },
+                "--results and --dead-letters must not be the same file",
+            ),
+            (
+                Flags { source: Source::File("in".into()), results: Some("in".into()), ..flags() },
+                "--file must not be the file of --results or --dead-letters",
+            ),
+            (Flags { results: Some("-".into()), ..flags() }, ""),
+            (Flags { results: Some("/dev/null".into()), dead_letters: Some("/dev/null".into()), ..flags() }, ""),
+            (
                 Flags { url: "http://${env:X}/".to_owned(), ..flags() },
                 "--url: the environment variable `X` is not set; set it before the start",
             ),
@@ -268,5 +305,18 @@ mod tests {
         for (flags, expected) in table {
             assert_eq!(wrong(flags), expected);
         }
+    }
+
+    #[test]
+    fn the_plugin_is_given_its_configuration_as_it_is_written() {
+        let text = r#"{"id": 18446744073709551616, "of": 1.0e2}"#;
+        let flags = Flags {
+            plugin_config: Some(text.to_owned()),
+            ..flags()
+        };
+
+        let module = from_flags(flags, &sources()).expect("it makes sense");
+
+        assert_eq!(module.sinks[0].plugin.config, text);
     }
 }
