@@ -16,6 +16,7 @@ pub use interpolate::Sources;
 pub use problem::{Mark, Problem, Problems};
 pub use properties::{Groups, load_properties, parse_properties};
 pub use schema::schema;
+pub use units::parse_duration;
 
 use std::{
     fmt,

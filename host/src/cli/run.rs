@@ -60,7 +60,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", requires = "plugin")]
     max_records: Option<usize>,
     /// Age of the oldest event that forces a batch.
-    #[arg(long, value_name = "DURATION", requires = "plugin", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", requires = "plugin", value_parser = config::parse_duration)]
     max_wait: Option<Duration>,
     /// Calls in flight.
     #[arg(long, value_name = "N", requires = "plugin")]
@@ -168,4 +168,37 @@ pub(super) async fn drive(
     };
     signals.abort();
     Ok((summary, started.elapsed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    #[test]
+    fn a_wait_is_read_as_in_a_module_file() {
+        let wait = |text: &str| {
+            let flags = ["run", "--plugin", "p", "--url", "u", "--max-wait", text];
+            Line::try_parse_from(flags).map(|line| line.run.max_wait)
+        };
+
+        assert_eq!(
+            wait("2min").expect("two minutes"),
+            Some(Duration::from_secs(120))
+        );
+        for text in ["2M", "2years", "18446744073709551615s"] {
+            let error = wait(text).expect_err(text).to_string();
+            assert!(
+                error.contains("--max-wait") && error.contains("write "),
+                "{error}"
+            );
+        }
+    }
 }

@@ -17,8 +17,11 @@ pub(super) struct Size(pub(super) u64);
 /// No duration is longer: nobody means more, and a point in time that far ahead can still be computed.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The error says what to write instead, and does not repeat the text.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Reads a duration such as `200ms`, `5s`, `10min`, of at most a year.
+///
+/// # Errors
+/// What to write instead; the text is not repeated.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut units = text.split(|character: char| !character.is_alphabetic());
     if units.any(|unit| unit == "M") {
         return Err("write `min` for minutes, as `M` stands for months".to_owned());
