@@ -1,13 +1,22 @@
 //! The embedded store: a redb file in the state directory.
+//!
+//! # Invariants
+//! - A file is verified whole, as a copy in memory, before it is opened: redb checks its checksums only after an
+//!   unclean end, and a damaged page would otherwise move progress without a word.
+//! - A file that is refused is left as it is, byte for byte.
+//! - The file gets its name only once it holds a format: a crash leaves none, or one that can be read.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    backends::InMemoryBackend,
+};
 
 use super::store::{Advance, Store, StoreError};
 use crate::event::Position;
@@ -32,56 +41,41 @@ impl EmbeddedStore {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join("progress.redb");
         let fail = |error: redb::Error| explain(error, &path);
-        // An empty file is what a crash leaves of one that was never written; a missing one is new.
-        let is_new = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        let file = file.map_err(|source| StoreError::Io {
+        let refuse = |source| StoreError::Io {
             path: path.clone(),
             source,
-        })?;
-        let database = Database::builder()
-            .create_file(file)
-            .map_err(|error| fail(error.into()))?;
-        let store = Self {
-            database: Arc::new(database),
-            path: path.clone(),
         };
-        if is_new {
-            store.begin().map_err(fail)?;
+        let found = match std::fs::read(&path) {
+            // An empty file is what a crash leaves of one that was never written; a missing one is new.
+            Ok(content) if content.is_empty() => create(folder, &path)?,
+            Ok(content) => verify(content).map_err(fail)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(folder, &path)?,
+            Err(error) => return Err(refuse(error)),
+        };
+        match found {
+            Some(FORMAT) => {}
+            Some(found) => {
+                return Err(StoreError::Newer {
+                    path,
+                    found,
+                    known: FORMAT,
+                });
+            }
+            None => {
+                return Err(StoreError::Entry {
+                    path,
+                    entry: "no format version".to_owned(),
+                });
+            }
         }
-        match store.format().map_err(fail)? {
-            Some(FORMAT) => Ok(store),
-            Some(found) => Err(StoreError::Newer {
-                path,
-                found,
-                known: FORMAT,
-            }),
-            None => Err(StoreError::Entry {
-                path,
-                entry: "no format version".to_owned(),
-            }),
-        }
-    }
-
-    fn begin(&self) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
-        write.open_table(META)?.insert("format", FORMAT)?;
-        write.open_table(PROGRESS)?;
-        Ok(write.commit()?)
-    }
-
-    fn format(&self) -> Result<Option<u32>, redb::Error> {
-        let read = self.database.begin_read()?;
-        match read.open_table(META) {
-            Ok(meta) => Ok(meta.get("format")?.map(|format| format.value())),
-            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let database = Database::builder()
+            .create_file(file.map_err(refuse)?)
+            .map_err(|error| fail(error.into()))?;
+        Ok(Self {
+            database: Arc::new(database),
+            path,
+        })
     }
 
     fn read(&self, ingress: &str) -> Result<Vec<(String, String)>, redb::Error> {
@@ -167,6 +161,61 @@ impl Store for EmbeddedStore {
     }
 }
 
+/// Makes a store beside `path`, and gives it its name when it is durable; its format.
+fn create(folder: &Path, path: &Path) -> Result<Option<u32>, StoreError> {
+    let new = folder.join("progress.redb.new");
+    let made = || -> Result<Option<u32>, redb::Error> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            // What an earlier crash has left of a new store holds nothing.
+            .truncate(true)
+            .open(&new)?;
+        let database = Database::builder().create_file(file)?;
+        let write = database.begin_write()?;
+        write.open_table(META)?.insert("format", FORMAT)?;
+        write.open_table(PROGRESS)?;
+        write.commit()?;
+        drop(database);
+        std::fs::rename(&new, path)?;
+        File::open(folder)?.sync_all()?;
+        Ok(Some(FORMAT))
+    };
+    made().map_err(|error| explain(error, path))
+}
+
+/// Holds a store's whole content against its checksums, in memory; its format, if it has one.
+fn verify(content: Vec<u8>) -> Result<Option<u32>, redb::Error> {
+    let damaged = |what: &str| redb::Error::Corrupted(what.to_owned());
+    let check = move || -> Result<_, redb::Error> {
+        let copy = InMemoryBackend::new();
+        copy.set_len(content.len() as u64)?;
+        copy.write(0, &content)?;
+        let mut database = Database::builder().create_with_backend(copy)?;
+        let is_whole = database.check_integrity()?;
+        is_whole.then(|| format(&database)).transpose()
+    };
+    // redb panics on some damaged pages: that takes down a thread of its own, and not the host.
+    let verifier = std::thread::Builder::new().name("nozzle-verify-store".to_owned());
+    match verifier.spawn(check)?.join() {
+        Ok(Ok(Some(format))) => Ok(format),
+        Ok(Ok(None)) => Err(damaged("its checksums do not hold")),
+        // The copy is in memory: every failure is the content's.
+        Ok(Err(redb::Error::Io(error))) => Err(damaged(&error.to_string())),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(damaged("a page of it cannot be read")),
+    }
+}
+
+fn format(database: &Database) -> Result<Option<u32>, redb::Error> {
+    match database.begin_read()?.open_table(META) {
+        Ok(meta) => Ok(meta.get("format")?.map(|format| format.value())),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn explain(error: redb::Error, path: &Path) -> StoreError {
     let path = path.to_owned();
     match error {
@@ -182,6 +231,8 @@ fn explain(error: redb::Error, path: &Path) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     fn advance(partition: &str, offset: u64) -> Advance {
@@ -227,8 +278,136 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_flipped_bit_is_refused_or_harmless_and_never_moves_progress() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("progress.redb");
+        let mut store = EmbeddedStore::open(folder.path()).expect("new");
+        for offset in 0..10 {
+            store
+                .save(vec![advance("a", offset), advance("b", offset)])
+                .await
+                .expect("saved");
+        }
+        let expected = store.load("t/in").await.expect("loads");
+        drop(store);
+        let whole = std::fs::read(&path).expect("readable");
+        let mut refused = 0;
+
+        let used = (0..whole.len()).filter(|at| whole[*at] != 0);
+        for at in used.step_by(401) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&path, &damaged).expect("written");
+            match EmbeddedStore::open(folder.path()) {
+                Ok(store) => assert_eq!(
+                    store.load("t/in").await.expect("verified before"),
+                    expected,
+                    "byte {at}"
+                ),
+                Err(error) => {
+                    refused += 1;
+                    assert!(
+                        matches!(error, StoreError::Corrupt { .. }),
+                        "byte {at}: {error:?}"
+                    );
+                    assert_eq!(std::fs::read(&path).expect("readable"), damaged);
+                }
+            }
+        }
+
+        assert!(refused > 0, "some byte must matter");
+    }
+
+    /// A file in memory that keeps what a kill would have left, in the middle of each write and behind it.
+    #[derive(Debug, Clone, Default)]
+    struct Recorder(Arc<Mutex<Recorded>>);
+
+    /// The file, and what it was.
+    type Recorded = (Vec<u8>, Vec<Vec<u8>>);
+
+    impl StorageBackend for Recorder {
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.0.lock().expect("not poisoned").0.len() as u64)
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            let offset = offset as usize;
+            let file = &self.0.lock().expect("not poisoned").0;
+            out.copy_from_slice(&file[offset..offset + out.len()]);
+            Ok(())
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            let file = &mut self.0.lock().expect("not poisoned").0;
+            file.resize(len as usize, 0);
+            Ok(())
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            let (file, images) = &mut *self.0.lock().expect("not poisoned");
+            let offset = offset as usize;
+            for part in [data.len() / 2, data.len()] {
+                file[offset..offset + part].copy_from_slice(&data[..part]);
+                images.push(file.clone());
+            }
+            Ok(())
+        }
+    }
+
     #[test]
-    fn a_newer_format_and_an_unknown_entry_are_refused() {
+    fn what_a_killed_host_leaves_is_no_damage_at_any_moment() {
+        let recorder = Recorder::default();
+        let database = Database::builder()
+            .create_with_backend(recorder.clone())
+            .expect("made");
+        let write = |work: &dyn Fn(&redb::WriteTransaction)| {
+            let transaction = database.begin_write().expect("begins");
+            work(&transaction);
+            transaction.commit().expect("committed");
+        };
+        write(&|transaction| {
+            let mut meta = transaction.open_table(META).expect("a table");
+            meta.insert("format", FORMAT).expect("inserted");
+        });
+        recorder.0.lock().expect("not poisoned").1.clear();
+
+        for run in 0..20 {
+            write(&|transaction| {
+                let mut progress = transaction.open_table(PROGRESS).expect("a table");
+                for partition in 0..run % 7 * 10 + 1 {
+                    let key = ("t/in", &*format!("shard-{partition}"));
+                    progress.insert(key, "{}").expect("inserted");
+                }
+            });
+        }
+        drop(database);
+
+        let images = std::mem::take(&mut recorder.0.lock().expect("not poisoned").1);
+        assert!(images.len() > 100, "{}", images.len());
+        for image in images {
+            assert_eq!(verify(image).expect("no damage"), Some(FORMAT));
+        }
+    }
+
+    #[test]
+    fn a_crash_while_the_store_is_made_does_not_stop_the_next_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let new = folder.path().join("progress.redb.new");
+        std::fs::write(&new, b"half of a st").expect("written");
+
+        let opened = EmbeddedStore::open(folder.path());
+
+        assert!(opened.is_ok(), "{opened:?}");
+        assert!(!new.exists());
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = EmbeddedStore::open(folder.path()).expect("new");
         let write = store.database.begin_write().expect("a transaction");
@@ -239,9 +418,12 @@ mod tests {
             .expect("inserted");
         write.commit().expect("committed");
         drop(store);
+        let file = || std::fs::read(folder.path().join("progress.redb")).expect("readable");
+        let written = file();
 
         let error = EmbeddedStore::open(folder.path()).expect_err("newer");
 
+        assert!(file() == written, "it must be left as it is");
         assert!(matches!(
             error,
             StoreError::Newer {
