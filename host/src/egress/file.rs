@@ -31,6 +31,8 @@ pub struct FileEgress {
 struct Open {
     file: File,
     len: u64,
+    /// A device such as `/dev/null` cannot be synced: accepted is all that it offers.
+    is_file: bool,
 }
 
 impl FileEgress {
@@ -79,7 +81,10 @@ impl FileEgress {
     fn append(&mut self, lines: &[u8]) -> Result<(), EgressError> {
         let max = self.settings.max_bytes;
         let open = self.opened()?;
-        if open.len > 0 && max.is_some_and(|max| open.len + lines.len() as u64 > max) {
+        if open.is_file
+            && open.len > 0
+            && max.is_some_and(|max| open.len + lines.len() as u64 > max)
+        {
             self.move_aside()?;
         }
         let open = self.opened()?;
@@ -88,7 +93,12 @@ impl FileEgress {
             .write_all(lines)
             .map(|()| open.len += lines.len() as u64);
         written.map_err(self.error("write to"))?;
-        let synced = self.opened()?.file.sync_data();
+        let open = self.opened()?;
+        let synced = if open.is_file {
+            open.file.sync_data()
+        } else {
+            Ok(())
+        };
         synced.map_err(self.error("sync"))
     }
 
@@ -161,7 +171,8 @@ fn open(path: &Path) -> io::Result<Open> {
         .open(path)?;
     // The file's name must survive a crash as well as its content.
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    let mut len = file.metadata()?.len();
+    let metadata = file.metadata()?;
+    let mut len = metadata.len();
     if len > 0 {
         file.seek(SeekFrom::Start(len - 1))?;
         let mut last = [0];
@@ -172,7 +183,11 @@ fn open(path: &Path) -> io::Result<Open> {
             len += 1;
         }
     }
-    Ok(Open { file, len })
+    Ok(Open {
+        file,
+        len,
+        is_file: metadata.is_file(),
+    })
 }
 
 fn numbered(path: &Path, number: usize) -> PathBuf {
@@ -265,5 +280,26 @@ mod tests {
             std::fs::read_to_string(path).expect("readable"),
             "whole\ncut o\nnext\n"
         );
+    }
+
+    #[tokio::test]
+    async fn a_device_takes_records_without_a_sync_and_is_not_moved_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // By a link, so that no test removes a device.
+        let path = folder.path().join("out");
+        std::os::unix::fs::symlink("/dev/null", &path).expect("linked");
+        let settings = FileEgressSettings {
+            path: path.clone(),
+            max_bytes: Some(1),
+            keep: None,
+        };
+        let mut egress = FileEgress::open(settings).await.expect("opens");
+
+        for _ in 0..2 {
+            let written = egress.write(&[record(b"x")]).await;
+            assert!(written.is_ok(), "{written:?}");
+        }
+
+        assert!(path.is_symlink() && !numbered(&path, 1).exists());
     }
 }
