@@ -198,9 +198,10 @@ async fn answer(
     let carried = records::read(&body, bulk, &options.id_field);
     let mut state = shared.lock();
     state.counter.answered(status);
-    if status != 200 {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // Every 2xx says to the caller that its records were taken: all of them count.
+    if !status.is_success() {
         drop(state);
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = respond(status, json_text("error", "the dice said so"));
         if let (429 | 503, Some(seconds)) = (status.as_u16(), options.retry_after) {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -234,7 +235,7 @@ async fn answer(
     };
     drop(state);
     shared.answered.notify_waiters();
-    Ok(respond(StatusCode::OK, body.to_string().into_bytes()))
+    Ok(respond(status, body.to_string().into_bytes()))
 }
 
 fn json_text(key: &str, text: &str) -> Vec<u8> {
@@ -249,4 +250,41 @@ fn respond(status: StatusCode, body: Vec<u8>) -> Answer {
         http::HeaderValue::from_static("application/json"),
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Makes one call with the record `1`; gives the first line of the answer.
+    async fn call(endpoint: &Endpoint) -> String {
+        let mut stream = TcpStream::connect(endpoint.address())
+            .await
+            .expect("it listens");
+        let request = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n{\"id\":1}";
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_record_is_accepted_with_every_2xx_and_with_no_other_status() {
+        for (status, accepted) in [(200, 1), (201, 1), (204, 1), (302, 0), (400, 0), (503, 0)] {
+            let options = EndpointOptions {
+                statuses: vec![(status, 100.0)],
+                ..EndpointOptions::default()
+            };
+            let endpoint = Endpoint::bind("127.0.0.1:0", options)
+                .await
+                .expect("a free port");
+
+            let line = call(&endpoint).await;
+
+            assert!(line.contains(&status.to_string()), "{line}");
+            assert_eq!(endpoint.counts().accepted, accepted, "{status}");
+        }
+    }
 }
