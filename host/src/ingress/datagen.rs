@@ -30,6 +30,8 @@ pub struct Datagen {
     partitions: [String; 1],
     /// Records made so far.
     made: u64,
+    /// Records that were due at the last look at the clock, where there is a rate.
+    due: u64,
     started: Option<Instant>,
 }
 
@@ -41,6 +43,7 @@ impl Datagen {
             partitions: [format!("seed-{}", settings.seed)],
             settings,
             made: 0,
+            due: 0,
             started: None,
         }
     }
@@ -101,20 +104,20 @@ impl Ingress for Datagen {
         }
         let started = *self.started.get_or_insert_with(Instant::now);
         let due = match self.settings.rate {
-            None => {
-                // Nothing here waits: others get their turn all the same.
-                tokio::task::yield_now().await;
-                u64::MAX
-            }
-            Some(rate) => {
+            // Records that `limit` has cut off are due already: a pause for each read would cap the rate.
+            Some(rate) if self.due <= self.made => {
                 // The n-th record is due at n / rate, whatever was late before it.
                 let next = started + Duration::from_secs_f64((self.made + 1) as f64 / rate as f64);
                 tokio::time::sleep_until(next.max(Instant::now() + CHUNK.min(next - started)))
                     .await;
                 let elapsed = started.elapsed().as_secs_f64();
-                ((elapsed * rate as f64) as u64)
-                    .saturating_sub(self.made)
-                    .max(1)
+                self.due = ((elapsed * rate as f64) as u64).max(self.made + 1);
+                self.due - self.made
+            }
+            rate => {
+                // Nothing here waits: others get their turn all the same.
+                tokio::task::yield_now().await;
+                rate.map_or(u64::MAX, |_| self.due - self.made)
             }
         };
         let now = now_ms();
@@ -388,5 +391,27 @@ mod tests {
         assert_eq!(records.len(), 1000);
         let elapsed = started.elapsed();
         assert!((1990..=2020).contains(&elapsed.as_millis()), "{elapsed:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_above_what_one_read_takes_is_kept() {
+        let settings = DatagenSettings {
+            rate: Some(200_000),
+            count: Some(200_000),
+            fields: vec![("yes".to_owned(), Field::Boolean)],
+            ..settings()
+        };
+        let mut source = Datagen::new("t/in", settings);
+        let started = Instant::now();
+
+        let mut made = 0;
+        while let Some(more) = source.read(ALL).await.expect("datagen does not fail") {
+            assert!(more.len() <= ALL.records);
+            made += more.len();
+        }
+
+        let elapsed = started.elapsed();
+        assert_eq!(made, 200_000);
+        assert!((990..=1020).contains(&elapsed.as_millis()), "{elapsed:?}");
     }
 }
