@@ -148,6 +148,14 @@ fn sequence_left(fields: &[(String, Field)], made: u64) -> Option<u64> {
     fields.iter().filter_map(|(_, field)| left(field)).min()
 }
 
+/// A JSON value as a key: a string without its quotes and escapes, anything else as it is written.
+fn as_text(json: &[u8]) -> Box<str> {
+    match serde_json::from_slice::<String>(json) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(json).into(),
+    }
+}
+
 /// A seed for each record (SplitMix64's finalizer), so that none depends on the one before.
 fn mix(seed: u64, number: u64) -> u64 {
     let mut mixed = seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -179,8 +187,7 @@ impl Writer {
             let start = self.out.len();
             self.value(field, rng, number);
             if key == Some(name) {
-                let text = String::from_utf8_lossy(self.out.get(start..).unwrap_or_default());
-                self.key = Some(text.trim_matches('"').into());
+                self.key = Some(as_text(self.out.get(start..).unwrap_or_default()));
             }
         }
     }
@@ -413,5 +420,29 @@ mod tests {
         let elapsed = started.elapsed();
         assert_eq!(made, 200_000);
         assert!((990..=1020).contains(&elapsed.as_millis()), "{elapsed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_key_is_the_text_of_its_value() {
+        for (value, key) in [
+            (Value::from("say \"hi\"\n"), "say \"hi\"\n"),
+            (Value::from(7), "7"),
+            (Value::from("\"7\""), "\"7\""),
+        ] {
+            let settings = DatagenSettings {
+                count: Some(1),
+                fields: vec![(
+                    "user".to_owned(),
+                    Field::Choice {
+                        values: vec![value],
+                    },
+                )],
+                ..settings()
+            };
+
+            let records = all(settings).await;
+
+            assert_eq!(records[0].event.key.as_deref(), Some(key));
+        }
     }
 }
