@@ -138,10 +138,11 @@ impl Ingress for Datagen {
 
 fn sequence_left(fields: &[(String, Field)], made: u64) -> Option<u64> {
     let left = |field: &Field| match field {
-        Field::Sequence {
-            start,
-            end: Some(end),
-        } => Some((end + 1).saturating_sub(start + made)),
+        Field::Sequence { start, end } => {
+            // Without an end it ends where its numbers do.
+            let span = end.unwrap_or(u64::MAX).checked_sub(*start);
+            Some(span.map_or(0, |span| span.saturating_add(1).saturating_sub(made)))
+        }
         Field::Object { fields } => sequence_left(fields, made),
         _ => None,
     };
@@ -443,6 +444,17 @@ mod tests {
             let records = all(settings).await;
 
             assert_eq!(records[0].event.key.as_deref(), Some(key));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sequence_ends_at_the_largest_number_at_the_latest() {
+        for (end, count) in [(None, 2), (Some(u64::MAX), 2), (Some(0), 0)] {
+            let mut settings = settings();
+            let start = u64::MAX - 1;
+            settings.fields = vec![("id".to_owned(), Field::Sequence { start, end })];
+
+            assert_eq!(all(settings).await.len(), count, "{end:?}");
         }
     }
 }
