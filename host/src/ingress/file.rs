@@ -2,6 +2,8 @@
 //!
 //! # Invariants
 //! - A position is the end of a line: reading goes on exactly behind it.
+//! - Progress is kept by the file's absolute path, and ids depend on it: another folder's file of the same name is
+//!   another file.
 //! - A read that is dropped has taken nothing: the bytes of the read under way stay with the reader task.
 
 use std::{
@@ -67,7 +69,7 @@ impl FileIngress {
                     ingress,
                     Input::Stdin(tokio::io::stdin()),
                     "-",
-                    partition,
+                    &partition,
                 ))
             }
             FilePath::Path(path) => {
@@ -80,7 +82,12 @@ impl FileIngress {
                 let name = path
                     .file_name()
                     .map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
-                let mut source = Self::new(ingress, Input::File(file), &shown, name);
+                let absolute = std::path::absolute(path).map_err(failed)?;
+                let partition = absolute.to_string_lossy().into_owned();
+                // An id goes to the endpoint, so it does not tell the folder.
+                let name = format!("{name}-{:08x}", fingerprint(partition.as_bytes()));
+                let mut source = Self::new(ingress, Input::File(file), &shown, &name);
+                source.partitions = [partition];
                 let [partition] = &source.partitions;
                 let stored = start.into_iter().find(|(name, _)| name == partition);
                 if let Some((_, Position::Line { offset, line })) = stored {
@@ -91,12 +98,12 @@ impl FileIngress {
         }
     }
 
-    fn new(ingress: &str, input: Input, shown: &str, partition: String) -> Self {
+    fn new(ingress: &str, input: Input, shown: &str, partition: &str) -> Self {
         Self {
             input,
             shown: shown.to_owned(),
             id_prefix: format!("{ingress}/{partition}:"),
-            partitions: [partition],
+            partitions: [partition.to_owned()],
             buffer: BytesMut::new(),
             searched: 0,
             ended: false,
@@ -250,6 +257,13 @@ impl Ingress for FileIngress {
     }
 }
 
+/// FNV-1a: the same on every machine and in every version, as ids must be.
+fn fingerprint(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
 async fn read_some(
     input: &mut (impl AsyncRead + Unpin),
     buffer: &mut BytesMut,
@@ -284,12 +298,7 @@ mod tests {
         let settings = FileIngressSettings {
             path: FilePath::Path(file.path().to_owned()),
         };
-        let name = file
-            .path()
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
+        let name = file.path().to_string_lossy().into_owned();
         let start = start.map(|(offset, line)| (name, Position::Line { offset, line }));
         FileIngress::open("t/in", &settings, start.into_iter().collect()).await
     }
@@ -353,7 +362,11 @@ mod tests {
             .expect("reads")
             .expect("a record");
 
-        assert_eq!(*records[0].event.id, *format!("t/in/{name}:1"));
+        let path = file.path().as_os_str().as_encoded_bytes();
+        let expected = format!("t/in/{name}-{:08x}:1", fingerprint(path));
+        assert_eq!(*records[0].event.id, *expected);
+        // Ids outlive versions (draft-eastlake-fnv, appendix C).
+        assert_eq!(fingerprint(b"foobar"), 0xbf9c_f968);
     }
 
     #[tokio::test]
@@ -374,5 +387,44 @@ mod tests {
             }
         ));
         assert!(matches!(replaced, IngressError::Replaced { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_same_name_elsewhere_is_read_from_its_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |day: &str| folder.path().join(day).join("orders.ndjson");
+        for day in ["monday", "tuesday"] {
+            std::fs::create_dir(folder.path().join(day)).expect("made");
+            std::fs::write(path(day), "1\n2\n").expect("written");
+        }
+        let open = async |day, start| {
+            let settings = FileIngressSettings {
+                path: FilePath::Path(path(day)),
+            };
+            FileIngress::open("t/in", &settings, start)
+                .await
+                .expect("opens")
+        };
+        let monday = open("monday", Vec::new()).await.partitions()[0].clone();
+        let progress = vec![(monday, Position::Line { offset: 4, line: 2 })];
+
+        let again = all(&mut open("monday", progress.clone()).await).await;
+        let other = all(&mut open("tuesday", progress).await).await;
+        let mut ids = Vec::new();
+        for day in ["monday", "tuesday"] {
+            let records = open(day, Vec::new()).await.read(ALL).await;
+            ids.push(
+                records.expect("readable").expect("not empty")[0]
+                    .event
+                    .id
+                    .clone(),
+            );
+        }
+
+        assert_eq!((again.len(), other.len()), (0, 2));
+        assert_ne!(
+            ids[0], ids[1],
+            "an endpoint must not take one for the other"
+        );
     }
 }
