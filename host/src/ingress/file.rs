@@ -134,22 +134,32 @@ impl FileIngress {
                 offset,
             });
         }
+        let mut settled = offset;
         if offset > 0 {
             file.seek(SeekFrom::Start(offset - 1))
                 .await
                 .map_err(failed)?;
             let before = file.read_u8().await.map_err(failed)?;
-            // The last line may have ended with the file; it may have grown since, but not within the line.
-            if before != b'\n' && len > offset && file.read_u8().await.map_err(failed)? != b'\n' {
-                return Err(IngressError::Replaced {
-                    path: shown,
-                    offset,
-                    line,
-                });
+            if before != b'\n' && len > offset {
+                // The last line had ended with the file, which has grown since: first by that line's end,
+                // which belongs to the line and is not one of its own.
+                let mut next = file.read_u8().await.map_err(failed)?;
+                settled += 1;
+                if next == b'\r' && len > settled {
+                    next = file.read_u8().await.map_err(failed)?;
+                    settled += 1;
+                }
+                if next != b'\n' {
+                    return Err(IngressError::Replaced {
+                        path: shown,
+                        offset,
+                        line,
+                    });
+                }
             }
-            file.seek(SeekFrom::Start(offset)).await.map_err(failed)?;
+            file.seek(SeekFrom::Start(settled)).await.map_err(failed)?;
         }
-        (self.offset, self.line) = (offset, line);
+        (self.offset, self.line) = (settled, line);
         Ok(())
     }
 
@@ -426,5 +436,18 @@ mod tests {
             ids[0], ids[1],
             "an endpoint must not take one for the other"
         );
+    }
+
+    #[tokio::test]
+    async fn a_line_keeps_its_number_when_the_file_grows_behind_an_open_end() {
+        for end in ["\n", "\r\n"] {
+            let mut file = file(b"one\ntwo");
+            writeln!(file, "{end}three").expect("written");
+
+            let resumed = all(&mut open(&file, Some((7, 2))).await.expect("resumes")).await;
+
+            let fresh = all(&mut open(&file, None).await.expect("opens")).await;
+            assert_eq!(resumed, fresh[2..]);
+        }
     }
 }
