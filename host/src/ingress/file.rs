@@ -36,6 +36,8 @@ pub struct FileIngress {
     shown: String,
     partitions: [String; 1],
     id_prefix: String,
+    /// Whether a later run finds the same bytes at the same offsets: not in a pipe.
+    keeps_progress: bool,
     buffer: BytesMut,
     /// Bytes of `buffer` that are known to hold no line end.
     searched: usize,
@@ -82,11 +84,17 @@ impl FileIngress {
                 let name = path
                     .file_name()
                     .map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+                if !file.metadata().await.map_err(failed)?.is_file() {
+                    // A pipe is read once, as standard input is.
+                    let partition = format!("{name}-{}", now_ms());
+                    return Ok(Self::new(ingress, Input::File(file), &shown, &partition));
+                }
                 let absolute = std::path::absolute(path).map_err(failed)?;
                 let partition = absolute.to_string_lossy().into_owned();
                 // An id goes to the endpoint, so it does not tell the folder.
                 let name = format!("{name}-{:08x}", fingerprint(partition.as_bytes()));
                 let mut source = Self::new(ingress, Input::File(file), &shown, &name);
+                source.keeps_progress = true;
                 source.partitions = [partition];
                 let [partition] = &source.partitions;
                 let stored = start.into_iter().find(|(name, _)| name == partition);
@@ -104,6 +112,7 @@ impl FileIngress {
             shown: shown.to_owned(),
             id_prefix: format!("{ingress}/{partition}:"),
             partitions: [partition.to_owned()],
+            keeps_progress: false,
             buffer: BytesMut::new(),
             searched: 0,
             ended: false,
@@ -112,9 +121,9 @@ impl FileIngress {
         }
     }
 
-    /// Whether a restart can read on: standard input cannot.
+    /// Whether a restart can read on: standard input and pipes cannot.
     pub fn keeps_progress(&self) -> bool {
-        matches!(self.input, Input::File(_))
+        self.keeps_progress
     }
 
     async fn resume(&mut self, path: &Path, offset: u64, line: u64) -> Result<(), IngressError> {
@@ -284,7 +293,7 @@ async fn read_some(
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{io::Write, os::fd::AsRawFd};
 
     use tempfile::NamedTempFile;
 
@@ -449,5 +458,32 @@ mod tests {
             let fresh = all(&mut open(&file, None).await.expect("opens")).await;
             assert_eq!(resumed, fresh[2..]);
         }
+    }
+
+    #[tokio::test]
+    async fn a_pipe_keeps_no_progress() {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(b"one\ntwo\n").expect("it fits the pipe");
+        drop(writer);
+        // As `<(…)` of a shell names it.
+        let path = std::path::PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+        let settings = FileIngressSettings {
+            path: FilePath::Path(path.clone()),
+        };
+        let name = path.to_string_lossy().into_owned();
+        let start = vec![(
+            name,
+            Position::Line {
+                offset: 99,
+                line: 9,
+            },
+        )];
+
+        let mut source = FileIngress::open("t/in", &settings, start)
+            .await
+            .expect("progress of another run does not hold for it");
+
+        assert_eq!(all(&mut source).await.len(), 2);
+        assert!(!source.keeps_progress());
     }
 }
