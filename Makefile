@@ -41,6 +41,7 @@ lint: toolchain ## Formatting, clippy, and the documentation, with warnings as e
 	cargo fmt --all --check
 	cd $(GUESTS) && cargo fmt --all --check
 	cargo clippy --workspace --locked --all-targets -- -D warnings
+	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo clippy --workspace --locked --all-targets --target wasm32-wasip2 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --document-private-items
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; else echo "cargo-deny is not installed: licences and sources were not checked"; fi
 
