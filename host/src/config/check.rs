@@ -160,7 +160,7 @@ impl<'a> Checker<'a> {
                 IngressKind::File(FileIngressSettings {
                     path: FilePath::Path(path),
                 }) => used.extend(file_of(path).map(|path| (path, format!("the ingress `{id}`")))),
-                IngressKind::Datagen(_) => {}
+                IngressKind::Datagen(_) | IngressKind::Kinesis(_) => {}
             }
         }
         if stdin > 1 {
