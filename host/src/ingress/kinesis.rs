@@ -18,7 +18,13 @@ mod service;
 mod trouble;
 mod turns;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, mpsc},
@@ -47,6 +53,8 @@ pub struct KinesisIngress {
     lineage: Lineage,
     /// Shards that were read, by the index that their events hold.
     partitions: Vec<String>,
+    /// By partition: whether the stream's listing says that the shard is closed.
+    closed: Vec<Arc<AtomicBool>>,
     said: mpsc::Receiver<Said>,
     turns: Turns,
     passed: Vec<(u32, Position)>,
@@ -90,7 +98,9 @@ impl KinesisIngress {
                 && self.lineage.starts_latest();
             let cursor = Cursor::new(prefix.into(), partition, from, is_latest);
             self.partitions.push(shard.clone());
-            let reader = ShardReader::new(Arc::clone(&self.shared), partition, shard);
+            let closed = Arc::new(AtomicBool::new(!self.lineage.is_open(&shard)));
+            self.closed.push(Arc::clone(&closed));
+            let reader = ShardReader::new(Arc::clone(&self.shared), partition, shard, closed);
             match &self.reader {
                 Reader::Polling { interval } => {
                     self.tasks.spawn(polling::poll(reader, cursor, *interval))
@@ -109,6 +119,9 @@ impl KinesisIngress {
             Said::Read(chunk) => self.turns.push(chunk),
             Said::Listed(listed) => {
                 let change = self.lineage.list(&listed);
+                for (shard, closed) in self.partitions.iter().zip(&self.closed) {
+                    closed.store(!self.lineage.is_open(shard), Relaxed);
+                }
                 if !change.begun.is_empty() {
                     let shards: Vec<&str> = change.begun.iter().map(|(id, _)| &**id).collect();
                     info!(ingress = %self.shared.id, ?shards, "the stream has new shards");

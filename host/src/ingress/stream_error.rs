@@ -25,6 +25,18 @@ pub enum StreamError {
         #[source]
         failure: Failure,
     },
+    /// Progress is of a stream that had this name before.
+    #[error(
+        "progress says that `{shard}` is read up to {sequence}, but that shard begins at {begins}"
+    )]
+    Anew {
+        /// The shard.
+        shard: String,
+        /// The stored sequence number.
+        sequence: Box<str>,
+        /// The smallest of the shard.
+        begins: Box<str>,
+    },
     /// A task of the ingress has failed.
     #[error("an internal task failed")]
     Task(#[source] tokio::task::JoinError),
@@ -35,7 +47,7 @@ impl StreamError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Open(error) => error.hint(),
-            Self::Foreign { .. } => Some(
+            Self::Foreign { .. } | Self::Anew { .. } => Some(
                 "a stream that was deleted and made anew has another history: `nozzle progress reset` makes the ingress \
                  begin as `start` says"
                     .to_owned(),

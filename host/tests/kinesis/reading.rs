@@ -136,24 +136,25 @@ async fn latest_begins_now_and_a_restart_before_any_record_loses_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_is_not_read_while_the_buffer_is_full() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut boto = boto(kinesis_local());
+    let mut boto = boto(moto());
     boto.create_stream("full", 2);
-    boto.put("full", 0, 900, 50);
-    let layer = FaultLayer::start(kinesis_local(), |_| Fault::None).await;
+    // More than the sink, its queue, and what is read ahead hold together.
+    boto.put("full", 0, 8_000, 50);
+    let layer = FaultLayer::start(moto(), |_| Fault::None).await;
     let recorder = Recorder::start(|_| 200).await;
     recorder.close();
     let (kinesis, url) = (layer.url(), recorder.url());
     let setup = Setup {
         sink: &[
             "buffer: { max-records: 100 }",
-            "in-flight: { max-calls: 8 }",
+            "in-flight: { max-calls: 20 }",
             "timeout: { attempt: 1h, total: 2h }",
         ],
         ..Setup::new(&kinesis, "full", &url)
     };
 
     let host = setup.start(folder.path());
-    recorder.held(8).await;
+    recorder.held(20).await;
     // The client's calls are the clock: a shard that is read is read many times in the meantime.
     let mut before = u64::MAX;
     for _ in 0..100 {
@@ -168,7 +169,7 @@ async fn a_shard_is_not_read_while_the_buffer_is_full() {
     }
     let stopped = layer.calls("GetRecords") == before;
     recorder.open();
-    all(&recorder, 900).await;
+    all(&recorder, 8_000).await;
     drop(host);
 
     assert!(stopped, "{before} reads, and no end");

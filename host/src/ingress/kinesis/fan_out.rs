@@ -8,11 +8,13 @@ use tracing::debug;
 
 use super::{
     cursor::Cursor,
+    polling,
     reader::{Said, ShardReader},
     service::{Service, behind, raw},
 };
 use crate::{
     aws::{Backoff, Failure, FailureKind},
+    event::now_ms,
     ingress::IngressError,
 };
 
@@ -22,6 +24,11 @@ const RENEWAL: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(60);
 /// What an event holds at most (2 MiB/s a shard, several events a second).
 const EVENT_BYTES: usize = 512 * 1024;
+/// Of a closed shard, a last event tells the end. If it does not come within so many empty ones, as the event was
+/// lost or the server has none, polling finds the end.
+const IDLE_EVENTS: u32 = 3;
+/// Between two of those reads.
+const END_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a new consumer may take to become active.
 const ACTIVATION: Duration = Duration::from_secs(120);
 
@@ -69,6 +76,8 @@ pub(super) async fn subscribe(mut reader: ShardReader, cursor: Cursor, consumer:
 enum Ended {
     /// It is to be renewed.
     Over,
+    /// The stream's listing says that the shard is closed, and the subscription has nothing more of it.
+    Closed,
     /// The shard has no more, or the ingress is gone.
     Done,
 }
@@ -86,6 +95,10 @@ async fn read(
                 debug!(shard = %reader.shard, "the subscription is over; renewing it");
                 sleep_until(renewal).await;
             }
+            Ok(Ended::Closed) => {
+                debug!(shard = %reader.shard, "reading the end of a closed shard by polling");
+                return polling::read(reader, cursor, END_INTERVAL).await;
+            }
             Err(failure) => reader.failed(failure, &cursor).await?,
         }
     }
@@ -96,7 +109,7 @@ async fn subscription(
     cursor: &mut Cursor,
     consumer: &str,
 ) -> Result<Ended, Failure> {
-    let begun = crate::event::now_ms();
+    let begun = now_ms();
     reader.shared.stats.reads.add(1);
     let mut output = reader
         .shared
@@ -104,6 +117,7 @@ async fn subscription(
         .subscribe(consumer, &reader.shard, cursor.from())
         .await?;
     cursor.begun_at(begun);
+    let mut idle = 0;
     loop {
         // Without room the stream is not read: HTTP/2 makes the service wait.
         let permits = reader.room(EVENT_BYTES).await;
@@ -116,6 +130,12 @@ async fn subscription(
         };
         reader.trouble.over();
         reader.lag(behind(event.millis_behind_latest));
+        let at_tip = event.records.is_empty() && event.millis_behind_latest == 0;
+        idle = if at_tip && reader.is_closed() {
+            idle + 1
+        } else {
+            0
+        };
         let read = cursor.take_in(event.records.into_iter().map(raw).collect());
         // Without a sequence number to go on from, the shard is at its end.
         let ends = event.continuation_sequence_number.is_empty();
@@ -124,6 +144,9 @@ async fn subscription(
         }
         if !reader.hand_over(read, ends, permits).await || ends {
             return Ok(Ended::Done);
+        }
+        if idle >= IDLE_EVENTS {
+            return Ok(Ended::Closed);
         }
     }
 }

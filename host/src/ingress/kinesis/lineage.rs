@@ -12,6 +12,20 @@ pub(super) struct Listed {
     pub(super) parents: Vec<String>,
     /// Whether it still takes records.
     pub(super) open: bool,
+    /// No record of it has a smaller sequence number.
+    pub(super) begins: Box<str>,
+}
+
+impl Listed {
+    /// Whether the shard can have had this record: sequence numbers grow, and those of a stream that was deleted and
+    /// made anew are greater than all before.
+    pub(super) fn may_have(&self, sequence: &str) -> bool {
+        let number = |text: &str| {
+            let digits = text.trim_start_matches('0');
+            (digits.len(), digits.to_owned())
+        };
+        number(sequence) >= number(&self.begins)
+    }
 }
 
 /// What a listing has changed.
@@ -42,6 +56,7 @@ pub(super) struct Lineage {
 #[derive(Debug)]
 struct Shard {
     parents: Vec<String>,
+    open: bool,
     from: ShardPosition,
     state: State,
 }
@@ -64,6 +79,7 @@ impl Lineage {
     ) -> Self {
         let shard = |from| Shard {
             parents: Vec::new(),
+            open: true,
             from,
             state: State::Stored,
         };
@@ -87,6 +103,7 @@ impl Lineage {
         for shard in listed {
             if let Some(known) = self.shards.get_mut(&shard.id) {
                 known.parents.clone_from(&shard.parents);
+                known.open = shard.open;
                 if known.state == State::Stored {
                     known.state = match known.from {
                         ShardPosition::End => State::Ended,
@@ -110,6 +127,7 @@ impl Lineage {
             change.begun.push((shard.id.clone(), from.clone()));
             let shard_state = Shard {
                 parents: shard.parents.clone(),
+                open: shard.open,
                 from,
                 state: State::Waiting,
             };
@@ -182,6 +200,11 @@ impl Lineage {
         self.start == StreamStart::Latest
     }
 
+    /// Whether a shard still takes records, by the last listing.
+    pub(super) fn is_open(&self, id: &str) -> bool {
+        self.shards.get(id).is_none_or(|shard| shard.open)
+    }
+
     /// How many shards are being read.
     pub(super) fn reading(&self) -> usize {
         let reading = self
@@ -203,6 +226,7 @@ mod tests {
             id: id.to_owned(),
             parents: parents.iter().map(|&parent| parent.to_owned()).collect(),
             open,
+            begins: "1".into(),
         }
     }
 
@@ -325,6 +349,26 @@ mod tests {
             Change::default(),
             "only at the first listing"
         );
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_stream_of_that_name_is_known_by_its_number() {
+        let listed = Listed {
+            begins: "49680424".into(),
+            ..shard("0", &[], true)
+        };
+
+        let may = [
+            "49680424",
+            "49680425",
+            "149680424",
+            "49680423",
+            "9",
+            "000049680423",
+        ]
+        .map(|number| listed.may_have(number));
+
+        assert_eq!(may, [true, true, true, false, false, false]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use super::{
     KinesisIngress, QUEUE, Reader, discover, fan_out,
-    lineage::{Change, Lineage},
+    lineage::{Change, Lineage, Listed},
     reader::Shared,
     service::Service,
     turns::Turns,
@@ -19,7 +19,7 @@ use crate::{
     aws::{OpenError, Stream, persist},
     event::{Position, ShardPosition, now_ms},
     ingress::{
-        IngressError, Start,
+        IngressError, Start, StreamError,
         settings::{KinesisIngressSettings, StreamReader},
     },
     metrics::IngressStats,
@@ -68,6 +68,12 @@ impl KinesisIngress {
 
         let stored: Vec<(String, ShardPosition)> =
             stored.into_iter().filter_map(of_shard).collect();
+        for (shard, from) in &stored {
+            check_history(shard, from, &listed).map_err(|error| IngressError::Stream {
+                stream: label.clone(),
+                error: Box::new(error),
+            })?;
+        }
         let first_run = stored.is_empty();
         let mut lineage = Lineage::new(settings.start, stored, now_ms());
         let change = lineage.list(&listed);
@@ -98,6 +104,7 @@ impl KinesisIngress {
             reader,
             lineage,
             partitions: Vec::new(),
+            closed: Vec::new(),
             said: queue,
             turns: Turns::default(),
             passed: Vec::new(),
@@ -124,6 +131,25 @@ fn of_shard((shard, position): (String, Position)) -> Option<(String, ShardPosit
         Position::Shard(position) => Some((shard, position)),
         // Of an ingress of another kind that had this id.
         Position::Count(_) | Position::Line { .. } => None,
+    }
+}
+
+/// Refuses progress that another stream has made, which had the same name.
+fn check_history(
+    shard: &str,
+    stored: &ShardPosition,
+    listed: &[Listed],
+) -> Result<(), StreamError> {
+    let listed = listed.iter().find(|listed| listed.id == shard);
+    match (stored, listed) {
+        (ShardPosition::Record { sequence, .. }, Some(listed)) if !listed.may_have(sequence) => {
+            Err(StreamError::Anew {
+                shard: shard.to_owned(),
+                sequence: sequence.clone(),
+                begins: listed.begins.clone(),
+            })
+        }
+        _ => Ok(()),
     }
 }
 

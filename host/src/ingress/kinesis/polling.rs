@@ -20,7 +20,8 @@ pub(super) async fn poll(mut reader: ShardReader, cursor: Cursor, interval: Dura
     }
 }
 
-async fn read(
+/// Reads on from `cursor` to the shard's end.
+pub(super) async fn read(
     reader: &mut ShardReader,
     mut cursor: Cursor,
     interval: Duration,

@@ -1,7 +1,10 @@
 //! What both readers share: their places in memory, their way to the ingress, and what they do about failures.
 
 use std::{
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -56,18 +59,31 @@ pub(super) struct ShardReader {
     pub(super) partition: u32,
     pub(super) shard: String,
     slots: Arc<Semaphore>,
+    closed: Arc<AtomicBool>,
     pub(super) trouble: Trouble,
 }
 
 impl ShardReader {
-    pub(super) fn new(shared: Arc<Shared>, partition: u32, shard: String) -> Self {
+    /// `closed` is set once the stream's listing says that the shard takes no more records.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        partition: u32,
+        shard: String,
+        closed: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             trouble: Trouble::new(Arc::clone(&shared)),
             shared,
             partition,
             shard,
             slots: Arc::new(Semaphore::new(SLOTS)),
+            closed,
         }
+    }
+
+    /// Whether the stream's listing says that the shard takes no more records.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
     }
 
     /// Waits until there is room for an answer of about `bytes`.

@@ -51,7 +51,12 @@ impl Service {
                 Listed {
                     id: shard.shard_id,
                     parents: parents.into_iter().flatten().collect(),
-                    open: range.is_none_or(|range| range.ending_sequence_number.is_none()),
+                    open: range
+                        .as_ref()
+                        .is_none_or(|range| range.ending_sequence_number.is_none()),
+                    begins: range
+                        .map_or_else(String::new, |range| range.starting_sequence_number)
+                        .into(),
                 }
             }));
             next = output.next_token;
