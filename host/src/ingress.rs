@@ -42,6 +42,15 @@ pub trait Ingress: Send + 'static {
         limit: ReadLimit,
     ) -> impl Future<Output = Result<Option<Vec<Incoming>>, IngressError>> + Send;
 
+    /// How many partitions are being read: they share the sinks' buffers.
+    fn active(&self) -> usize {
+        self.partitions().len()
+    }
+
+    /// Partitions of which the next reads take nothing, by index; those beyond the list are free. An ingress of one
+    /// partition is not read at all while it is held.
+    fn hold(&mut self, _held: &[bool]) {}
+
     /// Positions that were reached without a record, such as the end of a shard: they lie behind all that
     /// [`Ingress::read`] has returned so far. Each is given once.
     fn passed(&mut self) -> Vec<(u32, Position)> {
@@ -178,6 +187,21 @@ impl Ingress for AnyIngress {
             Self::Datagen(datagen) => datagen.read(limit).await,
             Self::File(file) => file.read(limit).await,
             Self::Kinesis(kinesis) => kinesis.read(limit).await,
+        }
+    }
+
+    fn active(&self) -> usize {
+        match self {
+            Self::Datagen(datagen) => datagen.active(),
+            Self::File(file) => file.active(),
+            Self::Kinesis(kinesis) => kinesis.active(),
+        }
+    }
+
+    fn hold(&mut self, held: &[bool]) {
+        match self {
+            Self::Datagen(_) | Self::File(_) => {}
+            Self::Kinesis(kinesis) => kinesis.hold(held),
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Tracker {
     /// The ordinal of the first entry.
     base: u64,
     entries: VecDeque<Entry>,
+    /// Entries that some sink has not settled.
+    open: usize,
     settled: Option<Position>,
 }
 
@@ -53,6 +55,8 @@ impl Tracker {
         });
         if sinks == 0 {
             self.advance();
+        } else {
+            self.open += 1;
         }
         ordinal
     }
@@ -68,6 +72,9 @@ impl Tracker {
             .filter(|entry| entry.open > 0)
             .ok_or(SettledTwice { ordinal })?;
         entry.open -= 1;
+        if entry.open == 0 {
+            self.open -= 1;
+        }
         if ordinal == self.base {
             self.advance();
         }
@@ -79,9 +86,14 @@ impl Tracker {
         self.settled.as_ref()
     }
 
-    /// Events behind the settled prefix.
+    /// Events that some sink has not settled.
     pub fn unsettled(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.open > 0).count()
+        self.open
+    }
+
+    /// Events from the first that is not settled on, the settled ones among them.
+    pub fn window(&self) -> usize {
+        self.entries.len()
     }
 
     fn advance(&mut self) {

@@ -58,6 +58,8 @@ pub struct KinesisIngress {
     said: mpsc::Receiver<Said>,
     turns: Turns,
     passed: Vec<(u32, Position)>,
+    /// By partition: whether nothing of it is to be handed out for now.
+    held: Vec<bool>,
     /// Begun without progress, so that `latest` means now.
     first_run: bool,
     opening: Vec<(String, Position)>,
@@ -158,7 +160,8 @@ impl Ingress for KinesisIngress {
             while let Ok(said) = self.said.try_recv() {
                 self.absorb(said)?;
             }
-            let taken = self.turns.take(limit, |_| false);
+            let held = |partition: u32| self.held.get(partition as usize) == Some(&true);
+            let taken = self.turns.take(limit, held);
             for partition in taken.ended {
                 self.end(partition);
             }
@@ -177,6 +180,15 @@ impl Ingress for KinesisIngress {
                 else => tokio::task::yield_now().await,
             }
         }
+    }
+
+    fn active(&self) -> usize {
+        self.lineage.reading()
+    }
+
+    fn hold(&mut self, held: &[bool]) {
+        self.held.clear();
+        self.held.extend_from_slice(held);
     }
 
     fn passed(&mut self) -> Vec<(u32, Position)> {

@@ -152,9 +152,11 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let mut sink_tasks = JoinSet::new();
     let mut views = Vec::new();
     let mut queues = Vec::new();
+    let mut capacities = Vec::new();
     for ((config, plugin), dead_letters) in module.sinks.into_iter().zip(plugins).zip(letters) {
         let stats = Arc::new(SinkStats::default());
         let id: Arc<str> = config.id.to_string().into();
+        capacities.push(config.delivery.buffer.max_records);
         let transport = HttpClient::new(&config.endpoint, config.delivery.in_flight.max_calls)
             .map_err(|source| StartError::Endpoint {
                 sink: id.to_string(),
@@ -194,9 +196,16 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             .iter()
             .filter_map(|sink| queues.get(*sink).cloned())
             .collect();
+        let capacity = config
+            .to
+            .iter()
+            .filter_map(|sink| capacities.get(*sink))
+            .min()
+            .copied();
         let route = Route {
             ingress: index,
             ledger: Arc::clone(&source.ledger),
+            capacity: capacity.unwrap_or(1),
             sinks,
         };
         ingress_tasks.spawn(pump(ingress, route, intake.clone()));

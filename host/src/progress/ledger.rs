@@ -1,7 +1,11 @@
 //! The trackers of one ingress, shared between its reader and the sinks.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
+use tokio::sync::Notify;
 use tracing::error;
 
 use super::Tracker;
@@ -11,7 +15,14 @@ use crate::event::{Position, Ticket};
 #[derive(Debug, Default)]
 pub struct Ledger {
     partitions: Mutex<Vec<Partition>>,
+    /// Somebody waits for a partition that is held.
+    watched: AtomicBool,
+    settled: Notify,
 }
+
+/// How many events a partition may have between the first that is not settled and the last that was read, settled
+/// ones among them: it bounds the memory that one stuck event costs, and what a restart delivers twice.
+const WINDOW: usize = 100_000;
 
 #[derive(Debug, Default)]
 struct Partition {
@@ -70,6 +81,26 @@ impl Ledger {
                 debug_assert!(false, "{error}");
             }
         }
+        drop(partitions);
+        if self.watched.load(Relaxed) {
+            self.settled.notify_one();
+        }
+    }
+
+    /// The partitions of which no more is to be read for now, by index: those with `share` events unsettled, so that
+    /// a stuck one leaves room for the others, and those whose window is full.
+    pub fn held(&self, share: usize) -> Vec<bool> {
+        let is_held = |partition: &Partition| {
+            partition.tracker.unsettled() >= share || partition.tracker.window() >= WINDOW
+        };
+        let held: Vec<bool> = self.lock().iter().map(is_held).collect();
+        self.watched.store(held.contains(&true), Relaxed);
+        held
+    }
+
+    /// Waits until events are settled, after [`Ledger::held`] has named a partition.
+    pub async fn settling(&self) {
+        self.settled.notified().await;
     }
 
     /// The partitions whose settled prefix has grown since the last call of this method that

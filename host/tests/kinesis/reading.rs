@@ -174,3 +174,31 @@ async fn a_shard_is_not_read_while_the_buffer_is_full() {
 
     assert!(stopped, "{before} reads, and no end");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_stuck_stops_no_other_shard() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut boto = boto(kinesis_local());
+    boto.create_stream("stuck", 2);
+    // Of these keys `k-3` alone is in the second shard; the endpoint takes nothing of the first.
+    boto.put("stuck", 0, 600, 4);
+    let recorder = Recorder::start(|body| if body.contains("k-3") { 200 } else { 500 }).await;
+    let url = recorder.url();
+    let setup = Setup {
+        sink: &[
+            "order: key",
+            "buffer: { max-records: 60 }",
+            "retry: { forever: true, initial-delay: 1ms, max-delay: 10ms }",
+        ],
+        ..Setup::new(kinesis_local(), "stuck", &url)
+    };
+
+    let host = setup.start(folder.path());
+    recorder
+        .until("all of the other shard", |bodies| bodies.len() >= 150)
+        .await;
+    drop(host);
+
+    let second: Vec<u64> = (0..150).map(|n| 4 * n + 3).collect();
+    assert_eq!(ids(&recorder.accepted()), second, "each once, in order");
+}

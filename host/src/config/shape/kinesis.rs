@@ -27,6 +27,7 @@ pub(in crate::config) struct KinesisIngressYaml {
     pub(in crate::config) consumer: Option<String>,
     /// With `reader: polling`: between two reads of a shard. The service allows five a second, of all consumers
     /// together; less is for servers without that limit. Default: `200ms`.
+    #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) poll_interval: Option<Span>,
     /// What may be read ahead of the sinks, beside one answer of each shard. Default: `16MiB`.
     pub(in crate::config) read_ahead: Option<Size>,

@@ -108,6 +108,7 @@ impl KinesisIngress {
             said: queue,
             turns: Turns::default(),
             passed: Vec::new(),
+            held: Vec::new(),
             first_run,
             opening: opening
                 .map(|(shard, from)| (shard, Position::Shard(from)))
