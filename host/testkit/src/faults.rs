@@ -212,7 +212,7 @@ impl Layer {
         each: usize,
     ) -> Result<Response<Body>, Cut> {
         let entries = json["Records"].as_array().cloned().unwrap_or_default();
-        let fails = |index: usize| (index + 1) % each == 0;
+        let fails = |index: usize| (index + 1).is_multiple_of(each);
         let passed: Vec<Value> = entries
             .iter()
             .enumerate()
