@@ -124,13 +124,31 @@ async fn serve(command: Command) -> Result<(), CliError> {
     }
 }
 
+/// What a bare level such as `debug` does not reach: libraries that log addresses and what the other side wrote, which
+/// may be or hold secrets, or that complain of what the host then says better. They are logged when they are named.
+const QUIET: [(&str, &str); 7] = [
+    ("hyper", "warn"),
+    ("hyper_util", "warn"),
+    ("h2", "warn"),
+    ("rustls", "warn"),
+    ("aws_config", "error"),
+    ("aws_smithy_runtime", "warn"),
+    ("aws_smithy_runtime_api", "warn"),
+];
+
 fn log_to_stderr(filter: &str) -> Result<(), CliError> {
-    let filter = EnvFilter::try_new(filter).map_err(|source| CliError::LogFilter {
+    let quiet: Vec<String> = QUIET
+        .iter()
+        .filter(|(library, _)| !filter.contains(library))
+        .map(|(library, level)| format!("{library}={level}"))
+        .collect();
+    let directives = format!("{},{filter}", quiet.join(","));
+    let directives = EnvFilter::try_new(directives).map_err(|source| CliError::LogFilter {
         filter: filter.to_owned(),
         source,
     })?;
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(directives)
         .with_writer(view::LogWriter::default)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)

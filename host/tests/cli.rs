@@ -207,7 +207,7 @@ fn a_secret_is_shown_nowhere() {
     let ended = Child::start(nozzle().current_dir(folder).args(args)).finish();
 
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let letters = std::fs::read_to_string(folder.join(".nozzle/dead-letters-t-sink.ndjson"))
+    let letters = std::fs::read_to_string(folder.join(".nozzle/dead-letters-t_sink.ndjson"))
         .expect("letters");
     assert!(letters.contains("${Api:url}"), "{letters}");
     assert!(!letters.contains("canary"), "{letters}");

@@ -48,7 +48,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
 const FOR_ALL: [&str; 3] = ["event", "outcome", "metrics"];
 
 /// Dependencies with one owner.
-const OWNERS: [(&str, &[&str]); 15] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("redb", &["progress"]),
@@ -59,6 +59,7 @@ const OWNERS: [(&str, &[&str]); 15] = [
     ("prost", &["ingress"]),
     ("hyper", &["http", "endpoint"]),
     ("hyper_util", &["http", "endpoint"]),
+    ("h2", &["http"]),
     ("hyper_rustls", &["http"]),
     ("rustls", &["http"]),
     ("saphyr", &["config"]),

@@ -92,7 +92,13 @@ impl Failure {
                     text if text.contains("region") => FailureKind::Region,
                     _ => FailureKind::Transient,
                 };
-                said(kind, causes)
+                // The SDK lists every provider that it has tried, one a line.
+                let first = causes.lines().next().unwrap_or_default();
+                let message = match kind {
+                    FailureKind::Credentials => first.trim_end_matches(". Attempted:"),
+                    _ => &causes,
+                };
+                said(kind, message.to_owned())
             }
         }
     }

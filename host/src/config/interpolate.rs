@@ -95,31 +95,30 @@ fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
             }
         }
         _ => {
-            let known = |names: Vec<String>| match names.len() {
-                0 => "there is none".to_owned(),
-                _ => format!("there are {}", names.join(", ")),
-            };
             let Some(properties) = sources.groups.get(group) else {
-                let groups = known(
-                    sources
-                        .groups
-                        .keys()
-                        .map(|name| format!("`{name}`"))
-                        .collect(),
-                );
-                let hint = format!(
-                    "name the file of property groups with --properties; of groups, {groups}"
-                );
+                let names: Vec<String> = sources
+                    .groups
+                    .keys()
+                    .map(|name| format!("`{name}`"))
+                    .collect();
+                let hint = match names.is_empty() {
+                    true => "name the file of property groups with --properties".to_owned(),
+                    false => format!("the file of property groups has {}", names.join(", ")),
+                };
                 return Err(unfilled(
                     format!("there is no property group `{group}`"),
                     hint,
                 ));
             };
             properties.get(key).cloned().ok_or_else(|| {
-                let keys = known(properties.keys().map(|name| format!("`{name}`")).collect());
+                let names: Vec<String> =
+                    properties.keys().map(|name| format!("`{name}`")).collect();
                 unfilled(
                     format!("the property group `{group}` has no `{key}`"),
-                    format!("of keys, {keys}"),
+                    match names.is_empty() {
+                        true => "it has no key at all".to_owned(),
+                        false => format!("it has {}", names.join(", ")),
+                    },
                 )
             })
         }

@@ -379,7 +379,7 @@ impl DefaultLetters<'_> {
     }
 
     fn path(&self, sink: &str) -> PathBuf {
-        let name = format!("dead-letters-{}.ndjson", sink.replace('/', "-"));
+        let name = format!("dead-letters-{}.ndjson", sink.replace('/', "_"));
         self.state_dir.path().join(name)
     }
 

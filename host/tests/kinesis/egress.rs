@@ -159,7 +159,7 @@ async fn dead_letters_go_to_a_stream_and_what_is_too_large_for_it_to_a_file() {
         letters[0]
     );
     let overflow =
-        std::fs::read_to_string(folder.path().join(".nozzle/dead-letters-t-sink.ndjson"))
+        std::fs::read_to_string(folder.path().join(".nozzle/dead-letters-t_sink.ndjson"))
             .expect("a file");
     assert_eq!(overflow.lines().count(), 1);
     assert!(overflow.contains("xxxx"));
