@@ -164,6 +164,14 @@ impl AnyIngress {
         }
     }
 
+    /// Says that reading begins, once [`AnyIngress::opening`] is stored.
+    pub fn announce(&self) {
+        match self {
+            Self::Datagen(_) | Self::File(_) => {}
+            Self::Kinesis(kinesis) => kinesis.announce(),
+        }
+    }
+
     /// Partitions with progress that the source has no more.
     pub fn forgotten(&self) -> &[String] {
         match self {

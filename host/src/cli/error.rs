@@ -87,8 +87,8 @@ impl CliError {
             }
             Self::Listen { .. } => Some("pass another --listen address; port 0 takes a free one".to_owned()),
             Self::Unsettled { .. } => Some(
-                "a file is read on from its stored progress at the next start; what came from standard \
-                 input or datagen must be sent again"
+                "a file or stream is read on from its stored progress at the next start; what came from \
+                 standard input or datagen must be sent again"
                     .to_owned(),
             ),
             _ => None,

@@ -300,6 +300,7 @@ async fn open_ingress(
     if !ingress.forgotten().is_empty() {
         store.forget(&id, ingress.forgotten().to_vec()).await?;
     }
+    ingress.announce();
     Ok((
         ingress,
         Source {

@@ -1,9 +1,9 @@
 //! Reading: every record, both readers, two servers, aggregates, back-pressure.
 
 use nix::sys::signal::Signal;
-use nozzle_testkit::{Fault, FaultLayer, Recorder};
+use nozzle_testkit::{Child, Fault, FaultLayer, Recorder, credentials, plugin};
 
-use super::host::{Setup, all, assert_order, boto, complete, ids, kinesis_local, moto};
+use super::host::{Setup, all, assert_order, boto, complete, ids, kinesis_local, moto, nozzle};
 
 const RECORDS: u64 = 400;
 
@@ -201,4 +201,43 @@ async fn a_key_that_is_stuck_stops_no_other_shard() {
 
     let second: Vec<u64> = (0..150).map(|n| 4 * n + 3).collect();
     assert_eq!(ids(&recorder.accepted()), second, "each once, in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_read_without_a_module_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut boto = boto(moto());
+    boto.create_stream("flags", 2);
+    boto.put("flags", 0, 30, 5);
+    let recorder = Recorder::start(|_| 200).await;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nozzle"));
+    command
+        .current_dir(folder.path())
+        .args([
+            "run",
+            "--kinesis",
+            "flags",
+            "--start",
+            "earliest",
+            "--max-wait",
+            "10ms",
+        ])
+        .args(["--url", &recorder.url(), "--plugin"])
+        .arg(plugin("per_record.wasm"))
+        .env("AWS_ENDPOINT_URL_KINESIS", moto());
+    credentials(&mut command);
+
+    let host = Child::start(&mut command);
+    all(&recorder, 30).await;
+    host.signal(Signal::SIGTERM);
+    let stopped = host.finish();
+    let shown = nozzle(folder.path(), &["progress", "show"]);
+
+    assert_eq!(stopped.code(), 0, "{}", stopped.stderr);
+    assert_eq!(
+        shown.stdout.matches("run/kinesis  shardId-").count(),
+        2,
+        "{}",
+        shown.stdout
+    );
 }

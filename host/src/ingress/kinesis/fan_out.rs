@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_kinesis::types::SubscribeToShardEventStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 use super::{
@@ -20,6 +20,8 @@ use crate::{
 
 /// A second subscription to a shard is refused this soon after one (Kinesis API: `SubscribeToShard`).
 const RENEWAL: Duration = Duration::from_secs(5);
+/// The service ends a subscription after five minutes; a new one before that loses no time between the two.
+const LIFETIME: Duration = Duration::from_secs(285);
 /// An event comes at least this often, empty if there is nothing: the service sends one each five seconds.
 const SILENCE: Duration = Duration::from_secs(60);
 /// What an event holds at most (2 MiB/s a shard, several events a second).
@@ -117,11 +119,13 @@ async fn subscription(
         .subscribe(consumer, &reader.shard, cursor.from())
         .await?;
     cursor.begun_at(begun);
+    let until = Instant::now() + LIFETIME;
     let mut idle = 0;
     loop {
         // Without room the stream is not read: HTTP/2 makes the service wait.
-        let permits = reader.room(EVENT_BYTES).await;
-        let event = match timeout(SILENCE, output.event_stream.recv()).await {
+        let room = reader.room(EVENT_BYTES).await;
+        let silent = until.min(Instant::now() + SILENCE);
+        let event = match timeout_at(silent, output.event_stream.recv()).await {
             Err(_) => return Ok(Ended::Over),
             Ok(Ok(None)) => return Ok(Ended::Over),
             Ok(Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event)))) => event,
@@ -142,7 +146,7 @@ async fn subscription(
         if !ends {
             cursor.go_on_behind(event.continuation_sequence_number.into());
         }
-        if !reader.hand_over(read, ends, permits).await || ends {
+        if !reader.hand_over(read, ends, room).await || ends {
             return Ok(Ended::Done);
         }
         if idle >= IDLE_EVENTS {

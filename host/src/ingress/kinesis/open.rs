@@ -119,11 +119,15 @@ impl KinesisIngress {
             shared,
         };
         ingress.begin_ready();
-        info!(
-            ingress = %id, stream = %ingress.shared.stream, shards = ingress.lineage.reading(), reader = ?ingress.reader,
-            "reading a stream"
-        );
         Ok(ingress)
+    }
+
+    /// Says that reading has begun. Whoever reads that may rely on `latest`: its time is stored.
+    pub fn announce(&self) {
+        info!(
+            ingress = %self.shared.id, stream = %self.shared.stream, shards = self.lineage.reading(),
+            reader = ?self.reader, "reading a stream"
+        );
     }
 }
 

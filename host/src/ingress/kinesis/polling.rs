@@ -31,7 +31,7 @@ pub(super) async fn read(
     loop {
         let mut iterator = iterator(reader, &mut cursor).await?;
         loop {
-            let permits = reader.room(pace.expected()).await;
+            let room = reader.room(pace.expected()).await;
             sleep_until(next_read).await;
             let asked = Instant::now();
             reader.shared.stats.reads.add(1);
@@ -42,7 +42,7 @@ pub(super) async fn read(
                     break;
                 }
                 Err(failure) => {
-                    drop(permits);
+                    drop(room);
                     reader.failed(failure, &cursor).await?;
                     continue;
                 }
@@ -53,7 +53,7 @@ pub(super) async fn read(
             let read = cursor.take_in(answer.records);
             next_read = asked + pace.answered(records, read.bytes);
             let ends = answer.next.is_none();
-            if !reader.hand_over(read, ends, permits).await || ends {
+            if !reader.hand_over(read, ends, room).await || ends {
                 return Ok(());
             }
             iterator = answer.next.unwrap_or_default();

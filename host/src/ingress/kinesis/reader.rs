@@ -52,6 +52,14 @@ pub(super) struct Shared {
     pub(super) troubled: AtomicUsize,
 }
 
+/// A place for one answer: held until its last record is handed out.
+#[derive(Debug)]
+pub(super) struct Room {
+    _slot: OwnedSemaphorePermit,
+    /// A permit is a byte.
+    ahead: OwnedSemaphorePermit,
+}
+
 /// The part of a reader that is the same for both kinds.
 #[derive(Debug)]
 pub(super) struct ShardReader {
@@ -87,23 +95,20 @@ impl ShardReader {
     }
 
     /// Waits until there is room for an answer of about `bytes`.
-    pub(super) async fn room(&self, bytes: usize) -> Vec<OwnedSemaphorePermit> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
+    pub(super) async fn room(&self, bytes: usize) -> Room {
+        const OPEN: &str = "the semaphores are never closed";
         let bytes = u32::try_from(bytes.min(self.shared.ahead_bytes)).unwrap_or(u32::MAX);
-        let ahead = Arc::clone(&self.shared.ahead)
-            .acquire_many_owned(bytes)
-            .await;
-        // The semaphores are never closed.
-        slot.into_iter().chain(ahead).collect()
+        Room {
+            _slot: Arc::clone(&self.slots).acquire_owned().await.expect(OPEN),
+            ahead: Arc::clone(&self.shared.ahead)
+                .acquire_many_owned(bytes)
+                .await
+                .expect(OPEN),
+        }
     }
 
     /// Hands over what was read. False when the ingress is gone.
-    pub(super) async fn hand_over(
-        &self,
-        read: Read,
-        ends: bool,
-        mut permits: Vec<OwnedSemaphorePermit>,
-    ) -> bool {
+    pub(super) async fn hand_over(&self, read: Read, ends: bool, mut room: Room) -> bool {
         let stats = &self.shared.stats;
         if let Some(gap) = read.gap {
             let ((behind, behind_ms), (before, before_ms)) = (gap.behind, gap.before);
@@ -119,16 +124,14 @@ impl ShardReader {
         if read.records.is_empty() && !ends {
             return true;
         }
-        if let Some(ahead) = permits.get_mut(1) {
-            // What was asked for and did not come may be read by others.
-            let spare = ahead.num_permits().saturating_sub(read.bytes.max(1));
-            drop(ahead.split(spare));
-        }
+        // What was asked for and did not come may be read by others.
+        let spare = room.ahead.num_permits().saturating_sub(read.bytes.max(1));
+        drop(room.ahead.split(spare));
         let chunk = Chunk {
             shard: self.partition,
             records: read.records,
             ends,
-            _permits: permits,
+            _room: Some(room),
         };
         self.shared.said.send(Said::Read(chunk)).await.is_ok()
     }
@@ -160,7 +163,12 @@ impl ShardReader {
                 Err(gone) if gone.kind == FailureKind::NotFound => {
                     return Err(fails(StreamError::Deleted(gone)));
                 }
-                Ok(summary) if !summary.deleting && stored.is_some() => {
+                // A subscription may also lack its consumer.
+                Ok(summary)
+                    if !summary.deleting
+                        && stored.is_some()
+                        && failure.call != "SubscribeToShard" =>
+                {
                     return Err(fails(foreign(failure)));
                 }
                 _ => {}

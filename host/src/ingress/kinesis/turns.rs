@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tokio::sync::OwnedSemaphorePermit;
-
+use super::reader::Room;
 use crate::{
     event::{Incoming, Position, ShardPosition},
     ingress::ReadLimit,
@@ -16,8 +15,8 @@ pub(super) struct Chunk {
     pub(super) records: VecDeque<Incoming>,
     /// Nothing comes behind these records.
     pub(super) ends: bool,
-    /// Held until the last record is handed out: they bound what is read ahead.
-    pub(super) _permits: Vec<OwnedSemaphorePermit>,
+    /// Bounds what is read ahead; none in tests.
+    pub(super) _room: Option<Room>,
 }
 
 /// Chunks that wait, one turn for each shard.
@@ -113,7 +112,7 @@ mod tests {
             shard,
             records: numbers.map(record).collect(),
             ends,
-            _permits: Vec::new(),
+            _room: None,
         }
     }
 
