@@ -45,7 +45,10 @@ lint: toolchain ## Formatting, clippy, and the documentation, with warnings as e
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --document-private-items
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; else echo "cargo-deny is not installed: licences and sources were not checked"; fi
 
-bench: guests ## Measures the host against a bare loop, in a release build. ROUNDS=5 RECORDS=200000
+bench-servers: ## Installs the Kinesis server that the benchmark reads from (Python is needed).
+	host/bench/servers/install.sh "$(NOZZLE_TEST_SERVERS)/bench"
+
+bench: guests bench-servers ## Measures the host against a bare loop, in a release build. ROUNDS=5 RECORDS=200000
 	cargo build --release --locked -p nozzle -p nozzle-bench
 	$(CARGO_TARGET_DIR)/release/bench --rounds $(or $(ROUNDS),5) --records $(or $(RECORDS),200000)
 
@@ -58,4 +61,4 @@ bless: guests servers build ## Rewrites the committed schema, reference and expe
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain guests servers build demo test lint bench micro bless clean
+.PHONY: help toolchain guests servers build demo test lint bench-servers bench micro bless clean

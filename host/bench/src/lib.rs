@@ -1,9 +1,16 @@
 //! What the benchmark's programs share: the workloads, and the records.
 
+pub mod kinesis;
+pub mod measure;
+pub mod module;
+
 use nozzle::ingress::{
     datagen::Datagen,
     settings::{DatagenSettings, Field},
 };
+
+/// What the benchmark's programs fail with.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// One workload.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +19,8 @@ pub struct Workload {
     pub name: &'static str,
     /// What it is.
     pub about: &'static str,
+    /// Where the records come from.
+    pub from: From,
     /// The plugin, without its ending.
     pub plugin: &'static str,
     /// Records in one call.
@@ -26,11 +35,24 @@ pub struct Workload {
     pub share: u64,
 }
 
+/// Where the records of a workload come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// Each program makes them.
+    Datagen,
+    /// A stream of so many shards, filled before the first round.
+    Kinesis {
+        /// In the stream.
+        shards: i32,
+    },
+}
+
 /// All workloads.
-pub const WORKLOADS: [Workload; 4] = [
+pub const WORKLOADS: [Workload; 6] = [
     Workload {
         name: "W1",
         about: "a call a record, 64 in flight",
+        from: From::Datagen,
         plugin: "per_record",
         per_call: 1,
         in_flight: 64,
@@ -41,6 +63,7 @@ pub const WORKLOADS: [Workload; 4] = [
     Workload {
         name: "W2",
         about: "100 records a call",
+        from: From::Datagen,
         plugin: "json_batch",
         per_call: 100,
         in_flight: 64,
@@ -51,6 +74,7 @@ pub const WORKLOADS: [Workload; 4] = [
     Workload {
         name: "W3",
         about: "50 ms latency, 1,000 in flight",
+        from: From::Datagen,
         plugin: "per_record",
         per_call: 1,
         in_flight: 1000,
@@ -61,11 +85,34 @@ pub const WORKLOADS: [Workload; 4] = [
     Workload {
         name: "W4",
         about: "10 % of the calls answered 503",
+        from: From::Datagen,
         plugin: "per_record",
         per_call: 1,
         in_flight: 64,
         delay_ms: 0,
         fail_every: 10,
+        share: 1,
+    },
+    Workload {
+        name: "K1",
+        about: "a Kinesis stream of one shard, 100 records a call",
+        from: From::Kinesis { shards: 1 },
+        plugin: "json_batch",
+        per_call: 100,
+        in_flight: 64,
+        delay_ms: 0,
+        fail_every: 0,
+        share: 1,
+    },
+    Workload {
+        name: "K8",
+        about: "a Kinesis stream of eight shards, 100 records a call",
+        from: From::Kinesis { shards: 8 },
+        plugin: "json_batch",
+        per_call: 100,
+        in_flight: 64,
+        delay_ms: 0,
+        fail_every: 0,
         share: 1,
     },
 ];

@@ -62,6 +62,26 @@ impl Server {
         Self::start(command, port, "/moto-api/")
     }
 
+    /// `ministack` (PyPI): fast reads, for benchmarks alone. A reshard loses its records, and an answer costs it more
+    /// the more its stream holds.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not come up.
+    pub fn ministack() -> Self {
+        let port = free_port();
+        let folder = installed(folder_of_all().join("bench"), "make bench-servers");
+        let mut command = Command::new(folder.join("python/bin/ministack"));
+        command
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            // Else it serves MQTT on all addresses.
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("SFTP_ENABLED", "0")
+            .env("LOG_LEVEL", "ERROR")
+            .env("TMPDIR", folder);
+        Self::start(command, port, "/_ministack/health")
+    }
+
     fn start(command: Command, port: u16, health: &str) -> Self {
         let mut guard = Command::new("sh");
         guard
@@ -119,14 +139,21 @@ fn now() -> Instant {
 /// # Panics
 /// When it is missing.
 pub(crate) fn folder() -> PathBuf {
-    let folder = std::env::var_os("NOZZLE_TEST_SERVERS").map_or_else(
+    installed(folder_of_all(), "make servers")
+}
+
+fn folder_of_all() -> PathBuf {
+    std::env::var_os("NOZZLE_TEST_SERVERS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.servers"),
         PathBuf::from,
-    );
+    )
+}
+
+fn installed(folder: PathBuf, how: &str) -> PathBuf {
     let installed = folder.join("installed");
     assert!(
         installed.is_file(),
-        "{} is missing: run `make servers` first",
+        "{} is missing: run `{how}` first",
         installed.display()
     );
     folder
