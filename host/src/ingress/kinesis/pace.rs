@@ -37,7 +37,10 @@ impl Pace {
             // Of records of 1 MiB this is an answer that the quota takes five seconds for.
             return 1_000;
         };
-        let budget = SHARD_BYTES_PER_SECOND as f64 * self.interval.as_secs_f64();
+        let budget = match self.has_no_quota() {
+            true => MAX_ANSWER as f64,
+            false => SHARD_BYTES_PER_SECOND as f64 * self.interval.as_secs_f64(),
+        };
         ((budget / average) as usize).clamp(1, MAX_LIMIT)
     }
 
@@ -56,12 +59,16 @@ impl Pace {
                 Some(average) => (1.0 - WEIGHT) * average + WEIGHT * seen,
             });
         }
-        // An interval below what the service allows is for a server without its quotas.
-        if self.interval < MIN_INTERVAL {
+        if self.has_no_quota() {
             return self.interval;
         }
         let quota = Duration::from_secs_f64(bytes as f64 / SHARD_BYTES_PER_SECOND as f64);
         quota.max(self.interval)
+    }
+
+    /// An interval below what the service allows is for a server without its quotas.
+    fn has_no_quota(&self) -> bool {
+        self.interval < MIN_INTERVAL
     }
 }
 
@@ -91,6 +98,19 @@ mod tests {
         assert_eq!(large, 1);
         assert_eq!(pace.limit(), MAX_LIMIT);
         assert!(pace.expected() <= MAX_ANSWER);
+    }
+
+    #[test]
+    fn a_server_without_quotas_is_asked_for_full_answers() {
+        let mut pace = Pace::new(Duration::from_millis(1));
+
+        pace.answered(1_000, 200_000);
+        let small = pace.limit();
+        for _ in 0..50 {
+            pace.answered(1, 1024 * 1024);
+        }
+
+        assert_eq!((small, pace.limit()), (MAX_LIMIT, 10));
     }
 
     #[test]
