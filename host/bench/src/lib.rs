@@ -102,7 +102,7 @@ pub const WORKLOADS: [Workload; 6] = [
         in_flight: 64,
         delay_ms: 0,
         fail_every: 0,
-        share: 1,
+        share: 2,
     },
     Workload {
         name: "K8",
@@ -113,7 +113,7 @@ pub const WORKLOADS: [Workload; 6] = [
         in_flight: 64,
         delay_ms: 0,
         fail_every: 0,
-        share: 1,
+        share: 2,
     },
 ];
 

@@ -21,7 +21,7 @@ struct Args {
     /// Rounds of each workload; medians are printed.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Records of W1; W2 takes ten times as many.
+    /// Records of W1; W2 takes ten times as many, K1 and K8 twice.
     #[arg(long, default_value_t = 200_000)]
     records: u64,
     /// Only this workload.
