@@ -129,7 +129,9 @@ impl Cursor {
     /// Takes in what was read, in the shard's order.
     pub(super) fn take_in(&mut self, records: Vec<Raw>) -> Read {
         let mut read = Read::default();
-        for raw in records {
+        read.records.reserve(records.len());
+        let count = records.len();
+        for (index, raw) in records.into_iter().enumerate() {
             read.bytes += raw.data.len() + raw.key.as_ref().map_or(0, String::len);
             // User records up to this one were settled by an earlier run.
             let mut settled = None;
@@ -151,11 +153,13 @@ impl Cursor {
                     });
                 }
             }
-            self.last = Some(Last {
-                sequence: raw.sequence.clone(),
-                sub: None,
-                arrived_ms: raw.arrived_ms,
-            });
+            if index + 1 == count {
+                self.last = Some(Last {
+                    sequence: raw.sequence.clone(),
+                    sub: None,
+                    arrived_ms: raw.arrived_ms,
+                });
+            }
             self.push(raw, settled, &mut read.records);
         }
         if let Some(last) = &self.last
