@@ -132,7 +132,13 @@ impl Running {
                 }
             }
         }
-        self.ingress_tasks.shutdown().await;
+        // The sinks may have ended before an ingress's own end was seen here: it may be a failure.
+        self.intake.cancel();
+        while let Some(joined) = self.ingress_tasks.join_next().await {
+            if let Ok(Err(error)) = joined {
+                failure.get_or_insert(error);
+            }
+        }
         self.sink_tasks.shutdown().await;
         // The sinks held the last handles: the egresses write what they have, then end.
         let written = async { while self.egress_tasks.join_next().await.is_some() {} };

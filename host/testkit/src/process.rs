@@ -5,6 +5,7 @@ use std::{
     process::{Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use nix::{
@@ -13,6 +14,9 @@ use nix::{
 };
 
 use crate::DEADLINE;
+
+/// Between two looks whether a child has ended.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A child process; it is killed when dropped.
 #[derive(Debug)]
@@ -121,9 +125,17 @@ impl Child {
     /// Waits for the end.
     ///
     /// # Panics
-    /// When the child cannot be waited for.
+    /// When the child cannot be waited for, or does not end within twice the deadline.
     pub fn finish(mut self) -> Ended {
-        let status = self.child.wait().expect("it can be waited for");
+        let mut looks = 2 * DEADLINE.as_millis() / LOOK.as_millis();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                break status;
+            }
+            assert!(looks > 0, "it does not end:\n{}", self.lines.lock().0);
+            looks -= 1;
+            std::thread::park_timeout(LOOK);
+        };
         for reader in self.readers.drain(..) {
             reader.join().expect("no panic");
         }

@@ -119,16 +119,25 @@ fn a_stream_that_was_made_anew() {
     runtime.block_on(super::host::all(&recorder, 3));
     host.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(host.finish().code(), 0);
-    boto.kinesis("delete_stream", json!({ "StreamName": "anew" }));
-    while boto
-        .try_call(
-            "kinesis",
-            "describe_stream_summary",
-            json!({ "StreamName": "anew" }),
-        )
-        .is_ok()
-    {}
-    boto.create_stream("anew", 1);
+    let exported = super::host::nozzle(folder.path(), &["progress", "export", "module.yaml"]);
+    let exported: serde_json::Value = serde_json::from_str(&exported.stdout).expect("JSON");
+    let stored = exported[0]["position"]["shard"]["record"]["sequence"].as_str();
+    let stored = stored.expect("a sequence number");
+    // The server numbers streams by the second: one that is made in the same second begins at the same number.
+    for _ in 0..100 {
+        boto.kinesis("delete_stream", json!({ "StreamName": "anew" }));
+        let describe = json!({ "StreamName": "anew" });
+        while boto
+            .try_call("kinesis", "describe_stream_summary", describe.clone())
+            .is_ok()
+        {}
+        boto.create_stream("anew", 1);
+        let listed = boto.kinesis("list_shards", json!({ "StreamName": "anew" }));
+        let begins = listed["Shards"][0]["SequenceNumberRange"]["StartingSequenceNumber"].as_str();
+        if begins.expect("a sequence number") > stored {
+            break;
+        }
+    }
 
     let ended = setup.start(folder.path()).finish();
 

@@ -1,5 +1,10 @@
 //! Progress: kills, aggregates that are half delivered, two hosts on one table, and `nozzle progress`.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use nix::sys::signal::Signal;
 use nozzle_testkit::{Boto, Recorder};
 use serde_json::{Value, json};
@@ -49,16 +54,20 @@ async fn an_aggregate_that_is_partly_delivered_goes_on_behind_its_settled_record
     let sequence = boto.put_aggregated("partly", 2, 12, 1);
     boto.put("partly", 12, 14, 1);
     // The seventh user record is refused for as long as the gate is shut.
-    let gate = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let open = std::sync::Arc::clone(&gate);
+    let open = Arc::new(AtomicBool::new(false));
+    let refused = tokio::sync::watch::Sender::new(0_u32);
+    let (gate, counted) = (Arc::clone(&open), refused.clone());
     let recorder = Recorder::start(move |body| {
-        let shut = body.contains("\"id\": 8,") && !open.load(std::sync::atomic::Ordering::Relaxed);
-        if shut { 503 } else { 200 }
+        if !body.contains("\"id\": 8,") || gate.load(Ordering::Relaxed) {
+            return 200;
+        }
+        counted.send_modify(|count| *count += 1);
+        503
     })
     .await;
     let url = recorder.url();
     let setup = Setup {
-        sink: &["retry: { initial-delay: 20ms, max-delay: 100ms }"],
+        sink: &["retry: { forever: true, initial-delay: 20ms, max-delay: 100ms }"],
         more: &["progress: { interval: 20ms }"],
         ..Setup::new(kinesis_local(), "partly", &url)
     };
@@ -67,12 +76,19 @@ async fn an_aggregate_that_is_partly_delivered_goes_on_behind_its_settled_record
     recorder
         .until("all but one", |bodies| bodies.len() >= 13)
         .await;
+    // What was accepted is settled by the time that the refused record has been tried some times more.
+    let tried = *refused.borrow();
+    let more = refused
+        .subscribe()
+        .wait_for(|count| *count >= tried + 8)
+        .await
+        .is_ok();
     host.signal(Signal::SIGTERM);
     host.wait_for("stopping: intake has ended");
     host.signal(Signal::SIGTERM);
     let stopped = host.finish();
     let exported = nozzle(folder.path(), &["progress", "export", "module.yaml"]);
-    gate.store(true, std::sync::atomic::Ordering::Relaxed);
+    open.store(true, Ordering::Relaxed);
     let before = recorder.accepted().len();
     let host = setup.start(folder.path());
     all(&recorder, 14).await;
@@ -81,6 +97,7 @@ async fn an_aggregate_that_is_partly_delivered_goes_on_behind_its_settled_record
         .await;
     drop(host);
 
+    assert!(more);
     assert_eq!(stopped.code(), 5, "{}", stopped.stderr);
     let exported: Value = serde_json::from_str(&exported.stdout).expect("JSON");
     let record = &exported[0]["position"]["shard"]["record"];
