@@ -15,8 +15,6 @@ use std::{future::Future, io};
 
 use tokio::sync::{mpsc, oneshot};
 
-use aws_sdk_kinesis::error::BuildError;
-
 use crate::{aws::OpenError, event::Record};
 
 /// A place that records are written to. Owned by one task.
@@ -53,9 +51,6 @@ pub enum EgressError {
         #[source]
         error: Box<OpenError>,
     },
-    /// The SDK refuses an entry.
-    #[error("a record cannot be made an entry of a request")]
-    Entry(#[source] Box<BuildError>),
 }
 
 impl EgressError {
@@ -63,7 +58,7 @@ impl EgressError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Stream { error, .. } => error.hint(),
-            Self::Io { .. } | Self::Entry(_) => None,
+            Self::Io { .. } => None,
         }
     }
 }

@@ -119,6 +119,12 @@ pub struct Record {
     pub data: Bytes,
 }
 
+/// A time in milliseconds since the Unix epoch, as RFC 3339 in UTC.
+pub fn rfc3339(ms: u64) -> String {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
+    humantime::format_rfc3339_millis(at).to_string()
+}
+
 /// The wall clock, in milliseconds since the Unix epoch.
 pub fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

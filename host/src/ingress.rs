@@ -120,6 +120,14 @@ pub enum IngressError {
 }
 
 impl IngressError {
+    /// A stream, as the user names it, cannot be read.
+    pub(crate) fn stream(stream: &str, error: impl Into<StreamError>) -> Self {
+        Self::Stream {
+            stream: stream.to_owned(),
+            error: Box::new(error.into()),
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::error::CliError;
 use crate::{
     config,
-    event::{Position, ShardPosition},
+    event::{Position, ShardPosition, rfc3339},
     pipeline::StartError,
     progress::{AnyStore, settings::StoreSettings, state_dir::StateDir, store::Store},
 };
@@ -194,15 +194,11 @@ async fn reset(
 
 /// A position, for people.
 fn words(position: &Position) -> String {
-    let time = |ms: u64| {
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
-        humantime::format_rfc3339_millis(at)
-    };
     match position {
         Position::Count(count) => format!("record {count}"),
         Position::Line { offset, line } => format!("line {line} (byte {offset})"),
         Position::Shard(ShardPosition::Beginning) => "its beginning".to_owned(),
-        Position::Shard(ShardPosition::Time(ms)) => format!("what arrived before {}", time(*ms)),
+        Position::Shard(ShardPosition::Time(ms)) => format!("what arrived before {}", rfc3339(*ms)),
         Position::Shard(ShardPosition::End) => "its end".to_owned(),
         Position::Shard(ShardPosition::Record {
             sequence,
@@ -212,7 +208,7 @@ fn words(position: &Position) -> String {
             let sub = sub
                 .map(|sub| format!(", user record {sub}"))
                 .unwrap_or_default();
-            format!("{sequence}{sub} (arrived {})", time(*arrived_ms))
+            format!("{sequence}{sub} (arrived {})", rfc3339(*arrived_ms))
         }
     }
 }

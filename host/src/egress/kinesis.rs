@@ -2,10 +2,7 @@
 
 mod pack;
 
-use aws_sdk_kinesis::{
-    primitives::Blob,
-    types::{PutRecordsRequestEntry, PutRecordsResultEntry},
-};
+use aws_sdk_kinesis::{primitives::Blob, types::PutRecordsRequestEntry};
 use tracing::{info, warn};
 
 pub use self::pack::entry_size;
@@ -55,23 +52,19 @@ impl KinesisEgress {
     }
 
     /// Sends one request, and its failed entries, until all are accepted.
-    async fn put(&self, mut entries: Vec<PutRecordsRequestEntry>) {
+    async fn put(&self, records: &[Record]) {
+        let mut left: Vec<&Record> = records.iter().collect();
         let mut backoff = Backoff::default();
         let mut said = false;
-        while !entries.is_empty() {
-            let failure = match self.put_once(&entries).await {
-                Ok((failed, failure)) => {
-                    entries = failed;
-                    failure
-                }
-                Err(failure) => Some(failure),
+        while !left.is_empty() {
+            let Err(failure) = self.put_once(&mut left).await else {
+                break;
             };
-            let Some(failure) = failure else { continue };
             let pause = backoff.next(fastrand::f64());
             if backoff.failures() > USUAL_FAILURES && !said {
                 said = true;
                 warn!(
-                    egress = %self.id, stream = %self.stream.name, %failure, entries = entries.len(),
+                    egress = %self.id, stream = %self.stream.name, %failure, entries = left.len(),
                     "the stream does not take these records; trying on, and their events are held"
                 );
             }
@@ -82,46 +75,50 @@ impl KinesisEgress {
         }
     }
 
-    /// Sends one request; gives the entries that failed, and why the first of them did.
-    async fn put_once(
-        &self,
-        entries: &[PutRecordsRequestEntry],
-    ) -> Result<(Vec<PutRecordsRequestEntry>, Option<Failure>), Failure> {
+    /// Sends one request, and takes what was accepted out of `left`.
+    ///
+    /// # Errors
+    /// When some or all of them were not accepted: why the first was not.
+    async fn put_once(&self, left: &mut Vec<&Record>) -> Result<(), Failure> {
         let call = self
             .stream
             .client
             .put_records()
             .set_stream_name(self.stream.name.name())
             .set_stream_arn(self.stream.name.arn())
-            .set_records(Some(entries.to_vec()));
+            .set_records(Some(left.iter().copied().map(entry).collect()));
         let output = Box::pin(call.send())
             .await
             .map_err(self.stream.failed("PutRecords"))?;
-        if output.records.len() != entries.len() {
+        if output.records.len() != left.len() {
             return Err(Failure::empty("PutRecords"));
         }
-        let failed = |result: &PutRecordsResultEntry| result.error_code.is_some();
-        let first = output.records.iter().find(|result| failed(result));
-        let failure = first.map(|result| Failure {
-            kind: FailureKind::Throttled,
-            call: "PutRecords",
-            code: result.error_code.clone(),
-            message: result.error_message.clone().unwrap_or_default(),
-        });
-        let results = entries.iter().zip(&output.records);
-        let again = results
-            .filter(|(_, result)| failed(result))
-            .map(|(entry, _)| entry.clone());
-        Ok((again.collect(), failure))
+        let mut results = output
+            .records
+            .iter()
+            .map(|result| result.error_code.is_some());
+        left.retain(|_| results.next().unwrap_or(true));
+        let first = output
+            .records
+            .into_iter()
+            .find(|result| result.error_code.is_some());
+        first.map_or(Ok(()), |result| {
+            Err(Failure {
+                kind: FailureKind::Throttled,
+                call: "PutRecords",
+                code: result.error_code,
+                message: result.error_message.unwrap_or_default(),
+            })
+        })
     }
+}
 
-    fn entry(record: &Record) -> Result<PutRecordsRequestEntry, EgressError> {
-        let entry = PutRecordsRequestEntry::builder()
-            .data(Blob::new(record.data.clone()))
-            .partition_key(partition_key(record))
-            .build();
-        entry.map_err(|error| EgressError::Entry(Box::new(error)))
-    }
+fn entry(record: &Record) -> PutRecordsRequestEntry {
+    PutRecordsRequestEntry::builder()
+        .data(Blob::new(record.data.clone()))
+        .partition_key(partition_key(record))
+        .build()
+        .expect("data and key are set")
 }
 
 impl Egress for KinesisEgress {
@@ -129,8 +126,7 @@ impl Egress for KinesisEgress {
     /// the records would be sent again as a whole.
     async fn write(&mut self, records: &[Record]) -> Result<(), EgressError> {
         for request in pack(records, self.max_records, self.max_bytes) {
-            let entries: Result<Vec<_>, _> = request.iter().map(Self::entry).collect();
-            self.put(entries?).await;
+            self.put(request).await;
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ use self::{
     turns::{Turns, end_of},
 };
 use super::{Ingress, IngressError, ReadLimit, StreamError};
-use crate::event::{Incoming, Position, ShardPosition};
+use crate::event::{Incoming, Position};
 
 /// What the shards' tasks may say before the ingress listens; a task waits then.
 const QUEUE: usize = 64;
@@ -60,8 +60,8 @@ pub struct KinesisIngress {
     passed: Vec<(u32, Position)>,
     /// By partition: whether nothing of it is to be handed out for now.
     held: Vec<bool>,
-    /// Begun without progress, so that `latest` means now.
-    first_run: bool,
+    /// Begun as `latest` and without progress: a time to begin at means now.
+    begins_now: bool,
     opening: Vec<(String, Position)>,
     forgotten: Vec<String>,
     /// Wakes the discovery before its time.
@@ -94,24 +94,13 @@ impl KinesisIngress {
             let partition = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
             debug!(ingress = %self.shared.id, %shard, ?from, "reading a shard");
             let prefix = format!("{}/{shard}", self.shared.id);
-            // A shard that the ingress finds later begins at its beginning.
-            let is_latest = self.first_run
-                && matches!(from, ShardPosition::Time(_))
-                && self.lineage.starts_latest();
-            let cursor = Cursor::new(prefix.into(), partition, from, is_latest);
+            let cursor = Cursor::new(prefix.into(), partition, from, self.begins_now);
             self.partitions.push(shard.clone());
             let closed = Arc::new(AtomicBool::new(!self.lineage.is_open(&shard)));
             self.closed.push(Arc::clone(&closed));
             let reader = ShardReader::new(Arc::clone(&self.shared), partition, shard, closed);
-            match &self.reader {
-                Reader::Polling { interval } => {
-                    self.tasks.spawn(polling::poll(reader, cursor, *interval))
-                }
-                Reader::EnhancedFanOut { consumer } => {
-                    self.tasks
-                        .spawn(fan_out::subscribe(reader, cursor, Arc::clone(consumer)))
-                }
-            };
+            self.tasks
+                .spawn(read_shard(self.reader.clone(), reader, cursor));
         }
         self.shared.stats.shards.set(self.lineage.reading());
     }
@@ -172,10 +161,8 @@ impl Ingress for KinesisIngress {
                 biased;
                 Some(said) = self.said.recv() => self.absorb(said)?,
                 Some(Err(error)) = self.tasks.join_next() => {
-                    return Err(IngressError::Stream {
-                        stream: self.shared.stream.clone(),
-                        error: Box::new(StreamError::Task(error)),
-                    });
+                    let error = StreamError::Task(error);
+                    return Err(IngressError::stream(&self.shared.stream, error));
                 }
                 else => tokio::task::yield_now().await,
             }
@@ -193,6 +180,18 @@ impl Ingress for KinesisIngress {
 
     fn passed(&mut self) -> Vec<(u32, Position)> {
         std::mem::take(&mut self.passed)
+    }
+}
+
+/// Reads a shard to its end, or until the ingress is gone.
+async fn read_shard(kind: Reader, mut reader: ShardReader, cursor: Cursor) {
+    let read = match kind {
+        Reader::Polling { interval } => polling::read(&mut reader, cursor, interval).await,
+        Reader::EnhancedFanOut { consumer } => fan_out::read(&mut reader, cursor, &consumer).await,
+    };
+    if let Err(error) = read {
+        // Nobody listens when the ingress is gone.
+        drop(reader.shared.said.send(Said::Failed(error)).await);
     }
 }
 

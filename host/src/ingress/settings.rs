@@ -102,6 +102,13 @@ pub struct KinesisIngressSettings {
 }
 
 impl KinesisIngressSettings {
+    /// The default of `poll-interval`: five reads a second.
+    pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
+    /// The default of `read-ahead`, in bytes.
+    pub const READ_AHEAD: usize = 16 * 1024 * 1024;
+    /// The default of `discovery-interval`.
+    pub const DISCOVERY: Duration = Duration::from_secs(10);
+
     /// A stream with the defaults: polling each 200 ms, 16 MiB read ahead, a look for new shards each 10 s.
     pub fn new(stream: StreamName, start: StreamStart) -> Self {
         Self {
@@ -112,10 +119,10 @@ impl KinesisIngressSettings {
             stream,
             start,
             reader: StreamReader::Polling {
-                interval: Duration::from_millis(200),
+                interval: Self::POLL_INTERVAL,
             },
-            read_ahead: 16 * 1024 * 1024,
-            discovery: Duration::from_secs(10),
+            read_ahead: Self::READ_AHEAD,
+            discovery: Self::DISCOVERY,
         }
     }
 }

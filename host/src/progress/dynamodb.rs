@@ -76,8 +76,7 @@ impl DynamoDbStore {
             .client
             .update_item()
             .table_name(&self.table)
-            .key(INGRESS, text(ingress))
-            .key(PARTITION, text(OWNER))
+            .set_key(Some(self.key(ingress, OWNER).into()))
             .update_expression("ADD #generation :one")
             .expression_attribute_names("#generation", GENERATION)
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
@@ -107,8 +106,7 @@ impl DynamoDbStore {
             Some((_, generation)) => {
                 let check = ConditionCheck::builder()
                     .table_name(&self.table)
-                    .key(INGRESS, text(ingress))
-                    .key(PARTITION, text(OWNER))
+                    .set_key(Some(self.key(ingress, OWNER).into()))
                     .condition_expression("#generation = :mine")
                     .expression_attribute_names("#generation", GENERATION)
                     .expression_attribute_values(":mine", AttributeValue::N(generation.to_string()))

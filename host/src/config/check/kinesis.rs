@@ -18,17 +18,13 @@ use crate::{
     progress::settings::{DynamoDbSettings, ProgressSettings, StoreSettings},
 };
 
-const READ_AHEAD: u64 = 16 * 1024 * 1024;
 /// One answer of `GetRecords` must fit.
 const LEAST_READ_AHEAD: u64 = 1024 * 1024;
 const MOST_READ_AHEAD: u64 = 4 * 1024 * 1024 * 1024 - 1;
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
-const DISCOVERY: Duration = Duration::from_secs(10);
 const LEAST_DISCOVERY: Duration = Duration::from_millis(100);
 /// `PutRecords` takes no larger request (Kinesis quotas).
-pub(super) const MAX_REQUEST: u64 = 10 * 1024 * 1024;
+const MAX_REQUEST: u64 = 10 * 1024 * 1024;
 const REQUEST: u64 = 5 * 1024 * 1024;
-const STORE_INTERVAL: Duration = Duration::from_secs(1);
 const LEAST_STORE_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Checker<'_> {
@@ -38,13 +34,7 @@ impl Checker<'_> {
         yaml: KinesisIngressYaml,
     ) -> Option<KinesisIngressSettings> {
         let at = ["ingresses", index, "kinesis"];
-        let stream = self.stream(&at, &yaml.stream);
-        let aws = self.aws(
-            &at,
-            stream.as_ref(),
-            yaml.region,
-            yaml.endpoint_url.as_deref(),
-        );
+        let (stream, aws) = self.stream(&at, &yaml.stream, yaml.region, yaml.endpoint_url);
         let start = match (yaml.start, &yaml.timestamp) {
             (StartYaml::AtTimestamp, Some(timestamp)) => {
                 self.timestamp(&at, timestamp).map(StreamStart::AtTimestamp)
@@ -81,7 +71,7 @@ impl Checker<'_> {
                 None
             }
             (ReaderYaml::Polling, None, interval) => Some(StreamReader::Polling {
-                interval: interval.map_or(POLL_INTERVAL, |span| span.0),
+                interval: interval.map_or(KinesisIngressSettings::POLL_INTERVAL, |span| span.0),
             }),
             (ReaderYaml::EnhancedFanOut, _, Some(_)) => {
                 self.say(
@@ -111,7 +101,9 @@ impl Checker<'_> {
                 None
             }
         };
-        let read_ahead = yaml.read_ahead.map_or(READ_AHEAD, |size| size.0);
+        let read_ahead = yaml
+            .read_ahead
+            .map_or(KinesisIngressSettings::READ_AHEAD as u64, |size| size.0);
         if !(LEAST_READ_AHEAD..=MOST_READ_AHEAD).contains(&read_ahead) {
             self.say(
                 &at,
@@ -120,7 +112,9 @@ impl Checker<'_> {
                 "it is 1MiB to 4GiB",
             );
         }
-        let discovery = yaml.discovery_interval.map_or(DISCOVERY, |span| span.0);
+        let discovery = yaml
+            .discovery_interval
+            .map_or(KinesisIngressSettings::DISCOVERY, |span| span.0);
         if discovery < LEAST_DISCOVERY {
             self.say(
                 &at,
@@ -145,13 +139,7 @@ impl Checker<'_> {
         yaml: KinesisEgressYaml,
     ) -> Option<KinesisEgressSettings> {
         let at = ["egresses", index, "kinesis"];
-        let stream = self.stream(&at, &yaml.stream);
-        let aws = self.aws(
-            &at,
-            stream.as_ref(),
-            yaml.region,
-            yaml.endpoint_url.as_deref(),
-        );
+        let (stream, aws) = self.stream(&at, &yaml.stream, yaml.region, yaml.endpoint_url);
         let max_bytes = yaml.max_bytes.map_or(REQUEST, |size| size.0);
         if !(1..=MAX_REQUEST).contains(&max_bytes) {
             self.say(
@@ -170,7 +158,9 @@ impl Checker<'_> {
     }
 
     pub(super) fn progress(&mut self, yaml: ProgressYaml) -> Option<ProgressSettings> {
-        let interval = yaml.interval.map_or(STORE_INTERVAL, |span| span.0);
+        let interval = yaml
+            .interval
+            .map_or(ProgressSettings::default().interval, |span| span.0);
         if interval < LEAST_STORE_INTERVAL {
             self.say(
                 &["progress"],
@@ -187,7 +177,7 @@ impl Checker<'_> {
                 endpoint_url,
             }) => {
                 let at = ["progress", "dynamodb"];
-                let aws = self.aws(&at, None, region, endpoint_url.as_deref());
+                let aws = self.aws(&at, None, region, endpoint_url);
                 let valid = is_resource_name(&table, 3..=255);
                 if !valid {
                     let hint = "a table's name has 3 to 255 letters, digits, `_`, `-` and `.`";
@@ -204,7 +194,14 @@ impl Checker<'_> {
         Some(ProgressSettings { interval, store })
     }
 
-    fn stream(&mut self, at: &[&str], text: &str) -> Option<StreamName> {
+    /// A stream, and how it is reached.
+    fn stream(
+        &mut self,
+        at: &[&str],
+        text: &str,
+        region: Option<String>,
+        endpoint_url: Option<String>,
+    ) -> (Option<StreamName>, Option<AwsSettings>) {
         let parsed = StreamName::parse(text);
         if let Err(reason) = &parsed {
             let hint = "write the stream's name, or its ARN";
@@ -216,7 +213,9 @@ impl Checker<'_> {
             );
         }
         let label = self.label(at, "stream");
-        parsed.ok().map(|stream| stream.labelled(&label))
+        let stream = parsed.ok().map(|stream| stream.labelled(&label));
+        let aws = self.aws(at, stream.as_ref(), region, endpoint_url);
+        (stream, aws)
     }
 
     /// The text as it stands in the file: what was filled in is not for logs.
@@ -229,7 +228,7 @@ impl Checker<'_> {
         at: &[&str],
         stream: Option<&StreamName>,
         region: Option<String>,
-        endpoint_url: Option<&str>,
+        endpoint_url: Option<String>,
     ) -> Option<AwsSettings> {
         let of_arn = stream.and_then(StreamName::region);
         if let (Some(region), Some(of_arn)) = (&region, of_arn)
@@ -238,7 +237,7 @@ impl Checker<'_> {
             let message = format!("`region` is another than the ARN's, `{of_arn}`");
             self.say(at, "region", &message, "leave `region` out");
         }
-        let endpoint_url = match endpoint_url.map(check_url).transpose() {
+        let endpoint_url = match endpoint_url.as_deref().map(check_url).transpose() {
             Ok(url) => url,
             Err(reason) => {
                 let message = format!("`endpoint-url` cannot be used: {reason}");

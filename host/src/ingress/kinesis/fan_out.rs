@@ -1,6 +1,6 @@
 //! The enhanced fan-out reader: `SubscribeToShard`, a stream of events that the service ends after five minutes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_kinesis::types::SubscribeToShardEventStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -9,7 +9,7 @@ use tracing::debug;
 use super::{
     cursor::Cursor,
     polling,
-    reader::{Said, ShardReader},
+    reader::ShardReader,
     service::{Service, behind, raw},
 };
 use crate::{
@@ -66,14 +66,6 @@ pub(super) async fn consumer(
     }
 }
 
-/// Reads a shard to its end, or until the ingress is gone.
-pub(super) async fn subscribe(mut reader: ShardReader, cursor: Cursor, consumer: Arc<str>) {
-    if let Err(error) = read(&mut reader, cursor, &consumer).await {
-        // Nobody listens when the ingress is gone.
-        drop(reader.shared.said.send(Said::Failed(error)).await);
-    }
-}
-
 /// How a subscription ended.
 enum Ended {
     /// It is to be renewed.
@@ -84,7 +76,8 @@ enum Ended {
     Done,
 }
 
-async fn read(
+/// Reads on from `cursor` to the shard's end, or until the ingress is gone.
+pub(super) async fn read(
     reader: &mut ShardReader,
     mut cursor: Cursor,
     consumer: &str,
@@ -126,11 +119,13 @@ async fn subscription(
         let room = reader.room(EVENT_BYTES).await;
         let silent = until.min(Instant::now() + SILENCE);
         let event = match timeout_at(silent, output.event_stream.recv()).await {
-            Err(_) => return Ok(Ended::Over),
-            Ok(Ok(None)) => return Ok(Ended::Over),
+            Err(_) | Ok(Ok(None)) => return Ok(Ended::Over),
             Ok(Ok(Some(SubscribeToShardEventStream::SubscribeToShardEvent(event)))) => event,
             Ok(Ok(Some(_))) => continue,
-            Ok(Err(error)) => return Err(Failure::new("SubscribeToShard", &error)),
+            Ok(Err(error)) => {
+                let failed = reader.shared.service.stream.failed("SubscribeToShard");
+                return Err(failed(error));
+            }
         };
         reader.trouble.over();
         reader.lag(behind(event.millis_behind_latest));

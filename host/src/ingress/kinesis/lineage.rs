@@ -195,11 +195,6 @@ impl Lineage {
         }
     }
 
-    /// Whether a stream of which nothing is stored begins with what arrives from now on.
-    pub(super) fn starts_latest(&self) -> bool {
-        self.start == StreamStart::Latest
-    }
-
     /// Whether a shard still takes records, by the last listing.
     pub(super) fn is_open(&self, id: &str) -> bool {
         self.shards.get(id).is_none_or(|shard| shard.open)

@@ -20,7 +20,7 @@ use crate::{
     event::{Position, ShardPosition, now_ms},
     ingress::{
         IngressError, Start, StreamError,
-        settings::{KinesisIngressSettings, StreamReader},
+        settings::{KinesisIngressSettings, StreamReader, StreamStart},
     },
     metrics::IngressStats,
 };
@@ -38,10 +38,7 @@ impl KinesisIngress {
         stats: Arc<IngressStats>,
     ) -> Result<Self, IngressError> {
         let label = settings.stream.to_string();
-        let fail = |error: OpenError| IngressError::Stream {
-            stream: label.clone(),
-            error: Box::new(error.into()),
-        };
+        let fail = |error: OpenError| IngressError::stream(&label, error);
         let refused = |failure| fail(OpenError::Refused(failure));
         let (stream, summary) = Stream::open(&settings.aws, &settings.stream)
             .await
@@ -69,12 +66,10 @@ impl KinesisIngress {
         let stored: Vec<(String, ShardPosition)> =
             stored.into_iter().filter_map(of_shard).collect();
         for (shard, from) in &stored {
-            check_history(shard, from, &listed).map_err(|error| IngressError::Stream {
-                stream: label.clone(),
-                error: Box::new(error),
-            })?;
+            check_history(shard, from, &listed)
+                .map_err(|error| IngressError::stream(&label, error))?;
         }
-        let first_run = stored.is_empty();
+        let begins_now = stored.is_empty() && settings.start == StreamStart::Latest;
         let mut lineage = Lineage::new(settings.start, stored, now_ms());
         let change = lineage.list(&listed);
         report(id, &stats, &change);
@@ -109,7 +104,7 @@ impl KinesisIngress {
             turns: Turns::default(),
             passed: Vec::new(),
             held: Vec::new(),
-            first_run,
+            begins_now,
             opening: opening
                 .map(|(shard, from)| (shard, Position::Shard(from)))
                 .collect(),

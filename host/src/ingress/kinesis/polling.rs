@@ -5,20 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::{
-    cursor::Cursor,
-    pace::Pace,
-    reader::{Said, ShardReader},
-};
+use super::{cursor::Cursor, pace::Pace, reader::ShardReader};
 use crate::{aws::FailureKind, event::now_ms, ingress::IngressError};
-
-/// Reads a shard to its end, or until the ingress is gone.
-pub(super) async fn poll(mut reader: ShardReader, cursor: Cursor, interval: Duration) {
-    if let Err(error) = read(&mut reader, cursor, interval).await {
-        // Nobody listens when the ingress is gone.
-        drop(reader.shared.said.send(Said::Failed(error)).await);
-    }
-}
 
 /// Reads on from `cursor` to the shard's end.
 pub(super) async fn read(

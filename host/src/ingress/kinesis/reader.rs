@@ -1,11 +1,8 @@
 //! What both readers share: their places in memory, their way to the ingress, and what they do about failures.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -20,6 +17,7 @@ use super::{
 };
 use crate::{
     aws::{Failure, FailureKind},
+    event::rfc3339,
     ingress::{IngressError, StreamError},
     metrics::IngressStats,
 };
@@ -114,8 +112,8 @@ impl ShardReader {
             let ((behind, behind_ms), (before, before_ms)) = (gap.behind, gap.before);
             stats.losses.add(1);
             error!(
-                ingress = %self.shared.id, shard = %self.shard, after = %behind, after_arrived = %time(behind_ms),
-                before = %before, before_arrived = %time(before_ms),
+                ingress = %self.shared.id, shard = %self.shard, after = %behind, after_arrived = %rfc3339(behind_ms),
+                before = %before, before_arrived = %rfc3339(before_ms),
                 "records may be lost: the stream gave up those between these two before they were read"
             );
         }
@@ -149,10 +147,7 @@ impl ShardReader {
             From::At(sequence) => Some(sequence.clone()),
             _ => None,
         };
-        let fails = |error| IngressError::Stream {
-            stream: self.shared.stream.clone(),
-            error: Box::new(error),
-        };
+        let fails = |error: StreamError| IngressError::stream(&self.shared.stream, error);
         let foreign = |failure: Failure| StreamError::Foreign {
             shard: self.shard.clone(),
             sequence: stored.clone().unwrap_or_default().into(),
@@ -183,9 +178,4 @@ impl ShardReader {
     pub(super) fn lag(&self, behind_ms: u64) {
         self.shared.stats.lag(&self.shard, behind_ms);
     }
-}
-
-fn time(ms: u64) -> String {
-    let at = std::time::UNIX_EPOCH + Duration::from_millis(ms);
-    humantime::format_rfc3339_millis(at).to_string()
 }
