@@ -10,14 +10,15 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
-use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper::{Request, Response, body::Incoming};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
+    rt::TokioExecutor,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::serve::serve;
 
 /// One call, as the rules see it.
 #[derive(Debug)]
@@ -70,8 +71,6 @@ impl FaultLayer {
         upstream: &str,
         rules: impl Fn(&ServiceCall<'_>) -> Fault + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let counts = watch::Sender::new(HashMap::new());
         let layer = Arc::new(Layer {
             upstream: upstream.to_owned(),
@@ -79,23 +78,11 @@ impl FaultLayer {
             rules: Arc::new(rules),
             counts: counts.clone(),
         });
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let layer = Arc::clone(&layer);
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| {
-                        let layer = Arc::clone(&layer);
-                        async move { layer.serve(request).await }
-                    });
-                    // A cut connection ends with an error: that is the fault.
-                    drop(
-                        auto::Builder::new(TokioExecutor::new())
-                            .serve_connection(TokioIo::new(stream), service)
-                            .await,
-                    );
-                });
-            }
-        });
+        let handler = move |request| {
+            let layer = Arc::clone(&layer);
+            async move { layer.serve(request).await }
+        };
+        let (address, task) = serve(handler).await;
         Self {
             address,
             counts,

@@ -5,6 +5,7 @@ mod faults;
 mod process;
 mod raw;
 mod recorder;
+mod serve;
 mod servers;
 
 pub use boto::{Boto, credentials};

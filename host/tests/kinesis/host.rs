@@ -58,10 +58,16 @@ impl<'a> Setup<'a> {
                 .map(|line| format!("{indent}{line}\n"))
                 .collect()
         };
+        let polls = !self.ingress.iter().any(|line| line.contains("fan-out"));
+        let poll = if polls {
+            "      poll-interval: 20ms\n"
+        } else {
+            ""
+        };
         format!(
             "version: \"1\"\n\
-             ingresses:\n  - id: t/in\n    kinesis:\n      stream: {}\n      endpoint-url: {}\n      poll-interval: 20ms\n      \
-             discovery-interval: 100ms\n{}    routers: [{{ to: [t/sink] }}]\n\
+             ingresses:\n  - id: t/in\n    kinesis:\n      stream: {}\n      endpoint-url: {}\n      discovery-interval: 100ms\n\
+             {poll}{}    routers: [{{ to: [t/sink] }}]\n\
              sinks:\n  - id: t/sink\n    plugin: {{ path: {} }}\n    endpoint: {{ url: {} }}\n    \
              batch: {{ max-records: 20, max-wait: 10ms }}\n    dead-letters: t/dead\n{}\
              egresses:\n  - id: t/dead\n    file: {{ path: dead.ndjson }}\n{}",
@@ -73,10 +79,6 @@ impl<'a> Setup<'a> {
             lines(self.sink, "    "),
             lines(self.more, ""),
         )
-        .replace("      poll-interval: 20ms\n", match self.ingress.iter().any(|line| line.contains("fan-out")) {
-            true => "",
-            false => "      poll-interval: 20ms\n",
-        })
     }
 
     pub(crate) fn start(&self, folder: &Path) -> Child {
