@@ -121,9 +121,12 @@ impl Cursor {
         }
     }
 
-    /// Reading goes on behind this sequence number, which need not be a record's.
+    /// Reading goes on behind this sequence number, which need not be a record's; unless the last record of an
+    /// earlier run is still looked for, as an answer without records may come first.
     pub(super) fn go_on_behind(&mut self, sequence: Box<str>) {
-        self.from = From::After(sequence);
+        if !self.expects_last {
+            self.from = From::After(sequence);
+        }
     }
 
     /// Takes in what was read, in the shard's order.
@@ -333,6 +336,24 @@ mod tests {
 
         assert_eq!((before_any, from), (From::Beginning, From::At("7".into())));
         assert_eq!(ids(&read), ["t/in/s:8"]);
+    }
+
+    #[test]
+    fn a_continuation_is_followed_once_the_last_record_is_found() {
+        let mut cursor = cursor(behind("8", Some(0)));
+
+        cursor.take_in(Vec::new());
+        cursor.go_on_behind("8".into());
+        let before = cursor.from().clone();
+        let read = cursor.take_in(vec![aggregated("8")]);
+        cursor.go_on_behind("9".into());
+
+        assert_eq!(
+            (before, cursor.from()),
+            (From::At("8".into()), &From::After("9".into()))
+        );
+        assert_eq!(ids(&read), ["t/in/s:8.1", "t/in/s:8.2"]);
+        assert!(read.gap.is_none());
     }
 
     #[test]
