@@ -30,7 +30,7 @@ demo: guests build ## Shows it: a stream, a plugin, an endpoint that misbehaves,
 	$(CARGO_TARGET_DIR)/debug/nozzle demo
 
 servers: ## Installs the Kinesis servers that the tests run against (Python and Node.js are needed).
-	host/testkit/servers/install.sh "$(NOZZLE_TEST_SERVERS)"
+	host/testkit/servers/install.sh host/testkit/servers "$(NOZZLE_TEST_SERVERS)"
 
 test: guests servers build ## Runs every test.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --lib
@@ -46,7 +46,7 @@ lint: toolchain ## Formatting, clippy, and the documentation, with warnings as e
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; else echo "cargo-deny is not installed: licences and sources were not checked"; fi
 
 bench-servers: ## Installs the Kinesis server that the benchmark reads from (Python is needed).
-	host/bench/servers/install.sh "$(NOZZLE_TEST_SERVERS)/bench"
+	host/testkit/servers/install.sh host/bench/servers "$(NOZZLE_TEST_SERVERS)/bench"
 
 bench: guests bench-servers ## Measures the host against a bare loop, in a release build. ROUNDS=5 RECORDS=200000
 	cargo build --release --locked -p nozzle -p nozzle-bench

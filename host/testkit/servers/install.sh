@@ -1,24 +1,29 @@
 #!/usr/bin/env bash
-# Installs the servers that the Kinesis tests run against into the folder $1, once for each version of this folder.
+# Installs the servers that the folder $1 lists (`requirements.txt`, and `package.json` if it has one) into the folder $2, once for
+# each version of the list.
 set -euo pipefail
-here="$(cd "$(dirname "$0")" && pwd)"
-mkdir -p "$1"
-folder="$(cd "$1" && pwd)"
-wanted="$(cat "$here"/* | cksum)"
+list="$(cd "$1" && pwd)"
+mkdir -p "$2"
+folder="$(cd "$2" && pwd)"
+wanted="$(cat "$0" "$list"/* | cksum)"
 if [[ -f "$folder/installed" && "$(<"$folder/installed")" == "$wanted" ]]; then
     exit 0
 fi
-for tool in python3 node npm; do
+tools=(python3)
+[[ ! -f "$list/package.json" ]] || tools+=(node npm)
+for tool in "${tools[@]}"; do
     command -v "$tool" >/dev/null || {
-        echo "error: the tests start real Kinesis servers, and need $tool (Python 3.9 or later, Node.js 18 or later)" >&2
+        echo "error: real Kinesis servers are started, which need $tool (Python 3.10 or later, Node.js 18 or later)" >&2
         exit 1
     }
 done
-echo "installing the servers for the Kinesis tests into $folder"
+echo "installing Kinesis servers into $folder"
 rm -rf "$folder/python" "$folder/node" "$folder/installed"
 python3 -m venv "$folder/python"
-"$folder/python/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-mkdir "$folder/node"
-cp "$here/package.json" "$here/package-lock.json" "$folder/node/"
-npm --prefix "$folder/node" ci --silent --no-audit --no-fund
+"$folder/python/bin/pip" install --quiet --disable-pip-version-check --requirement "$list/requirements.txt"
+if [[ -f "$list/package.json" ]]; then
+    mkdir "$folder/node"
+    cp "$list/package.json" "$list/package-lock.json" "$folder/node/"
+    npm --prefix "$folder/node" ci --silent --no-audit --no-fund
+fi
 printf '%s\n' "$wanted" >"$folder/installed"
