@@ -2,6 +2,8 @@
 
 mod boto;
 mod faults;
+mod oracle;
+mod os_faults;
 mod process;
 mod raw;
 mod recorder;
@@ -10,6 +12,8 @@ mod servers;
 
 pub use boto::{Boto, credentials};
 pub use faults::{Fault, FaultLayer, ServiceCall};
+pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
+pub use os_faults::{OsFault, OsFaults};
 pub use process::{Child, Ended};
 pub use raw::{Act, RawServer};
 pub use recorder::Recorder;

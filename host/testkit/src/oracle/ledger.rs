@@ -1,0 +1,312 @@
+//! What the oracle knows of each record at one sink.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    Enough, Framing, Promise, Records, Report, Violation,
+    judge::{Counts, MAX_SHOWN},
+    order::OrderCheck,
+    records::excerpt,
+};
+use crate::DEADLINE;
+
+/// The truth about one sink: every record that was issued has an end there, or is lost.
+#[derive(Debug)]
+pub struct Oracle {
+    name: String,
+    records: Records,
+    framing: Framing,
+    /// The sink's time limit for an attempt, in milliseconds: what is sent again after it may have timed out.
+    timeout_ms: u32,
+    /// Each delivery has a result, which must be written too.
+    wants_results: bool,
+    started: Instant,
+    state: Mutex<State>,
+    ended: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    incarnation: u16,
+    fates: Vec<Fate>,
+    order: OrderCheck,
+    counts: Counts,
+    violations: Vec<Violation>,
+    more_violations: u64,
+}
+
+/// What became of a record. Incarnations count from 1; 0 is none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fate {
+    /// When a success was answered last, and to which incarnation.
+    accepted_ms: u32,
+    accepted_in: u16,
+    lettered_in: u16,
+    sent_in: u16,
+    has_result: bool,
+    /// It was sent again, within the incarnation that had its success, after so long that it may have timed out.
+    maybe_timed_out: bool,
+}
+
+impl Fate {
+    fn has_end(&self, wants_results: bool) -> bool {
+        self.lettered_in > 0 || (self.accepted_in > 0 && (self.has_result || !wants_results))
+    }
+}
+
+impl Oracle {
+    /// An oracle for the sink `name`, whose plugin makes bodies in `framing`, and whose attempts take up to `timeout`.
+    pub fn new(
+        name: &str,
+        records: Records,
+        framing: Framing,
+        order: Promise,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            records,
+            framing,
+            timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+            wants_results: false,
+            started: Instant::now(),
+            state: Mutex::new(State {
+                incarnation: 0,
+                fates: Vec::new(),
+                order: OrderCheck::new(order),
+                counts: Counts::default(),
+                violations: Vec::new(),
+                more_violations: 0,
+            }),
+            ended: watch::Sender::new(0),
+        }
+    }
+
+    /// Each delivery has a result that must come too.
+    #[must_use]
+    pub fn with_results(self) -> Self {
+        Self {
+            wants_results: true,
+            ..self
+        }
+    }
+
+    /// The sink.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The records up to `count` exist from now on.
+    pub fn issue(&self, count: u64) {
+        let count = usize::try_from(count).expect("records fit into memory");
+        self.lock().fates.resize_with(count, Fate::default);
+    }
+
+    /// A new incarnation of the host begins; gives its number.
+    pub fn begin(&self) -> u16 {
+        let mut state = self.lock();
+        state.incarnation += 1;
+        state.incarnation
+    }
+
+    /// A call has arrived whole: its records, and whether any of them is new to this incarnation. None where the body
+    /// is not what it should be.
+    pub fn sent(&self, incarnation: u16, body: &[u8]) -> Option<(Vec<u64>, bool)> {
+        let issued = self.lock().fates.len() as u64;
+        let read = self.records.read(self.framing, body, issued);
+        let now = self.now();
+        let mut state = self.lock();
+        state.counts.calls += 1;
+        let numbers = match read {
+            Ok(numbers) => numbers,
+            Err(violation) => {
+                state.report(violation);
+                return None;
+            }
+        };
+        if let Some((late, before)) = state
+            .order
+            .sent(incarnation, &numbers, |number| self.records.key(number))
+        {
+            state.report(Violation::Order(late, before));
+        }
+        let mut is_new = false;
+        for number in &numbers {
+            let fate = &mut state.fates[*number as usize];
+            let (sent_in, lettered_in) = (fate.sent_in, fate.lettered_in);
+            let ended = fate.accepted_in == incarnation;
+            let in_doubt = now.saturating_sub(fate.accepted_ms) >= self.timeout_ms / 2;
+            fate.maybe_timed_out |= ended && in_doubt;
+            fate.sent_in = incarnation;
+            is_new |= sent_in != incarnation;
+            if sent_in == incarnation {
+                state.counts.sent_again += 1;
+            } else if sent_in > 0 {
+                state.counts.after_a_restart += 1;
+            }
+            if (ended && !in_doubt) || lettered_in == incarnation {
+                state.report(Violation::SentAfterItsEnd(*number));
+            }
+        }
+        Some((numbers, is_new))
+    }
+
+    /// A whole success goes out for these records.
+    pub fn accepted(&self, incarnation: u16, numbers: impl IntoIterator<Item = u64>) {
+        let now = self.now();
+        let mut state = self.lock();
+        for number in numbers {
+            let fate = &mut state.fates[number as usize];
+            let had_end = fate.has_end(self.wants_results);
+            let was_accepted = fate.accepted_in > 0;
+            fate.accepted_in = incarnation;
+            fate.accepted_ms = now;
+            let has_end = fate.has_end(self.wants_results);
+            state.counts.delivered += u64::from(!was_accepted);
+            state.counts.duplicates += u64::from(was_accepted);
+            state.counts.ended += u64::from(has_end && !had_end);
+        }
+        self.announce(&state);
+    }
+
+    /// Lines of the dead-letter file that were written in this incarnation.
+    pub fn letters(&self, incarnation: u16, lines: &str) {
+        for line in lines.lines() {
+            let found = self.letter(line);
+            let mut state = self.lock();
+            state.counts.letters += 1;
+            match found {
+                Err(violation) => state.report(violation),
+                Ok(number) => {
+                    let fate = &mut state.fates[number as usize];
+                    let had_end = fate.has_end(self.wants_results);
+                    let twice = fate.lettered_in == incarnation;
+                    let both = fate.accepted_in == incarnation && !fate.maybe_timed_out;
+                    fate.lettered_in = incarnation;
+                    state.counts.ended += u64::from(!had_end);
+                    if twice {
+                        state.report(Violation::TwoLetters(number));
+                    }
+                    if both {
+                        state.report(Violation::DeliveredAndLettered(number));
+                    }
+                }
+            }
+        }
+        self.announce(&self.lock());
+    }
+
+    fn letter(&self, line: &str) -> Result<u64, Violation> {
+        let issued = self.lock().fates.len() as u64;
+        let letter: Value =
+            serde_json::from_str(line).map_err(|_| Violation::Foreign(excerpt(line.as_bytes())))?;
+        let data = letter["event"]["data"].as_str().unwrap_or_default();
+        let number = Records::number(data.as_bytes())
+            .ok_or_else(|| Violation::Foreign(excerpt(line.as_bytes())))?;
+        if self.records.checked(number, issued)? != data {
+            return Err(Violation::Altered(number, excerpt(data.as_bytes())));
+        }
+        Ok(number)
+    }
+
+    /// Lines of the results file: envelopes whose body is the record's number.
+    pub fn results(&self, lines: &str) {
+        for line in lines.lines() {
+            let envelope: Option<Value> = serde_json::from_str(line).ok();
+            let body = envelope
+                .as_ref()
+                .and_then(|envelope| envelope["body"].as_str());
+            let number: Option<u64> = body.and_then(|body| body.parse().ok());
+            let mut state = self.lock();
+            state.counts.results += 1;
+            let fate = number.and_then(|number| state.fates.get_mut(number as usize));
+            match fate {
+                Some(fate) if fate.accepted_in > 0 => {
+                    let had_end = fate.has_end(self.wants_results);
+                    fate.has_result = true;
+                    state.counts.ended += u64::from(!had_end);
+                }
+                _ => state.report(Violation::Foreign(excerpt(line.as_bytes()))),
+            }
+        }
+        self.announce(&self.lock());
+    }
+
+    /// A violation that another part has seen.
+    pub fn violated(&self, violation: Violation) {
+        self.lock().report(violation);
+    }
+
+    /// Records with a success.
+    pub fn delivered(&self) -> u64 {
+        self.lock().counts.delivered
+    }
+
+    /// Waits until so many records have an end.
+    ///
+    /// # Errors
+    /// How many have, when the deadline has passed.
+    pub async fn until_ended(&self, count: u64) -> Result<(), u64> {
+        let mut ended = self.ended.subscribe();
+        let waiting = ended.wait_for(|ended| *ended >= count);
+        match tokio::time::timeout(DEADLINE, waiting).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(*self.ended.borrow()),
+        }
+    }
+
+    /// Says what was seen, and what is wrong with it: at the end, when everything was read in.
+    pub fn judge(&self, enough: &Enough) -> Report {
+        let state = self.lock();
+        let lost: Vec<u64> = (0..)
+            .zip(&state.fates)
+            .filter(|(_, fate)| !fate.has_end(self.wants_results))
+            .map(|(number, _)| number)
+            .collect();
+        let mut violations = state.violations.clone();
+        violations.extend(
+            lost.iter()
+                .take(MAX_SHOWN)
+                .map(|number| Violation::Lost(*number)),
+        );
+        violations.extend(enough.missing(&state.counts));
+        Report {
+            sink: self.name.clone(),
+            seed: self.records.seed(),
+            issued: state.fates.len() as u64,
+            lost: lost.len() as u64,
+            incarnations: state.incarnation,
+            counts: state.counts.clone(),
+            violations,
+            more_violations: state.more_violations,
+        }
+    }
+
+    fn announce(&self, state: &State) {
+        self.ended.send_replace(state.counts.ended);
+    }
+
+    fn now(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn report(&mut self, violation: Violation) {
+        if self.violations.len() < MAX_SHOWN {
+            self.violations.push(violation);
+        } else {
+            self.more_violations += 1;
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Whether calls came in the order that a sink promises.
+
+use std::collections::BTreeMap;
+
+/// What a sink promises of the order of its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// Nothing.
+    None,
+    /// Of the records of one key, a later one is not sent before an earlier one has ended.
+    Key,
+    /// The same of all records. Only where they are read in the order of their numbers.
+    Strict,
+}
+
+/// What was sent last, by key.
+#[derive(Debug)]
+pub(super) struct OrderCheck {
+    promise: Promise,
+    incarnation: u16,
+    open: BTreeMap<u64, Vec<u64>>,
+}
+
+impl OrderCheck {
+    pub(super) fn new(promise: Promise) -> Self {
+        Self {
+            promise,
+            incarnation: 0,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in a call's records; gives the first that came out of order, and the one that it came behind.
+    ///
+    /// A call holds either records that were never sent by this incarnation, all behind those of the key's call
+    /// before; or some of those of the key's call before, again.
+    pub(super) fn sent(
+        &mut self,
+        incarnation: u16,
+        numbers: &[u64],
+        key: impl Fn(u64) -> u64,
+    ) -> Option<(u64, u64)> {
+        if self.promise == Promise::None {
+            return None;
+        }
+        if incarnation != self.incarnation {
+            self.incarnation = incarnation;
+            self.open.clear();
+        }
+        let mut calls: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for number in numbers {
+            let lane = if self.promise == Promise::Key {
+                key(*number)
+            } else {
+                0
+            };
+            calls.entry(lane).or_default().push(*number);
+        }
+        let mut broken = None;
+        for (lane, call) in calls {
+            let before = self.open.entry(lane).or_default();
+            let last = before.iter().max().copied();
+            let within = call
+                .windows(2)
+                .find(|pair| pair[0] >= pair[1])
+                .map(|pair| (pair[1], pair[0]));
+            let is_again = call.iter().all(|number| before.contains(number));
+            let late = call
+                .iter()
+                .copied()
+                .zip(last)
+                .find(|(number, last)| number <= last);
+            if !is_again {
+                broken = broken.or(late);
+                *before = call;
+            }
+            broken = broken.or(within);
+        }
+        broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(promise: Promise, calls: &[&[u64]]) -> Option<(u64, u64)> {
+        let mut check = OrderCheck::new(promise);
+        calls
+            .iter()
+            .find_map(|call| check.sent(1, call, |number| number % 2))
+    }
+
+    #[test]
+    fn a_call_is_new_or_a_part_of_the_one_before() {
+        let fine: [&[&[u64]]; 4] = [
+            &[&[0, 1, 2], &[0, 2], &[1], &[4], &[3]],
+            &[&[0], &[0], &[2]],
+            &[&[1, 3], &[3], &[5], &[0]],
+            &[],
+        ];
+        for calls in fine {
+            assert_eq!(check(Promise::Key, calls), None, "{calls:?}");
+        }
+        let broken: [(&[&[u64]], (u64, u64)); 4] = [
+            (&[&[0], &[4], &[2]], (2, 4)),
+            (&[&[2, 0]], (0, 2)),
+            (&[&[0], &[2], &[0]], (0, 2)),
+            (&[&[0, 2], &[2, 4]], (2, 2)),
+        ];
+        for (calls, pair) in broken {
+            assert_eq!(check(Promise::Key, calls), Some(pair), "{calls:?}");
+        }
+    }
+
+    #[test]
+    fn strict_knows_no_keys_and_none_promises_nothing() {
+        let calls: &[&[u64]] = &[&[0, 2], &[1]];
+
+        assert_eq!(check(Promise::Strict, calls), Some((1, 2)));
+        assert_eq!(check(Promise::Key, calls), None);
+        assert_eq!(check(Promise::None, &[&[5], &[1]]), None);
+    }
+
+    #[test]
+    fn a_new_incarnation_may_send_again() {
+        let mut check = OrderCheck::new(Promise::Strict);
+
+        assert_eq!(check.sent(1, &[5], |_| 0), None);
+        assert_eq!(check.sent(2, &[3], |_| 0), None);
+        assert_eq!(check.sent(2, &[2], |_| 0), Some((2, 3)));
+    }
+}
