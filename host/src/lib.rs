@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod egress;
 pub mod endpoint;
 pub mod event;
+mod fail_point;
 pub mod http;
 pub mod ingress;
 pub mod metrics;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// Every module, and the modules that it may use. All may use `event`, `outcome` and `metrics`.
-const ARROWS: [(&str, &[&str]); 19] = [
+/// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
+const ARROWS: [(&str, &[&str]); 20] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("egress", &["aws"]),
     ("endpoint", &[]),
     ("event", &[]),
+    ("fail_point", &[]),
     ("ingress", &["aws"]),
     ("metrics", &[]),
     ("network", &[]),
@@ -45,7 +46,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("progress", &["aws"]),
     ("shutdown", &[]),
 ];
-const FOR_ALL: [&str; 3] = ["event", "outcome", "metrics"];
+const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
 /// Dependencies with one owner.
 const OWNERS: [(&str, &[&str]); 16] = [

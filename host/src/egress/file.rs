@@ -18,7 +18,7 @@ use serde_json::json;
 use tracing::warn;
 
 use super::{Egress, EgressError, settings::FileEgressSettings};
-use crate::event::Record;
+use crate::{event::Record, fail_point::FailPoint};
 
 /// A file that records are appended to.
 #[derive(Debug)]
@@ -93,13 +93,16 @@ impl FileEgress {
             .write_all(lines)
             .map(|()| open.len += lines.len() as u64);
         written.map_err(self.error("write to"))?;
+        FailPoint::BeforeSync.pass();
         let open = self.opened()?;
         let synced = if open.is_file {
             open.file.sync_data()
         } else {
             Ok(())
         };
-        synced.map_err(self.error("sync"))
+        synced.map_err(self.error("sync"))?;
+        FailPoint::AfterSync.pass();
+        Ok(())
     }
 
     /// `name` becomes `name.1`, what was `name.1` becomes `name.2`, and so on.

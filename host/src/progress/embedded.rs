@@ -4,13 +4,14 @@
 //! - A file is verified whole, as a copy in memory, before it is opened: redb checks its checksums only after an
 //!   unclean end, and a damaged page would otherwise move progress without a word.
 //! - A file that is refused is left as it is, byte for byte.
+//! - After a failed write the file is opened anew, and verified: redb writes nothing more to one that has failed.
 //! - The file gets its name only once it holds a format: a crash leaves none, or one that can be read.
 
 use std::{
     fs::{File, OpenOptions},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use redb::{
@@ -19,7 +20,7 @@ use redb::{
 };
 
 use super::store::{Advance, Store, StoreError};
-use crate::event::Position;
+use crate::{event::Position, fail_point::FailPoint};
 
 /// (ingress, partition) to a position as JSON.
 const PROGRESS: TableDefinition<'_, (&str, &str), &str> = TableDefinition::new("progress");
@@ -29,7 +30,9 @@ const FORMAT: u32 = 1;
 /// Progress in one file, written in transactions.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStore {
-    database: Arc<Database>,
+    /// None behind a failure.
+    database: Arc<Mutex<Option<Database>>>,
+    folder: PathBuf,
     path: PathBuf,
 }
 
@@ -39,107 +42,46 @@ impl EmbeddedStore {
     /// # Errors
     /// When the file is damaged, of a newer format, or cannot be opened. It is then left as it is.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join("progress.redb");
-        let fail = |error: redb::Error| explain(error, &path);
-        let refuse = |source| StoreError::Io {
-            path: path.clone(),
-            source,
-        };
-        let found = match std::fs::read(&path) {
-            // An empty file is what a crash leaves of one that was never written; a missing one is new.
-            Ok(content) if content.is_empty() => create(folder, &path)?,
-            Ok(content) => verify(content).map_err(fail)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(folder, &path)?,
-            Err(error) => return Err(refuse(error)),
-        };
-        match found {
-            Some(FORMAT) => {}
-            Some(found) => {
-                return Err(StoreError::Newer {
-                    path,
-                    found,
-                    known: FORMAT,
-                });
-            }
-            None => {
-                return Err(StoreError::Entry {
-                    path,
-                    entry: "no format version".to_owned(),
-                });
-            }
-        }
-        let file = OpenOptions::new().read(true).write(true).open(&path);
-        let database = Database::builder()
-            .create_file(file.map_err(refuse)?)
-            .map_err(|error| fail(error.into()))?;
         Ok(Self {
-            database: Arc::new(database),
-            path,
+            database: Arc::new(Mutex::new(Some(open(folder)?))),
+            folder: folder.to_owned(),
+            path: path_in(folder),
         })
-    }
-
-    fn read(&self, ingress: &str) -> Result<Vec<(String, String)>, redb::Error> {
-        let read = self.database.begin_read()?;
-        let table = read.open_table(PROGRESS)?;
-        let mut found = Vec::new();
-        for entry in table.iter()? {
-            let (key, value) = entry?;
-            let (of, partition) = key.value();
-            if of == ingress {
-                found.push((partition.to_owned(), value.value().to_owned()));
-            }
-        }
-        Ok(found)
-    }
-
-    fn write(&self, advances: &[Advance]) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
-        {
-            let mut table = write.open_table(PROGRESS)?;
-            for Advance {
-                ingress,
-                partition,
-                position,
-            } in advances
-            {
-                let position = serde_json::to_string(position).expect("a position is always JSON");
-                table.insert((ingress.as_str(), partition.as_str()), position.as_str())?;
-            }
-        }
-        Ok(write.commit()?)
-    }
-
-    fn remove(&self, ingress: &str, partitions: &[String]) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
-        {
-            let mut table = write.open_table(PROGRESS)?;
-            for partition in partitions {
-                table.remove((ingress, partition.as_str()))?;
-            }
-        }
-        Ok(write.commit()?)
     }
 
     /// Runs `work` where it may block.
     async fn blocking<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&Self) -> Result<R, redb::Error> + Send + 'static,
+        work: impl FnOnce(&Database) -> Result<R, redb::Error> + Send + 'static,
     ) -> Result<R, StoreError> {
         let own = self.clone();
-        let joined = tokio::task::spawn_blocking(move || work(&own)).await;
-        joined
-            .map_err(|error| StoreError::Io {
-                path: self.path.clone(),
-                source: io::Error::other(error),
-            })?
-            .map_err(|error| explain(error, &self.path))
+        let joined = tokio::task::spawn_blocking(move || own.run(work)).await;
+        joined.map_err(|error| StoreError::Io {
+            path: self.path.clone(),
+            source: io::Error::other(error),
+        })?
+    }
+
+    fn run<R>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<R, redb::Error>,
+    ) -> Result<R, StoreError> {
+        // What a panic has left behind is opened anew, too.
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = match database.take() {
+            Some(opened) => opened,
+            None => open(&self.folder)?,
+        };
+        let result = work(&opened).map_err(|error| explain(error, &self.path))?;
+        *database = Some(opened);
+        Ok(result)
     }
 }
 
 impl Store for EmbeddedStore {
     async fn load(&self, ingress: &str) -> Result<Vec<(String, Position)>, StoreError> {
         let id = ingress.to_owned();
-        let entries = self.blocking(move |store| store.read(&id)).await?;
+        let entries = self.blocking(move |database| read(database, &id)).await?;
         let parse = |(partition, value): (String, String)| match serde_json::from_str(&value) {
             Ok(position) => Ok((partition, position)),
             Err(_) => Err(StoreError::Entry {
@@ -151,14 +93,101 @@ impl Store for EmbeddedStore {
     }
 
     async fn save(&mut self, advances: Vec<Advance>) -> Result<(), StoreError> {
-        self.blocking(move |store| store.write(&advances)).await
+        self.blocking(move |database| write(database, &advances))
+            .await
     }
 
     async fn forget(&mut self, ingress: &str, partitions: Vec<String>) -> Result<(), StoreError> {
         let ingress = ingress.to_owned();
-        self.blocking(move |store| store.remove(&ingress, &partitions))
+        self.blocking(move |database| remove(database, &ingress, &partitions))
             .await
     }
+}
+
+fn read(database: &Database, ingress: &str) -> Result<Vec<(String, String)>, redb::Error> {
+    let read = database.begin_read()?;
+    let table = read.open_table(PROGRESS)?;
+    let mut found = Vec::new();
+    for entry in table.iter()? {
+        let (key, value) = entry?;
+        let (of, partition) = key.value();
+        if of == ingress {
+            found.push((partition.to_owned(), value.value().to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+fn write(database: &Database, advances: &[Advance]) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut table = write.open_table(PROGRESS)?;
+        for Advance {
+            ingress,
+            partition,
+            position,
+        } in advances
+        {
+            let position = serde_json::to_string(position).expect("a position is always JSON");
+            table.insert((ingress.as_str(), partition.as_str()), position.as_str())?;
+        }
+    }
+    FailPoint::BeforeCommit.pass();
+    write.commit()?;
+    FailPoint::AfterCommit.pass();
+    Ok(())
+}
+
+fn remove(database: &Database, ingress: &str, partitions: &[String]) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut table = write.open_table(PROGRESS)?;
+        for partition in partitions {
+            table.remove((ingress, partition.as_str()))?;
+        }
+    }
+    Ok(write.commit()?)
+}
+
+/// Opens the store in `folder`, or creates it.
+fn open(folder: &Path) -> Result<Database, StoreError> {
+    let path = path_in(folder);
+    let fail = |error: redb::Error| explain(error, &path);
+    let refuse = |source| StoreError::Io {
+        path: path.clone(),
+        source,
+    };
+    let found = match std::fs::read(&path) {
+        // An empty file is what a crash leaves of one that was never written; a missing one is new.
+        Ok(content) if content.is_empty() => create(folder, &path)?,
+        Ok(content) => verify(content).map_err(fail)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(folder, &path)?,
+        Err(error) => return Err(refuse(error)),
+    };
+    match found {
+        Some(FORMAT) => {}
+        Some(found) => {
+            return Err(StoreError::Newer {
+                path,
+                found,
+                known: FORMAT,
+            });
+        }
+        None => {
+            return Err(StoreError::Entry {
+                path,
+                entry: "no format version".to_owned(),
+            });
+        }
+    }
+    let file = OpenOptions::new().read(true).write(true).open(&path);
+    Database::builder()
+        .create_file(file.map_err(refuse)?)
+        .map_err(|error| fail(error.into()))
+}
+
+fn path_in(folder: &Path) -> PathBuf {
+    folder.join("progress.redb")
 }
 
 /// Makes a store beside `path`, and gives it its name when it is durable; its format.
@@ -409,15 +438,15 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = EmbeddedStore::open(folder.path()).expect("new");
-        let write = store.database.begin_write().expect("a transaction");
+        let database = open(folder.path()).expect("new");
+        let write = database.begin_write().expect("a transaction");
         write
             .open_table(META)
             .expect("the table")
             .insert("format", 2)
             .expect("inserted");
         write.commit().expect("committed");
-        drop(store);
+        drop(database);
         let file = || std::fs::read(folder.path().join("progress.redb")).expect("readable");
         let written = file();
 

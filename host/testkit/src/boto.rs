@@ -100,6 +100,11 @@ impl Boto {
         self.kinesis("put", args);
     }
 
+    /// Writes these pairs of key and text, in their order.
+    pub fn put_texts(&mut self, stream: &str, records: &[(String, String)]) {
+        self.kinesis("put_texts", json!({ "stream": stream, "records": records }));
+    }
+
     /// Writes the same records as one aggregated record; gives its sequence number.
     pub fn put_aggregated(&mut self, stream: &str, first: u64, last: u64, keys: u64) -> String {
         let args = json!({ "stream": stream, "first": first, "last": last, "keys": keys });

@@ -1,7 +1,7 @@
 """A client of the Kinesis and DynamoDB APIs that is not Nozzle's: boto3, driven by lines of JSON.
 
 Each line on standard input is `{"service", "call", "args"}`, each on standard output `{"ok": …}` or `{"error": …}`.
-`put` and `put_aggregated` are the two calls that boto3 does not have: numbered records, and KPL aggregates.
+`put`, `put_texts` and `put_aggregated` are calls that boto3 does not have: numbered records, texts, and KPL aggregates.
 """
 
 import base64
@@ -28,8 +28,17 @@ def records(numbers, keys):
 
 
 def put(stream, first, last, keys):
+    return put_all(stream, records(range(first, last), keys))
+
+
+def put_texts(stream, records):
+    """These pairs of key and text."""
+    return put_all(stream, ((key, text.encode()) for key, text in records))
+
+
+def put_all(stream, records):
     client = clients["kinesis"]
-    entries = [{"Data": data, "PartitionKey": key} for key, data in records(range(first, last), keys)]
+    entries = [{"Data": data, "PartitionKey": key} for key, data in records]
     for start in range(0, len(entries), 100):
         chunk = entries[start : start + 100]
         while chunk:
@@ -64,7 +73,7 @@ def read_all(stream):
     return found
 
 
-own = {"put": put, "put_aggregated": put_aggregated, "read_all": read_all}
+own = {"put": put, "put_texts": put_texts, "put_aggregated": put_aggregated, "read_all": read_all}
 
 
 def plain(value):

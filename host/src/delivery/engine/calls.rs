@@ -20,6 +20,7 @@ use crate::{
         verdict::{Rejected, Seen, Verdict, judge},
     },
     event::Record,
+    fail_point::FailPoint,
     http::Transport,
     metrics::SinkStats,
     outcome::{Failure, Outcome},
@@ -299,11 +300,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 /// One attempt: the transport under its timeout, then the plugin, then the judgement.
 async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> Attempted {
     let started = Instant::now();
+    FailPoint::BeforeSend.pass();
     let sending = sink.transport.send(call.request.clone());
     // A response that comes after the timeout has nobody to take it: it is ignored.
     let outcome = tokio::time::timeout(sink.settings.timeout.attempt, sending)
         .await
         .unwrap_or(Err(Failure::Timeout));
+    FailPoint::AfterSend.pass();
     sink.stats.latency(started.elapsed());
     let seen = Seen::of(&outcome);
     let retry_after = match &outcome {
