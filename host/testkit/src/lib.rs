@@ -1,6 +1,7 @@
 //! Process helpers for Nozzle's tests and benchmarks; nothing of the host.
 
 mod boto;
+pub mod fault_endpoint;
 mod faults;
 mod oracle;
 mod os_faults;
