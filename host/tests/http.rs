@@ -1,5 +1,7 @@
 //! The client against servers that misbehave, on real sockets. Promise 4: the host owns what is dangerous.
 
+#[path = "http/faults.rs"]
+mod faults;
 #[path = "http/framing.rs"]
 mod framing;
 #[path = "http/http2.rs"]

@@ -132,7 +132,7 @@ pub struct FaultEndpoint {
 struct Shared {
     script: Box<dyn Script>,
     requests: watch::Sender<Vec<WireRequest>>,
-    connections: AtomicU64,
+    connections: watch::Sender<u64>,
     closed: watch::Sender<u64>,
     written: AtomicU64,
 }
@@ -168,7 +168,7 @@ impl FaultEndpoint {
         let shared = Arc::new(Shared {
             script: Box::new(script),
             requests: watch::Sender::new(Vec::new()),
-            connections: AtomicU64::new(0),
+            connections: watch::Sender::new(0),
             closed: watch::Sender::new(0),
             written: AtomicU64::new(0),
         });
@@ -177,7 +177,8 @@ impl FaultEndpoint {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
-                let number = serving.connections.fetch_add(1, Ordering::SeqCst);
+                let number = *serving.connections.borrow();
+                serving.connections.send_modify(|count| *count += 1);
                 let (shared, identities) = (Arc::clone(&serving), identities.clone());
                 connections.spawn(async move {
                     connection(stream, number, &shared, identities.as_deref()).await;
@@ -208,7 +209,7 @@ impl FaultEndpoint {
 
     /// Connections accepted so far.
     pub fn connections(&self) -> u64 {
-        self.shared.connections.load(Ordering::SeqCst)
+        *self.shared.connections.borrow()
     }
 
     /// Bytes that the kernel has taken so far, below TLS; floods over HTTP/1.1 and HTTP/2 count.
@@ -226,10 +227,19 @@ impl FaultEndpoint {
     /// # Panics
     /// When they do not come within the deadline.
     pub async fn received(&self, count: usize) {
-        let mut requests = self.shared.requests.subscribe();
-        let waiting = requests.wait_for(|requests| requests.len() >= count);
-        let came = tokio::time::timeout(crate::DEADLINE, waiting).await;
-        assert!(matches!(came, Ok(Ok(_))), "{count} requests did not come");
+        let requests = &self.shared.requests;
+        reached("requests", count, requests, Vec::len).await;
+    }
+
+    /// Returns once this many connections are accepted.
+    ///
+    /// # Panics
+    /// When that takes longer than the deadline.
+    pub async fn connected(&self, count: u64) {
+        reached("connections", count, &self.shared.connections, |count| {
+            *count
+        })
+        .await;
     }
 
     /// Returns once this many connections are over.
@@ -237,14 +247,20 @@ impl FaultEndpoint {
     /// # Panics
     /// When that takes longer than the deadline.
     pub async fn closed(&self, count: u64) {
-        let mut closed = self.shared.closed.subscribe();
-        let waiting = closed.wait_for(|closed| *closed >= count);
-        let came = tokio::time::timeout(crate::DEADLINE, waiting).await;
-        assert!(
-            matches!(came, Ok(Ok(_))),
-            "{count} connections were not closed"
-        );
+        reached("ends", count, &self.shared.closed, |count| *count).await;
     }
+}
+
+async fn reached<T, N: PartialOrd + std::fmt::Display>(
+    what: &str,
+    count: N,
+    watched: &watch::Sender<T>,
+    counted: impl Fn(&T) -> N,
+) {
+    let mut watched = watched.subscribe();
+    let waiting = watched.wait_for(|watched| counted(watched) >= count);
+    let came = tokio::time::timeout(crate::DEADLINE, waiting).await;
+    assert!(matches!(came, Ok(Ok(_))), "{count} {what} did not come");
 }
 
 impl Drop for FaultEndpoint {

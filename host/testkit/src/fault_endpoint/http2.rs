@@ -85,6 +85,7 @@ async fn talk(
         while let Some(frame) = next(&mut unread) {
             let answer = streams.take(&frame, shared);
             stream.write_all(&answer).await?;
+            stream.flush().await?;
         }
         if let Some((id, bytes)) = waiting.take() {
             if !streams.is_open(id) {
