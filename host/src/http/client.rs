@@ -3,7 +3,9 @@
 use std::{future::Future, pin::Pin, task, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header::USER_AGENT, response};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header::USER_AGENT, response,
+};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -129,6 +131,12 @@ impl Transport for HttpClient {
         let response = self.client.request(message).await;
         let response = response.map_err(|error| failure::classify(&error, &self.name))?;
         let (head, body) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // hyper passes over the other informational ones. No final response will come.
+            return Err(Failure::Protocol(
+                "the endpoint switched to another protocol, which no request asks for".to_owned(),
+            ));
+        }
         if framing::is_in_doubt(&method, head.status, &head.headers) {
             // Before the body is dropped: if little is left of it, hyper reads it and keeps the connection.
             give_up(&connection);
