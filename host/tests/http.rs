@@ -19,7 +19,7 @@ use nozzle::{
     http::{HttpClient, Request, Transport, settings::EndpointSettings},
     outcome::{Failure, Response},
 };
-use nozzle_testkit::{Act, RawServer};
+use nozzle_testkit::fault_endpoint::{FaultEndpoint, Replies, Step, Wire, write};
 use tokio::net::TcpListener;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -47,18 +47,24 @@ async fn send(settings: &EndpointSettings) -> Result<Response, Failure> {
         .expect("it must not hang")
 }
 
-async fn answer(act: Act) -> Result<Response, Failure> {
-    let server = RawServer::start(vec![act]).await;
+/// The n-th request gets the n-th reply, later ones the last.
+async fn replies(replies: impl IntoIterator<Item = Vec<Step>>) -> FaultEndpoint {
+    FaultEndpoint::start(Wire::Http, Replies::new(replies)).await
+}
+
+async fn answer(reply: Vec<Step>) -> Result<Response, Failure> {
+    let server = replies([reply]).await;
     send(&endpoint(&server.url())).await
 }
 
-fn bytes(text: &str) -> Vec<u8> {
-    text.as_bytes().to_vec()
+/// The first request as it stood on the wire.
+fn text(server: &FaultEndpoint) -> String {
+    String::from_utf8_lossy(&server.requests()[0].raw).into_owned()
 }
 
 #[tokio::test]
 async fn promise_4_the_message_on_the_wire_is_the_hosts() {
-    let server = RawServer::start(vec![Act::Write(OK.to_vec())]).await;
+    let server = replies([write(OK)]).await;
     let mut settings = endpoint(&server.url());
     settings.headers = vec![(
         "x-tenant".parse().expect("a name"),
@@ -75,10 +81,7 @@ async fn promise_4_the_message_on_the_wire_is_the_hosts() {
         (200, &b"ok"[..], false)
     );
     let host = server.url().replace("http://", "").replace('/', "");
-    let mut lines: Vec<String> = server.requests()[0]
-        .split("\r\n")
-        .map(str::to_owned)
-        .collect();
+    let mut lines: Vec<String> = text(&server).split("\r\n").map(str::to_owned).collect();
     lines[1..6].sort();
     let version = env!("CARGO_PKG_VERSION");
     let expected = [
@@ -100,7 +103,7 @@ async fn promise_4_the_message_on_the_wire_is_the_hosts() {
 
 #[tokio::test]
 async fn connections_are_kept() {
-    let server = RawServer::start(vec![Act::Write(OK.to_vec())]).await;
+    let server = replies([write(OK)]).await;
     let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
 
     for _ in 0..5 {
@@ -115,13 +118,13 @@ async fn connections_are_kept() {
 
 #[tokio::test]
 async fn redirects_are_never_followed() {
-    let elsewhere = RawServer::start(vec![Act::Write(OK.to_vec())]).await;
+    let elsewhere = replies([write(OK)]).await;
     let head = format!(
         "HTTP/1.1 307 Elsewhere\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
         elsewhere.url()
     );
 
-    let response = answer(Act::Write(bytes(&head))).await.expect("a response");
+    let response = answer(write(&head)).await.expect("a response");
 
     assert_eq!(response.status, 307);
     assert_eq!(elsewhere.connections(), 0);
@@ -129,13 +132,12 @@ async fn redirects_are_never_followed() {
 
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_cut_and_its_connection_closed() {
-    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
-    let head = bytes("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-    let server = RawServer::start(vec![
-        Act::Endless(head, bytes(&chunk)),
-        Act::Write(OK.to_vec()),
-    ])
-    .await;
+    let head = write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    let chunks = Step::Flood {
+        bytes: format!("10000\r\n{}\r\n", "x".repeat(0x10000)).into(),
+        times: u64::MAX,
+    };
+    let server = replies([[head, vec![chunks]].concat(), write(OK)]).await;
     let settings = endpoint(&server.url());
     let client = HttpClient::new(&settings, 4).expect("a client");
 
@@ -154,61 +156,6 @@ async fn a_body_beyond_the_limit_is_cut_and_its_connection_closed() {
 }
 
 #[tokio::test]
-async fn what_is_no_response_is_a_protocol_failure() {
-    let flood = format!(
-        "HTTP/1.1 200 OK\r\n{}\r\n",
-        "x-filler: some header\r\n".repeat(5_000)
-    );
-    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(200_000));
-    let cases = [
-        Act::WriteClose(Vec::new()),
-        Act::WriteReset(Vec::new()),
-        Act::WriteClose(bytes("HTTP/1.1 200 OK\r\ncontent-le")),
-        Act::WriteClose(bytes("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")),
-        Act::WriteReset(bytes("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")),
-        Act::WriteClose(bytes(
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhalf\r\n",
-        )),
-        Act::WriteClose(bytes(
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
-        )),
-        Act::WriteClose(bytes(
-            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-        )),
-        Act::WriteClose(bytes("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nab")),
-        Act::WriteClose(bytes("SSH-2.0-OpenSSH_9.2\r\n")),
-        Act::WriteClose(bytes("hello")),
-        Act::WriteClose(bytes("HTTP/1.1 OK\r\n\r\n")),
-        Act::WriteClose(bytes("HTTP/1.1 200 OK\r\nna me: x\r\n\r\n")),
-        Act::WriteClose(vec![0; 1000]),
-        Act::WriteClose(bytes(&flood)),
-        Act::WriteClose(bytes(&long)),
-    ];
-    for act in cases {
-        let shown = format!("{act:?}");
-        let shown: String = shown.chars().take(120).collect();
-
-        let outcome = answer(act).await;
-
-        assert!(
-            matches!(outcome, Err(Failure::Protocol(_))),
-            "{shown}: {outcome:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn informational_responses_are_passed_over() {
-    let early = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
-
-    let response = answer(Act::Write([bytes(early), OK.to_vec()].concat()))
-        .await
-        .expect("a response");
-
-    assert_eq!(response.status, 200);
-}
-
-#[tokio::test]
 async fn no_connection_is_named_without_the_url() {
     let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/canary", free.local_addr().expect("an address"));
@@ -224,7 +171,7 @@ async fn no_connection_is_named_without_the_url() {
 
 #[tokio::test]
 async fn a_handshake_that_is_never_answered_ends() {
-    let server = RawServer::start(vec![Act::Silent]).await;
+    let server = replies([vec![Step::Hang]]).await;
     let mut settings = endpoint(&server.url().replace("http:", "https:"));
     settings.connect_timeout = Duration::from_millis(50);
 

@@ -6,7 +6,6 @@ mod faults;
 mod oracle;
 mod os_faults;
 mod process;
-mod raw;
 mod recorder;
 mod serve;
 mod servers;
@@ -16,7 +15,6 @@ pub use faults::{Fault, FaultLayer, ServiceCall};
 pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
 pub use os_faults::{OsFault, OsFaults};
 pub use process::{Child, Ended};
-pub use raw::{Act, RawServer};
 pub use recorder::Recorder;
 pub use servers::{ACCOUNT, Server};
 

@@ -19,6 +19,8 @@ use super::{endpoint, request};
 const ATTEMPT: Duration = Duration::from_millis(500);
 /// More than the kernel takes for a peer that does not read.
 const LARGE: usize = 16 * 1024 * 1024;
+/// What an endless answer may cost: the limit of a response, and what the kernel has taken on both sides.
+const TAKEN: u64 = 8 * 1024 * 1024;
 
 /// Answers with what was asked.
 fn echo(request: &WireRequest) -> Vec<Step> {
@@ -56,7 +58,7 @@ impl Seen {
     }
 }
 
-async fn in_time(client: &HttpClient, request: Request) -> Result<Response, Failure> {
+pub(super) async fn in_time(client: &HttpClient, request: Request) -> Result<Response, Failure> {
     tokio::time::timeout(nozzle_testkit::DEADLINE, client.send(request))
         .await
         .expect("it must not hang")
@@ -100,6 +102,13 @@ async fn check(fault: &'static Fault) -> Result<(), String> {
         },
         _ => Some(attempt.await),
     };
+    if fault.row == "H14" {
+        let taken = server.written();
+        assert!(taken < TAKEN, "{}: {taken} bytes were taken", fault.name);
+        if let Some(Ok(response)) = &outcome {
+            assert!(response.body.len() <= settings.max_response_body);
+        }
+    }
     let mut next = in_time(&client, asks(&url, "next")).await;
     if next.is_err() {
         // A connection that was closed over the fault may take one request with it.

@@ -8,10 +8,10 @@ use nozzle::{
     http::{HttpClient, Request, Transport},
     outcome::{Failure, Response},
 };
-use nozzle_testkit::{Act, RawServer};
+use nozzle_testkit::fault_endpoint::{Step, cut, write};
 use tokio::sync::Notify;
 
-use super::{OK, answer, bytes, endpoint, request};
+use super::{OK, answer, endpoint, replies, request, text};
 
 /// In time: a test must not hang.
 async fn in_time(client: &HttpClient, request: Request) -> Result<Response, Failure> {
@@ -21,34 +21,13 @@ async fn in_time(client: &HttpClient, request: Request) -> Result<Response, Fail
 }
 
 #[tokio::test]
-async fn a_response_whose_length_is_given_twice_is_refused() {
-    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n";
-    let cases = [
-        format!("{chunked}content-length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
-        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
-            .to_owned(),
-        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: identity\r\n\r\nok".to_owned(),
-        "HTTP/1.1 200 OK\r\ncontent-length: 2, 3\r\n\r\nok".to_owned(),
-    ];
-    for case in cases {
-        let outcome = answer(Act::WriteClose(bytes(&case))).await;
-
-        assert!(
-            matches!(outcome, Err(Failure::Protocol(_))),
-            "{case}: {outcome:?}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_connection_whose_framing_is_in_doubt_is_not_used_again() {
     // The client has read the shorter one to its end before it sees the head.
     for body in ["2\r\nok\r\n0\r\n\r\n", "0\r\n\r\n"] {
         let twice = format!(
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n{body}"
         );
-        let server =
-            RawServer::start(vec![Act::Write(bytes(&twice)), Act::Write(OK.to_vec())]).await;
+        let server = replies([write(&twice), write(OK)]).await;
         let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
 
         let doubtful = in_time(&client, request(&server.url())).await;
@@ -65,7 +44,7 @@ async fn a_connection_whose_framing_is_in_doubt_is_not_used_again() {
 async fn a_response_that_nobody_asked_for_answers_no_request() {
     let planted = "HTTP/1.1 299 Planted\r\ncontent-length: 0\r\n\r\n";
     let both = [OK, planted.as_bytes()].concat();
-    let server = RawServer::start(vec![Act::Write(both)]).await;
+    let server = replies([write(both)]).await;
     let url = server.url();
     let client = Arc::new(HttpClient::new(&endpoint(&url), 4).expect("a client"));
 
@@ -107,7 +86,7 @@ async fn responses_without_a_body_end_with_their_head() {
         ),
     ];
     for (method, head, status) in table {
-        let server = RawServer::start(vec![Act::Write(bytes(head)), Act::Write(OK.to_vec())]).await;
+        let server = replies([write(head), write(OK)]).await;
         let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
         let bodiless = Request {
             method,
@@ -129,10 +108,7 @@ async fn responses_without_a_body_end_with_their_head() {
 
 #[tokio::test]
 async fn a_body_that_ends_with_its_connection_is_read_whole() {
-    let response = answer(Act::WriteClose(bytes(
-        "HTTP/1.1 200 OK\r\n\r\nuntil the end",
-    )))
-    .await;
+    let response = answer(cut("HTTP/1.1 200 OK\r\n\r\nuntil the end")).await;
 
     assert_eq!(response.expect("a response").body, "until the end");
 }
@@ -141,11 +117,8 @@ async fn a_body_that_ends_with_its_connection_is_read_whole() {
 async fn a_dropped_attempt_leaves_no_response_for_the_next_one() {
     let late = Arc::new(Notify::new());
     let planted = "HTTP/1.1 299 Late\r\ncontent-length: 0\r\n\r\n";
-    let server = RawServer::start(vec![
-        Act::WriteWhen(Arc::clone(&late), bytes(planted)),
-        Act::Write(OK.to_vec()),
-    ])
-    .await;
+    let waits = vec![Step::WaitFor(Arc::clone(&late))];
+    let server = replies([[waits, write(planted)].concat(), write(OK)]).await;
     let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
 
     tokio::select! {
@@ -161,8 +134,7 @@ async fn a_dropped_attempt_leaves_no_response_for_the_next_one() {
 
 #[tokio::test]
 async fn a_connection_that_was_cut_while_idle_takes_no_request_with_it() {
-    let acts = vec![Act::WriteClose(OK.to_vec()), Act::Write(OK.to_vec())];
-    let server = RawServer::start(acts).await;
+    let server = replies([cut(OK), write(OK)]).await;
     let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
 
     let first = in_time(&client, request(&server.url())).await;
@@ -177,9 +149,8 @@ async fn a_connection_that_was_cut_while_idle_takes_no_request_with_it() {
 /// Whether the endpoint has processed it is not known: to send it again is the engine's decision.
 #[tokio::test]
 async fn a_request_that_was_written_is_never_sent_again_by_the_client() {
-    for cut in [Act::WriteClose(Vec::new()), Act::WriteReset(Vec::new())] {
-        let acts = vec![Act::Write(OK.to_vec()), cut, Act::Write(OK.to_vec())];
-        let server = RawServer::start(acts).await;
+    for lost in [Step::Close, Step::Reset] {
+        let server = replies([write(OK), vec![lost], write(OK)]).await;
         let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
 
         let kept = in_time(&client, request(&server.url())).await;
@@ -195,8 +166,8 @@ async fn a_request_that_was_written_is_never_sent_again_by_the_client() {
 
 #[tokio::test]
 async fn a_retry_is_the_same_request_byte_for_byte() {
-    let busy = bytes("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
-    let server = RawServer::start(vec![Act::Write(busy), Act::Write(OK.to_vec())]).await;
+    let busy = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
+    let server = replies([write(busy), write(OK)]).await;
     let client = HttpClient::new(&endpoint(&server.url()), 4).expect("a client");
     // No text: a byte-for-byte comparison must not be fooled by a lossy one.
     let request = Request {
@@ -209,7 +180,11 @@ async fn a_retry_is_the_same_request_byte_for_byte() {
         assert_eq!(response.status, status);
     }
 
-    let raw = server.raw_requests();
+    let raw: Vec<_> = server
+        .requests()
+        .into_iter()
+        .map(|request| request.raw)
+        .collect();
     assert_eq!(raw.len(), 2);
     assert_eq!(raw[0], raw[1]);
     assert!(raw[0].ends_with(&(0..=255).collect::<Vec<u8>>()));
@@ -217,7 +192,7 @@ async fn a_retry_is_the_same_request_byte_for_byte() {
 
 #[tokio::test]
 async fn the_users_agent_wins_over_the_hosts() {
-    let server = RawServer::start(vec![Act::Write(OK.to_vec())]).await;
+    let server = replies([write(OK)]).await;
     let mut request = request(&server.url());
     let agent = http::HeaderValue::from_static("shop/7");
     request.headers.insert(http::header::USER_AGENT, agent);
@@ -225,7 +200,7 @@ async fn the_users_agent_wins_over_the_hosts() {
 
     in_time(&client, request).await.expect("a response");
 
-    let seen = &server.requests()[0];
+    let seen = text(&server);
     assert_eq!(seen.matches("user-agent:").count(), 1, "{seen}");
     assert!(seen.contains("user-agent: shop/7\r\n"), "{seen}");
 }
