@@ -6,6 +6,8 @@ mod faults;
 mod framing;
 #[path = "http/http2.rs"]
 mod http2;
+#[path = "http/malformed.rs"]
+mod malformed;
 #[path = "http/secrets.rs"]
 mod secrets;
 

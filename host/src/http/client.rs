@@ -137,12 +137,10 @@ impl Transport for HttpClient {
                 "the endpoint switched to another protocol, which no request asks for".to_owned(),
             ));
         }
-        if framing::is_in_doubt(&method, head.status, &head.headers) {
+        if let Some(why) = framing::doubt(&method, head.status, &head.headers) {
             // Before the body is dropped: if little is left of it, hyper reads it and keeps the connection.
             give_up(&connection);
-            return Err(Failure::Protocol(
-                "the response has both `transfer-encoding` and `content-length`".to_owned(),
-            ));
+            return Err(Failure::Protocol(why.to_owned()));
         }
         let (body, truncated) = read(body, &head, self.max_body).await?;
         Ok(Response {
