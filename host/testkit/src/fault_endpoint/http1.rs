@@ -153,6 +153,10 @@ async fn take(socket: &mut Socket, step: Step, shared: &Shared) -> io::Result<Co
         Step::Wait(time) => tokio::time::sleep(time).await,
         Step::WaitFor(signal) => signal.notified().await,
         Step::Hang => std::future::pending().await,
+        Step::Vanish => {
+            tokio::io::copy(socket.tcp(), &mut tokio::io::sink()).await?;
+            return Ok(Break(()));
+        }
         Step::Close => {
             socket.finish().await?;
             tokio::io::copy(socket.tcp(), &mut tokio::io::sink()).await?;

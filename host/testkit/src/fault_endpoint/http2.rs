@@ -26,6 +26,8 @@ const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 enum Out {
     /// Written as soon as the windows have room for its DATA.
     Frame { stream: u32, bytes: Vec<u8> },
+    /// Everything is taken, nothing is said.
+    Vanish,
     /// FIN after TLS's farewell.
     Finish,
     /// FIN alone.
@@ -107,6 +109,7 @@ async fn talk(
             },
             Some(out) = inbox.recv(), if waiting.is_none() => match out {
                 Out::Frame { stream, bytes } => waiting = Some((stream, bytes)),
+                Out::Vanish => return drain(stream.get_mut().0).await,
                 Out::Finish => {
                     stream.shutdown().await?;
                     return drain(stream.get_mut().0).await;
@@ -305,6 +308,7 @@ async fn run(steps: Vec<Step>, stream: u32, outbox: mpsc::Sender<Out>) {
             Step::Hang => std::future::pending().await,
             ending => {
                 let out = match ending {
+                    Step::Vanish => Out::Vanish,
                     Step::Close | Step::HalfClose => Out::Finish,
                     Step::Cut => Out::Cut,
                     Step::Reset => Out::Reset,

@@ -52,6 +52,8 @@ pub enum Step {
     /// Does nothing any more, and keeps the connection: over HTTP/1.1 nothing is read either, as from a peer
     /// that vanished; over HTTP/2 this holds for the stream alone.
     Hang,
+    /// Takes everything and says nothing any more on the connection, whatever is asked: a lost route.
+    Vanish,
     /// FIN, after TLS's own farewell; what the client still sends is read, so that its reading is not disturbed.
     Close,
     /// FIN, and nothing is read any more.
