@@ -140,7 +140,7 @@ pub(super) async fn accept(
             return acceptor.accept(tcp).await.ok();
         }
     };
-    let mut hello = [0; 16 * 1024];
+    let mut hello = vec![0; 16 * 1024];
     let read = tcp.read(&mut hello).await.ok()?;
     if read > 0 && !answer.is_empty() {
         tcp.write_all(answer).await.ok()?;
