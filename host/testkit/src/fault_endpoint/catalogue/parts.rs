@@ -20,7 +20,7 @@ pub(super) fn retry_after(status: u16, value: &str) -> Vec<Step> {
     answer(status, &[("retry-after", value)])
 }
 
-/// The coming second but one, in the three forms of RFC 9110, section 5.6.7.
+/// The three forms of a date of RFC 9110, section 5.6.7.
 pub(super) enum Date {
     Imf,
     Rfc850,
@@ -71,10 +71,10 @@ pub(super) fn then_hang(bytes: &str) -> Vec<Step> {
     [write(bytes), vec![Step::Hang]].concat()
 }
 
-/// These bytes one by one, slowly: for minutes if there are enough of them.
-pub(super) fn drip(head: &str, slowly: &str) -> Vec<Step> {
+/// The head at once, then the rest byte by byte: 10,000 bytes take minutes.
+pub(super) fn drip(head: &str, slowly: impl Into<Bytes>) -> Vec<Step> {
     let slowly = Step::Drip {
-        bytes: Bytes::from(slowly.repeat(10_000)),
+        bytes: slowly.into(),
         every: Duration::from_millis(10),
     };
     [write(head), vec![slowly]].concat()
