@@ -27,7 +27,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -156,7 +156,7 @@ impl FaultEndpoint {
     /// # Panics
     /// When there is no free port, or no folder for temporary files.
     pub async fn start(wire: Wire, script: impl Script) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = listen().expect("a free port");
         let address = listener.local_addr().expect("an address");
         let identities = (wire != Wire::Http).then(|| Arc::new(Identities::new(wire)));
         let ca = identities.as_ref().map(|identities| {
@@ -267,6 +267,14 @@ impl Drop for FaultEndpoint {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Accepted connections inherit the buffer: what nobody reads is soon no longer taken.
+fn listen() -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_send_buffer_size(64 * 1024)?;
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
+    socket.listen(1024)
 }
 
 async fn connection(tcp: TcpStream, number: u64, shared: &Shared, tls: Option<&Identities>) {
