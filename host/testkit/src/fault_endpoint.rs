@@ -94,6 +94,11 @@ pub trait Script: Send + Sync + 'static {
     /// What is done in answer to a request.
     fn reply(&self, request: &WireRequest) -> Vec<Step>;
 
+    /// Whether requests are kept, so that [`FaultEndpoint::requests`] can give them.
+    fn keeps_requests(&self) -> bool {
+        true
+    }
+
     /// An answer to a request whose head has come, and whose body has not been read. After it, the body is
     /// read and dropped, unless a step ended the connection. Not over HTTP/2.
     fn early(&self, head: &WireRequest) -> Option<Vec<Step>> {
@@ -145,8 +150,10 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     fn record(&self, request: &WireRequest) {
-        self.requests
-            .send_modify(|requests| requests.push(request.clone()));
+        if self.script.keeps_requests() {
+            self.requests
+                .send_modify(|requests| requests.push(request.clone()));
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! They are real to the process: a library of C (`os_faults.c`, compiled by `build.rs`) is loaded before the system's own.
 
 use std::{
-    collections::BTreeMap,
     fs::{File, OpenOptions},
     io,
     os::unix::fs::FileExt,
@@ -87,29 +86,29 @@ impl OsFaults {
         i64::from_ne_bytes(number)
     }
 
-    /// What a power cut leaves: files that are appended to are cut off behind what was synced last. Files that are
-    /// written in place are left as they are.
+    /// What a power cut leaves of files that are appended to: what was synced last. Gives the bytes that are gone.
     ///
     /// # Errors
     /// When a file cannot be cut.
-    pub fn cut_power(&self) -> io::Result<u64> {
+    pub fn cut_power(&self, files: &[PathBuf]) -> io::Result<u64> {
         let mut log = self.path.clone().into_os_string();
         log.push(".synced");
         let log = std::fs::read_to_string(log)?;
-        let lengths = log.lines().filter_map(|line| line.split_once(' '));
-        let last: BTreeMap<&str, u64> = lengths
-            .filter_map(|(length, path)| Some((path, length.parse().ok()?)))
-            .collect();
-        let mut cut = 0;
-        for (path, length) in last {
+        let mut gone = 0;
+        for path in files.iter().filter(|path| path.exists()) {
+            let is_it = |line: &&str| {
+                line.split_once(' ')
+                    .is_some_and(|(_, of)| path == Path::new(of))
+            };
+            let line = log.lines().rev().find(is_it);
+            let synced = line
+                .and_then(|line| line.split(' ').next()?.parse().ok())
+                .unwrap_or(0);
             let file = OpenOptions::new().write(true).open(path)?;
-            let was = file.metadata()?.len();
-            if was > length {
-                file.set_len(length)?;
-                cut += was - length;
-            }
+            gone += file.metadata()?.len().saturating_sub(synced);
+            file.set_len(file.metadata()?.len().min(synced))?;
         }
-        Ok(cut)
+        Ok(gone)
     }
 
     fn write(&self, place: u64, value: i64) {

@@ -116,10 +116,28 @@ impl Child {
     /// Sends a signal.
     ///
     /// # Panics
-    /// When there is no such process any more.
+    /// When there never was such a process. One that has ended, and was not waited for, takes it.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         kill(pid, signal).expect("the child runs");
+    }
+
+    /// The memory that it holds, in bytes (`VmRSS`); 0 when it has ended.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// When the child cannot be waited for.
+    pub fn has_ended(&mut self) -> bool {
+        let status = self.child.try_wait().expect("it can be waited for");
+        status.is_some()
     }
 
     /// Waits for the end.

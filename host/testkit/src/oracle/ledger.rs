@@ -9,12 +9,11 @@ use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Enough, Framing, Promise, Records, Report, Violation,
+    Framing, Promise, Records, Report, Violation,
     judge::{Counts, MAX_SHOWN},
     order::OrderCheck,
     records::excerpt,
 };
-use crate::DEADLINE;
 
 /// The truth about one sink: every record that was issued has an end there, or is lost.
 #[derive(Debug)]
@@ -22,10 +21,12 @@ pub struct Oracle {
     name: String,
     records: Records,
     framing: Framing,
-    /// The sink's time limit for an attempt, in milliseconds: what is sent again after it may have timed out.
-    timeout_ms: u32,
+    /// What is sent again so long after its success may have timed out meanwhile, in milliseconds.
+    in_doubt_ms: u32,
     /// Each delivery has a result, which must be written too.
     wants_results: bool,
+    /// Files are written over again behind a failure, and lines may be torn.
+    rewrites: bool,
     started: Instant,
     state: Mutex<State>,
     ended: watch::Sender<u64>,
@@ -61,7 +62,9 @@ impl Fate {
 }
 
 impl Oracle {
-    /// An oracle for the sink `name`, whose plugin makes bodies in `framing`, and whose attempts take up to `timeout`.
+    /// An oracle for the sink `name`, whose plugin makes bodies in `framing`, and whose attempts take up to `timeout`:
+    /// nothing is sent again within an eighth of it after its success, however slow the machine. With 0, nothing is
+    /// said of what is sent again.
     pub fn new(
         name: &str,
         records: Records,
@@ -73,8 +76,9 @@ impl Oracle {
             name: name.to_owned(),
             records,
             framing,
-            timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+            in_doubt_ms: u32::try_from(timeout.as_millis() / 8).unwrap_or(u32::MAX),
             wants_results: false,
+            rewrites: false,
             started: Instant::now(),
             state: Mutex::new(State {
                 incarnation: 0,
@@ -93,6 +97,15 @@ impl Oracle {
     pub fn with_results(self) -> Self {
         Self {
             wants_results: true,
+            ..self
+        }
+    }
+
+    /// Writes fail in the middle: letters and results may come twice, and lines may be torn.
+    #[must_use]
+    pub fn with_rewrites(self) -> Self {
+        Self {
+            rewrites: true,
             ..self
         }
     }
@@ -141,7 +154,7 @@ impl Oracle {
             let fate = &mut state.fates[*number as usize];
             let (sent_in, lettered_in) = (fate.sent_in, fate.lettered_in);
             let ended = fate.accepted_in == incarnation;
-            let in_doubt = now.saturating_sub(fate.accepted_ms) >= self.timeout_ms / 2;
+            let in_doubt = now.saturating_sub(fate.accepted_ms) >= self.in_doubt_ms;
             fate.maybe_timed_out |= ended && in_doubt;
             fate.sent_in = incarnation;
             is_new |= sent_in != incarnation;
@@ -149,6 +162,8 @@ impl Oracle {
                 state.counts.sent_again += 1;
             } else if sent_in > 0 {
                 state.counts.after_a_restart += 1;
+            } else {
+                state.counts.sent_once += 1;
             }
             if (ended && !in_doubt) || lettered_in == incarnation {
                 state.report(Violation::SentAfterItsEnd(*number));
@@ -175,18 +190,41 @@ impl Oracle {
         self.announce(&state);
     }
 
+    /// The same, with a body that is no result of ours.
+    pub fn accepted_otherwise(
+        &self,
+        incarnation: u16,
+        numbers: impl IntoIterator<Item = u64> + Clone,
+    ) {
+        let mut state = self.lock();
+        for number in numbers.clone() {
+            let fate = &mut state.fates[number as usize];
+            let had_end = fate.has_end(self.wants_results);
+            fate.has_result = true;
+            let has_end = fate.has_end(self.wants_results);
+            state.counts.ended += u64::from(has_end && !had_end);
+            state.counts.other_results += u64::from(self.wants_results);
+        }
+        drop(state);
+        self.accepted(incarnation, numbers);
+    }
+
     /// Lines of the dead-letter file that were written in this incarnation.
     pub fn letters(&self, incarnation: u16, lines: &str) {
         for line in lines.lines() {
             let found = self.letter(line);
             let mut state = self.lock();
+            if self.rewrites && matches!(found, Err(Violation::Foreign(_))) {
+                state.counts.torn += 1;
+                continue;
+            }
             state.counts.letters += 1;
             match found {
                 Err(violation) => state.report(violation),
                 Ok(number) => {
                     let fate = &mut state.fates[number as usize];
                     let had_end = fate.has_end(self.wants_results);
-                    let twice = fate.lettered_in == incarnation;
+                    let twice = fate.lettered_in == incarnation && !self.rewrites;
                     let both = fate.accepted_in == incarnation && !fate.maybe_timed_out;
                     fate.lettered_in = incarnation;
                     state.counts.ended += u64::from(!had_end);
@@ -225,13 +263,16 @@ impl Oracle {
             let number: Option<u64> = body.and_then(|body| body.parse().ok());
             let mut state = self.lock();
             state.counts.results += 1;
-            let fate = number.and_then(|number| state.fates.get_mut(number as usize));
+            let State { fates, counts, .. } = &mut *state;
+            let fate = number.and_then(|number| fates.get_mut(number as usize));
             match fate {
                 Some(fate) if fate.accepted_in > 0 => {
                     let had_end = fate.has_end(self.wants_results);
                     fate.has_result = true;
-                    state.counts.ended += u64::from(!had_end);
+                    counts.ended += u64::from(!had_end);
                 }
+                _ if number.is_none() && counts.other_results > 0 => counts.other_results -= 1,
+                _ if number.is_none() && self.rewrites => counts.torn += 1,
                 _ => state.report(Violation::Foreign(excerpt(line.as_bytes()))),
             }
         }
@@ -243,26 +284,30 @@ impl Oracle {
         self.lock().report(violation);
     }
 
-    /// Records with a success.
-    pub fn delivered(&self) -> u64 {
-        self.lock().counts.delivered
+    /// Records that were sent, however often.
+    pub fn sent_once(&self) -> u64 {
+        self.lock().counts.sent_once
     }
 
-    /// Waits until so many records have an end.
-    ///
-    /// # Errors
-    /// How many have, when the deadline has passed.
-    pub async fn until_ended(&self, count: u64) -> Result<(), u64> {
+    /// Times that a record was sent again after a restart.
+    pub fn after_a_restart(&self) -> u64 {
+        self.lock().counts.after_a_restart
+    }
+
+    /// Records with an end.
+    pub fn ended(&self) -> u64 {
+        self.lock().counts.ended
+    }
+
+    /// Waits until a record has got an end, for `limit` at most.
+    pub async fn changed(&self, limit: Duration) {
         let mut ended = self.ended.subscribe();
-        let waiting = ended.wait_for(|ended| *ended >= count);
-        match tokio::time::timeout(DEADLINE, waiting).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(*self.ended.borrow()),
-        }
+        // The caller looks for itself what has changed, if anything.
+        drop(tokio::time::timeout(limit, ended.changed()).await);
     }
 
     /// Says what was seen, and what is wrong with it: at the end, when everything was read in.
-    pub fn judge(&self, enough: &Enough) -> Report {
+    pub fn judge(&self) -> Report {
         let state = self.lock();
         let lost: Vec<u64> = (0..)
             .zip(&state.fates)
@@ -275,7 +320,6 @@ impl Oracle {
                 .take(MAX_SHOWN)
                 .map(|number| Violation::Lost(*number)),
         );
-        violations.extend(enough.missing(&state.counts));
         Report {
             sink: self.name.clone(),
             seed: self.records.seed(),
