@@ -4,7 +4,6 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
@@ -86,29 +85,16 @@ impl OsFaults {
         i64::from_ne_bytes(number)
     }
 
-    /// What a power cut leaves of files that are appended to: what was synced last. Gives the bytes that are gone.
-    ///
-    /// # Errors
-    /// When a file cannot be cut.
-    pub fn cut_power(&self, files: &[PathBuf]) -> io::Result<u64> {
+    /// How much of a file that is appended to a power cut would leave, in bytes: what was synced last.
+    pub fn synced(&self, path: &Path) -> u64 {
         let mut log = self.path.clone().into_os_string();
         log.push(".synced");
-        let log = std::fs::read_to_string(log)?;
-        let mut gone = 0;
-        for path in files.iter().filter(|path| path.exists()) {
-            let is_it = |line: &&str| {
-                line.split_once(' ')
-                    .is_some_and(|(_, of)| path == Path::new(of))
-            };
-            let line = log.lines().rev().find(is_it);
-            let synced = line
-                .and_then(|line| line.split(' ').next()?.parse().ok())
-                .unwrap_or(0);
-            let file = OpenOptions::new().write(true).open(path)?;
-            gone += file.metadata()?.len().saturating_sub(synced);
-            file.set_len(file.metadata()?.len().min(synced))?;
-        }
-        Ok(gone)
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        let length = |line: &str| {
+            let (length, of) = line.split_once(' ')?;
+            (path == Path::new(of)).then(|| length.parse().ok())?
+        };
+        log.lines().rev().find_map(length).unwrap_or(0)
     }
 
     fn write(&self, place: u64, value: i64) {

@@ -393,10 +393,26 @@ impl Rig {
     }
 
     /// Cuts off what was not synced of the files that are appended to; gives the bytes that are gone.
-    pub(crate) fn cut_power(&self) -> u64 {
-        let letters = PLUGINS.iter().map(|case| self.path(&case.letters()));
-        let files: Vec<PathBuf> = letters.chain([self.path("results.ndjson")]).collect();
-        self.faults.cut_power(&files).expect("files can be cut")
+    pub(crate) fn cut_power(&mut self) -> u64 {
+        let mut gone = 0;
+        for (index, case) in PLUGINS.iter().enumerate() {
+            let letters = cut(
+                &self.faults,
+                &self.path(&case.letters()),
+                &mut self.letters_read[index],
+            );
+            let results = match case.results {
+                true => cut(
+                    &self.faults,
+                    &self.path("results.ndjson"),
+                    &mut self.results_read,
+                ),
+                false => Cut::default(),
+            };
+            gone += letters.gone + results.gone;
+            self.oracles[index].take_back(&letters.lines, &results.lines);
+        }
+        gone
     }
 
     /// The judgement on all sinks.
@@ -450,6 +466,35 @@ fn read_on(path: &Path, read: &mut u64) -> String {
     bytes.truncate(end);
     *read += end as u64;
     String::from_utf8(bytes).expect("the files are text")
+}
+
+/// What a power cut takes of a file.
+#[derive(Default)]
+struct Cut {
+    gone: u64,
+    /// What was read before, and is gone.
+    lines: String,
+}
+
+/// Cuts off what was not synced; what was `read` of it is read no more.
+fn cut(faults: &OsFaults, path: &Path, read: &mut u64) -> Cut {
+    let Ok(bytes) = std::fs::read(path) else {
+        return Cut::default();
+    };
+    let kept = faults.synced(path).min(bytes.len() as u64);
+    let lost = bytes
+        .get(kept as usize..(*read).max(kept) as usize)
+        .unwrap_or_default();
+    *read = (*read).min(kept);
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .expect("it opens");
+    file.set_len(kept).expect("it can be cut");
+    Cut {
+        gone: bytes.len() as u64 - kept,
+        lines: String::from_utf8_lossy(lost).into_owned(),
+    }
 }
 
 fn last_lines(text: &str) -> String {

@@ -50,14 +50,15 @@ struct Fate {
     accepted_in: u16,
     lettered_in: u16,
     sent_in: u16,
-    has_result: bool,
+    letters: u8,
+    results: u8,
     /// It was sent again, within the incarnation that had its success, after so long that it may have timed out.
     maybe_timed_out: bool,
 }
 
 impl Fate {
     fn has_end(&self, wants_results: bool) -> bool {
-        self.lettered_in > 0 || (self.accepted_in > 0 && (self.has_result || !wants_results))
+        self.letters > 0 || (self.accepted_in > 0 && (self.results > 0 || !wants_results))
     }
 }
 
@@ -200,7 +201,7 @@ impl Oracle {
         for number in numbers.clone() {
             let fate = &mut state.fates[number as usize];
             let had_end = fate.has_end(self.wants_results);
-            fate.has_result = true;
+            fate.results = fate.results.saturating_add(1);
             let has_end = fate.has_end(self.wants_results);
             state.counts.ended += u64::from(has_end && !had_end);
             state.counts.other_results += u64::from(self.wants_results);
@@ -227,6 +228,7 @@ impl Oracle {
                     let twice = fate.lettered_in == incarnation && !self.rewrites;
                     let both = fate.accepted_in == incarnation && !fate.maybe_timed_out;
                     fate.lettered_in = incarnation;
+                    fate.letters = fate.letters.saturating_add(1);
                     state.counts.ended += u64::from(!had_end);
                     if twice {
                         state.report(Violation::TwoLetters(number));
@@ -256,11 +258,7 @@ impl Oracle {
     /// Lines of the results file: envelopes whose body is the record's number.
     pub fn results(&self, lines: &str) {
         for line in lines.lines() {
-            let envelope: Option<Value> = serde_json::from_str(line).ok();
-            let body = envelope
-                .as_ref()
-                .and_then(|envelope| envelope["body"].as_str());
-            let number: Option<u64> = body.and_then(|body| body.parse().ok());
+            let number = result_of(line);
             let mut state = self.lock();
             state.counts.results += 1;
             let State { fates, counts, .. } = &mut *state;
@@ -268,7 +266,7 @@ impl Oracle {
             match fate {
                 Some(fate) if fate.accepted_in > 0 => {
                     let had_end = fate.has_end(self.wants_results);
-                    fate.has_result = true;
+                    fate.results = fate.results.saturating_add(1);
                     counts.ended += u64::from(!had_end);
                 }
                 _ if number.is_none() && counts.other_results > 0 => counts.other_results -= 1,
@@ -277,6 +275,26 @@ impl Oracle {
             }
         }
         self.announce(&self.lock());
+    }
+
+    /// These lines, which were read before, are gone: from the files of dead letters, and of results.
+    pub fn take_back(&self, letters: &str, results: &str) {
+        let letters = letters.lines().filter_map(|line| self.letter(line).ok());
+        for number in letters.collect::<Vec<_>>() {
+            self.change(number, |fate| fate.letters = fate.letters.saturating_sub(1));
+        }
+        for number in results.lines().filter_map(result_of) {
+            self.change(number, |fate| fate.results = fate.results.saturating_sub(1));
+        }
+    }
+
+    fn change(&self, number: u64, change: impl FnOnce(&mut Fate)) {
+        let State { fates, counts, .. } = &mut *self.lock();
+        if let Some(fate) = fates.get_mut(number as usize) {
+            let had_end = fate.has_end(self.wants_results);
+            change(fate);
+            counts.ended -= u64::from(had_end && !fate.has_end(self.wants_results));
+        }
     }
 
     /// A violation that another part has seen.
@@ -343,6 +361,12 @@ impl Oracle {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The record that a result is of, if the oracle's own answer stands in it.
+fn result_of(line: &str) -> Option<u64> {
+    let envelope: Value = serde_json::from_str(line).ok()?;
+    envelope["body"].as_str()?.parse().ok()
 }
 
 impl State {
