@@ -55,9 +55,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 self.ready.pop_probe()
             } else {
                 let (reorder, attempts) = (self.reorder.as_ref(), self.attempts.len());
+                // What the held results wait for may not be in a call yet: then those that are here go first.
+                let alone = self.nothing_is_under_way();
                 self.ready.pop(|call| {
                     reorder.is_none_or(|reorder| {
-                        attempts + reorder.held() < max_calls || reorder.is_first(call.first_seq())
+                        attempts + reorder.held() < max_calls
+                            || reorder.is_first(call.first_seq())
+                            || alone
                     })
                 })
             };
@@ -67,6 +71,14 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             }
             self.attempt(call, now);
         }
+    }
+
+    /// Whether nothing but the calls that are ready can bring the next end.
+    fn nothing_is_under_way(&self) -> bool {
+        self.attempts.is_empty()
+            && self.shaping.is_empty()
+            && self.reshape.is_empty()
+            && self.delayed.is_empty()
     }
 
     fn attempt(&mut self, mut call: Call, now: Instant) {
@@ -333,11 +345,9 @@ async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> 
         (None, Vec::new())
     };
     let verdict = judge(&seen, handled, call.items.len(), &sink.settings.status);
-    let results = if sink.results.is_some() {
-        results
-    } else {
-        Vec::new()
-    };
+    // Nothing that a plugin said is used where its verdict is not.
+    let used = sink.results.is_some() && !matches!(verdict, Verdict::PluginFailed(_));
+    let results = if used { results } else { Vec::new() };
     Attempted {
         call,
         last: LastAttempt { seen, excerpt },

@@ -193,3 +193,25 @@ async fn calls_in_flight_are_bounded() {
     let seconds: Vec<u64> = finished.seen.iter().map(|seen| seen.at.as_secs()).collect();
     assert_eq!(seconds, [0, 0, 0, 1, 1, 1, 2]);
 }
+
+/// Found by the simulation: full keys leave first, and their results then wait for an event that no call carries yet.
+#[tokio::test(start_paused = true)]
+async fn results_in_order_do_not_block_the_batches_of_other_keys() {
+    for order in [Order::None, Order::Strict] {
+        let mut settings = DeliverySettings {
+            order,
+            results_order: ResultsOrder::Ingress,
+            ..DeliverySettings::default()
+        };
+        settings.in_flight.max_calls = 1;
+        settings.batch.max_records = 2;
+        settings.batch.by = BatchBy::Key;
+        let mut sink = start(settings, echoing(), |_, _| millis(10, status(200)));
+
+        sink.send(["a:0", "b:1", "b:2", "c:3", "c:4"]).await;
+        let finished = sink.finish().await;
+
+        assert_eq!(finished.results, ["0", "1", "2", "3", "4"], "{order:?}");
+        assert_eq!(finished.ends(), (5, 0, 0));
+    }
+}

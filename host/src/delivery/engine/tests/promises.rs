@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::script::{
@@ -12,7 +13,7 @@ use crate::{
         SinkEnd,
         settings::{DeliverySettings, OnPluginError, StatusAction},
     },
-    event::Position,
+    event::{Position, Record},
     outcome::Outcome,
     plugin::{Handled, PluginError, PluginVerdict},
 };
@@ -244,11 +245,16 @@ async fn promise_5_a_handler_that_fails_on_one_response_does_not_stop_the_others
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_lies_about_a_failure_delivers_nothing() {
+    let result = Record {
+        key: None,
+        attributes: Vec::new(),
+        data: Bytes::from_static(b"a lie"),
+    };
     let plugin = ScriptedPlugin {
-        handle: Some(Box::new(|_, _| {
+        handle: Some(Box::new(move |_, _| {
             Ok(Handled {
                 verdict: PluginVerdict::Delivered,
-                results: Vec::new(),
+                results: vec![result.clone()],
             })
         })),
         ..single()
@@ -261,6 +267,7 @@ async fn a_plugin_that_lies_about_a_failure_delivers_nothing() {
     let finished = sink.finish().await;
 
     assert_eq!(finished.ends(), (0, 0, 1));
+    assert!(finished.results.is_empty(), "nothing that it said is used");
 }
 
 #[tokio::test(start_paused = true)]
