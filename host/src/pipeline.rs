@@ -2,6 +2,8 @@
 
 mod progress;
 mod pump;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod summary;
 
@@ -66,7 +68,14 @@ pub struct Running {
     egress_stop: CancellationToken,
     egress_tasks: JoinSet<()>,
     grace: Duration,
-    /// Held for as long as the host uses the state directory.
+    /// None in the simulation, which has neither.
+    _held: Option<Held>,
+}
+
+/// What a module that runs holds on to.
+#[derive(Debug)]
+struct Held {
+    /// For as long as the host uses the state directory.
     _state_dir: crate::progress::state_dir::StateDir,
     /// Its epochs tick for as long as plugins run.
     _plugin_host: crate::plugin::PluginHost,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    IngressView, RunOptions, Running, SinkView, progress,
+    Held, IngressView, RunOptions, Running, SinkView, progress,
     pump::{Route, pump},
 };
 use crate::{
@@ -230,8 +230,10 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         egress_stop,
         egress_tasks,
         grace: options.grace,
-        _state_dir: state_dir,
-        _plugin_host: host,
+        _held: Some(Held {
+            _state_dir: state_dir,
+            _plugin_host: host,
+        }),
     })
 }
 

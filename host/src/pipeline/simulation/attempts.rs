@@ -1,0 +1,337 @@
+//! Every attempt that reaches the endpoint, held against what may be sent, and when.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{
+    truth::{Letter, State, Why},
+    world::World,
+};
+use crate::{
+    batch::BatchBy,
+    delivery::settings::{Backoff, OnOutage, Order, RetrySettings},
+    http::Request,
+    outcome::Outcome,
+};
+
+/// A call that a plugin asked for.
+#[derive(Debug)]
+pub(super) struct CallTruth {
+    pub(super) sink: usize,
+    /// The records that it carries, in its order.
+    pub(super) events: Vec<usize>,
+    /// The body that these make.
+    pub(super) body: Option<Bytes>,
+    /// What was sent the first time.
+    pub(super) sent: Option<Request>,
+    pub(super) state: CallState,
+    /// When its attempt under way began, and when the one before ended or the first one began.
+    pub(super) began: Option<Instant>,
+    pub(super) before: Option<Instant>,
+    /// What came of the last attempt, once that is known.
+    pub(super) outcome: Option<Outcome>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallState {
+    /// It may be sent.
+    Ready,
+    /// An attempt is under way, or its outcome is being judged.
+    UnderWay,
+    /// It was judged to be tried again.
+    Again,
+    /// It was judged, and must not be sent again.
+    Over,
+}
+
+/// The longest pause that may lie between two probes, after so many.
+fn bound(retry: &RetrySettings, probes: u32) -> std::time::Duration {
+    let pause = match retry.backoff {
+        Backoff::Fixed { delay } => delay,
+        Backoff::Exponential {
+            initial,
+            multiplier,
+        } => initial.mul_f64(f64::from(multiplier).powi(probes as i32 - 1).min(1e9)),
+    };
+    pause.min(retry.max_delay)
+}
+
+impl World {
+    /// An attempt reaches the endpoint: gives the call, if it is one.
+    pub(super) fn attempt_begins(&mut self, sink: usize, request: &Request) -> Option<usize> {
+        let header = |name: &str| request.headers.get(name)?.to_str().ok().map(str::to_owned);
+        let call = header("x-call").and_then(|call| call.parse::<usize>().ok());
+        let Some(call) =
+            call.filter(|call| self.calls.get(*call).is_some_and(|call| call.sink == sink))
+        else {
+            self.fail(
+                "INVENTED",
+                format!("sink {sink} sends what no plugin asked for: {request:?}"),
+            );
+            return None;
+        };
+        let events = self.calls[call].events.clone();
+        self.note(format_args!("sink {sink}: call {call} carries {events:?}"));
+        self.hold_against_shape(call, request, header("x-events"));
+        for &event in &events {
+            self.may_be_sent(sink, call, event);
+        }
+        self.hold_against_order(sink, &events);
+        self.hold_against_pauses(sink);
+        let truth = &mut self.calls[call];
+        let now = Instant::now();
+        truth.state = CallState::UnderWay;
+        truth.began = Some(now);
+        truth.before.get_or_insert(now);
+        truth.outcome = None;
+        self.sinks[sink].in_flight += 1;
+        self.hold_against_bounds(sink);
+        Some(call)
+    }
+
+    /// A call is what its plugin asked for; and tried again, it is the same bytes.
+    fn hold_against_shape(&mut self, call: usize, request: &Request, names: Option<String>) {
+        let truth = &self.calls[call];
+        let expected: Vec<String> = truth.events.iter().map(ToString::to_string).collect();
+        if request.body != truth.body || names != Some(expected.join(",")) {
+            let what = format!(
+                "call {call} is not what its events make: {:?} for {:?}",
+                request.body, truth.body
+            );
+            return self.fail("ALTERED", what);
+        }
+        let state = truth.state;
+        let same = truth.sent.as_ref().is_none_or(|sent| {
+            (&sent.method, &sent.uri, &sent.headers, &sent.body)
+                == (
+                    &request.method,
+                    &request.uri,
+                    &request.headers,
+                    &request.body,
+                )
+        });
+        match state {
+            CallState::Ready => {}
+            CallState::Again => self.seen.count("retry: same call"),
+            CallState::UnderWay | CallState::Over => {
+                self.fail(
+                    "TWO ENDS",
+                    format!("call {call} is sent again, but it is {state:?}"),
+                );
+            }
+        }
+        if !same {
+            self.fail(
+                "RETRY",
+                format!("call {call} is sent again with other bytes"),
+            );
+        }
+        self.calls[call].sent.get_or_insert_with(|| request.clone());
+    }
+
+    fn may_be_sent(&mut self, sink: usize, call: usize, event: usize) {
+        let settings = self.plan.sinks[sink].settings.clone();
+        let now = Instant::now();
+        let Some(fate) = self.fate(sink, event) else {
+            return self.fail(
+                "INVENTED",
+                format!("event {event} never came to sink {sink}"),
+            );
+        };
+        let (state, busy, letter, spent) =
+            (fate.state, fate.busy, fate.letter, fate.is_spent(&settings));
+        fate.busy = true;
+        fate.call = Some(call);
+        fate.attempts += 1;
+        fate.first.get_or_insert(now);
+        if busy || letter != Letter::None || !matches!(state, State::Open(_)) {
+            let what = format!(
+                "event {event} is sent, but it is {state:?} (busy: {busy}, letter: {letter:?})"
+            );
+            self.fail("TWO ENDS", what);
+        }
+        if spent {
+            self.fail(
+                "RETRY",
+                format!("event {event} is sent, and has no attempts left"),
+            );
+        }
+    }
+
+    /// Under `order`, nothing overtakes an earlier event that has no end.
+    fn hold_against_order(&mut self, sink: usize, events: &[usize]) {
+        let settings = self.plan.sinks[sink].settings.clone();
+        let key = |event: usize| self.plan.issued[event].event.key.clone();
+        for &event in events {
+            let own = match settings.order {
+                Order::None => return,
+                Order::Key => match key(event) {
+                    None => continue,
+                    own => own,
+                },
+                Order::Strict => None,
+            };
+            // Batches by key leave when they are full: there, `strict` is about what has been tried.
+            let in_turn = settings.order == Order::Key || settings.batch.by == BatchBy::Any;
+            let tried = |earlier: usize| {
+                let fate = self.sinks[sink].fates[earlier].as_ref();
+                in_turn || fate.is_some_and(|fate| fate.attempts > 0)
+            };
+            let truth = &self.sinks[sink];
+            let seq = truth.fates[event].as_ref().map_or(0, |fate| fate.seq);
+            let overtaken = truth.arrived.iter().take(seq).copied().find(|&earlier| {
+                (settings.order == Order::Strict || key(earlier) == own)
+                    && !events.contains(&earlier)
+                    && tried(earlier)
+                    && !self.is_over(sink, earlier)
+            });
+            if let Some(earlier) = overtaken {
+                return self.fail(
+                    "ORDER",
+                    format!("event {event} goes, and event {earlier} has no end"),
+                );
+            }
+        }
+    }
+
+    /// Whether a record may have its end, though the world has not seen a letter yet.
+    pub(super) fn is_over(&self, sink: usize, event: usize) -> bool {
+        let settings = &self.plan.sinks[sink].settings;
+        self.plan.data(event).len() > settings.batch.max_bytes
+            || self.sinks[sink].fates[event]
+                .as_ref()
+                .is_some_and(|fate| !fate.is_open() || fate.may_give_up(settings))
+    }
+
+    /// `Retry-After` pauses the endpoint; and in an outage calls go as probes.
+    fn hold_against_pauses(&mut self, sink: usize) {
+        let now = Instant::now();
+        // What was sent off in the very instant that the answer came could not know of it.
+        if let Some((since, until)) = self.sinks[sink].paused
+            && since < now
+            && now < until
+        {
+            let what = format!("a call goes {:?} before `Retry-After` is over", until - now);
+            self.fail("RETRY", what);
+        }
+        let settings = self.plan.sinks[sink].settings.clone();
+        let endpoint = &mut self.sinks[sink].endpoint;
+        let Some(since) = endpoint.down_since.filter(|since| *since < now) else {
+            return;
+        };
+        let early = endpoint
+            .last_probe
+            .is_some_and(|last| now < last + bound(&settings.retry, endpoint.probes));
+        endpoint.last_probe = Some(now);
+        endpoint.probes += 1;
+        self.seen.count("outage: probe");
+        if early {
+            let what = format!("the endpoint is down since {since:?}, and a second probe goes");
+            self.fail("BOUND", what);
+        }
+    }
+
+    /// What is held, and what is under way, stays within the settings.
+    pub(super) fn hold_against_bounds(&mut self, sink: usize) {
+        let settings = self.plan.sinks[sink].settings.clone();
+        let truth = &self.sinks[sink];
+        let open = truth.arrived.iter().filter(|event| {
+            truth.fates[**event]
+                .as_ref()
+                .is_some_and(|fate| fate.is_open() && !fate.may_give_up(&settings))
+        });
+        let (mut records, mut bytes, mut largest) = (0, 0, 0);
+        for event in open {
+            let memory = self.plan.issued[*event].event.memory();
+            records += 1;
+            bytes += memory;
+            largest = largest.max(memory);
+        }
+        // A chunk that waits for room, one in the queue, and the record that fills the buffer.
+        let [last, before] = truth.chunks;
+        let reported = truth.stats.buffered.get();
+        let (in_flight, max) = (truth.in_flight, settings.in_flight.max_calls);
+        if in_flight > max {
+            self.fail("BOUND", format!("{in_flight} calls of {max} are in flight"));
+        } else if records > settings.buffer.max_records + last.0 + before.0
+            || reported > settings.buffer.max_records as u64
+        {
+            self.fail(
+                "BOUND",
+                format!("sink {sink} holds {records} records ({reported})"),
+            );
+        } else if bytes > settings.buffer.max_bytes + largest + last.1 + before.1 {
+            self.fail("BOUND", format!("sink {sink} holds {bytes} bytes"));
+        }
+    }
+
+    /// The attempt is over: with an answer, or without.
+    pub(super) fn attempt_ends(&mut self, call: usize, outcome: Outcome) {
+        let sink = self.calls[call].sink;
+        self.sinks[sink].in_flight -= 1;
+        let limit = self.plan.sinks[sink].settings.timeout.attempt;
+        let took = self.calls[call]
+            .began
+            .map_or_else(Default::default, |began| began.elapsed());
+        let shown = match &outcome {
+            Ok(response) => response.status.to_string(),
+            Err(failure) => failure.to_string(),
+        };
+        self.note(format_args!("sink {sink}: call {call}: {shown}"));
+        self.seen.outcome(&outcome);
+        if outcome.is_ok() && took > limit {
+            self.fail(
+                "BOUND",
+                format!("an attempt takes {took:?}, longer than its timeout"),
+            );
+        }
+        self.calls[call].outcome = Some(outcome);
+        if !self.plan.sinks[sink].handles {
+            self.conclude(call, None);
+        }
+    }
+
+    /// The rule of `on-outage`: whether a failure counts against the events of its call.
+    pub(super) fn endpoint_says(&mut self, sink: usize, failed: bool, before: Instant) -> bool {
+        let on_outage = self.plan.sinks[sink].settings.on_outage;
+        let now = Instant::now();
+        let endpoint = &mut self.sinks[sink].endpoint;
+        if !failed {
+            if endpoint.down_since.is_some() {
+                self.seen.count("outage: over");
+            }
+            *endpoint = super::truth::EndpointTruth {
+                last_answer: Some(now),
+                ..Default::default()
+            };
+            return true;
+        }
+        endpoint.failures += 1;
+        match on_outage {
+            OnOutage::DeadLetter => true,
+            OnOutage::Hold => {
+                if endpoint.failures >= 5 && endpoint.down_since.is_none() {
+                    endpoint.down_since = Some(now);
+                    self.seen.count("outage: begun");
+                }
+                endpoint.last_answer.is_some_and(|answer| answer >= before)
+            }
+        }
+    }
+
+    /// The events of a call are free for what comes next.
+    pub(super) fn release(&mut self, call: usize, state: State) {
+        let (sink, events) = (self.calls[call].sink, self.calls[call].events.clone());
+        for event in events {
+            if let Some(fate) = self.fate(sink, event) {
+                fate.busy = false;
+                fate.state = state;
+            }
+        }
+        self.calls[call].state = if state == State::Open(Why::CallAgain) {
+            CallState::Again
+        } else {
+            CallState::Over
+        };
+    }
+}

@@ -1,0 +1,269 @@
+//! One life of the pipeline: wired from the real parts, run, and ended as planned.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{runtime::Builder, sync::mpsc, task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    outside::{Drain, Guest, Memory, Wire},
+    plan::Ending,
+    source::Source as Scripted,
+    world::Shared,
+};
+use crate::{
+    delivery::{self, Endpoint, Sink, SinkEnd, Source},
+    egress::{self, EgressHandle},
+    metrics::IngressStats,
+    network::{BaseUrl, HeaderRules},
+    pipeline::{
+        IngressView, Running, SinkView, progress,
+        pump::{Route, pump},
+        summary::Summary,
+    },
+    progress::Ledger,
+    shutdown::Shutdown,
+};
+
+/// An incarnation that lasts longer has a part that waits for what never comes.
+const LIFE: Duration = Duration::from_secs(4 * 3600);
+
+/// How an incarnation came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Everything that the sources have is settled and stored.
+    Clean,
+    /// It has crashed, or stopped early: the next one goes on.
+    Early,
+}
+
+/// Runs one incarnation on a runtime of its own, under a paused clock.
+pub(super) fn live(world: &Shared, ending: Option<Ending>, fault_free: bool) -> End {
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let end = runtime.block_on(life(world, ending, fault_free));
+    world.lock().gone = true;
+    drop(runtime);
+    end
+}
+
+async fn life(world: &Shared, ending: Option<Ending>, fault_free: bool) -> End {
+    let violated = {
+        let mut world = world.lock();
+        world.begin(ending, fault_free);
+        world.show_plan();
+        world.note(format_args!("begins: {ending:?}, fault-free: {fault_free}"));
+        Arc::clone(&world.violated)
+    };
+    let shutdown = Shutdown::default();
+    let running = start(world);
+    let summary = tokio::select! {
+        biased;
+        () = violated.notified() => return End::Early,
+        summary = running.finish(&shutdown) => summary,
+        () = strike(ending, &shutdown) => {
+            let mut world = world.lock();
+            world.note(format_args!("crash"));
+            world.seen.count("incarnation: crash");
+            return End::Early;
+        }
+        () = sleep(LIFE) => {
+            let mut world = world.lock();
+            world.fail("LIVE", format!("it has not ended after {LIFE:?}"));
+            return End::Early;
+        }
+    };
+    judge(world, &summary, &shutdown)
+}
+
+/// Ends only if the plan is to crash.
+async fn strike(ending: Option<Ending>, shutdown: &Shutdown) {
+    match ending {
+        Some(Ending::Crash { at }) => return sleep(at).await,
+        Some(Ending::Stop { at, again, .. }) => {
+            sleep(at).await;
+            shutdown.drain.cancel();
+            if let Some(again) = again {
+                sleep(again).await;
+                shutdown.now.cancel();
+            }
+        }
+        None => {}
+    }
+    std::future::pending().await
+}
+
+fn judge(world: &Shared, summary: &Summary, shutdown: &Shutdown) -> End {
+    let mut world = world.lock();
+    let failures = &summary.failures;
+    for (sink, reason) in &failures.halted {
+        let truth = sink
+            .strip_prefix("sim/sink")
+            .and_then(|sink| sink.parse::<usize>().ok())
+            .and_then(|sink| world.sinks.get(sink));
+        if truth.is_none_or(|truth| !truth.may_halt) {
+            let word = if reason.contains("twice") {
+                "TWO ENDS"
+            } else {
+                "PANIC"
+            };
+            // Without the number of the task, which is another one in each run.
+            let reason = reason
+                .split_once("panicked")
+                .map_or(&**reason, |(_, what)| what);
+            world.fail(word, format!("sink `{sink}` has halted: {reason}"));
+        }
+        world.seen.count("incarnation: halt");
+    }
+    if failures.source.is_some() || failures.store.is_some() || !failures.halted.is_empty() {
+        return End::Early;
+    }
+    if shutdown.drain.is_cancelled() {
+        let unsettled = summary.unsettled;
+        world.note(format_args!("stopped, {unsettled} unsettled"));
+        world.seen.count(if unsettled == 0 {
+            "incarnation: drained"
+        } else {
+            "incarnation: out of patience"
+        });
+        return End::Early;
+    }
+    if !world.kept {
+        // What was delivered since the progress before is delivered again.
+        world.seen.count("incarnation: last progress not stored");
+        return End::Early;
+    }
+    if summary.unsettled > 0 {
+        let what = format!("{} events are unsettled at the end", summary.unsettled);
+        world.fail("LOST", what);
+    }
+    world.seen.count("incarnation: end of the sources");
+    End::Clean
+}
+
+/// Wires the real parts together, as `pipeline::start` does.
+fn start(world: &Shared) -> Running {
+    let (plan, grace) = {
+        let world = world.lock();
+        (world.plan.clone(), world.grace)
+    };
+    let egress_stop = CancellationToken::new();
+    let mut egress_tasks = JoinSet::new();
+    let mut egress = |egress: usize, limit| {
+        let (handle, queue) = EgressHandle::channel(plan.egress_depth);
+        let drain = Drain {
+            world: world.clone(),
+            egress,
+        };
+        let id = format!("sim/out{egress}");
+        egress_tasks.spawn(egress::task::run(id, drain, queue, egress_stop.clone()));
+        handle.limited(limit)
+    };
+    let results = egress(0, plan.result_limit);
+    let mut letters = egress(1, plan.letter_limit);
+    if plan.letter_limit.is_some() {
+        letters = letters.with_overflow(egress(2, None));
+    }
+    let sources: Vec<Source> = (0..plan.ingresses.len())
+        .map(|ingress| Source {
+            id: format!("sim/in{ingress}").into(),
+            ledger: Arc::new(Ledger::default()),
+        })
+        .collect();
+
+    let mut sink_tasks = JoinSet::new();
+    let (mut views, mut queues) = (Vec::new(), Vec::new());
+    for (number, of) in plan.sinks.iter().enumerate() {
+        let id: Arc<str> = format!("sim/sink{number}").into();
+        let stats = Arc::clone(&world.lock().sinks[number].stats);
+        let sink = Sink {
+            id: Arc::clone(&id),
+            settings: of.settings.clone(),
+            endpoint: Endpoint {
+                base: BaseUrl::new(&"http://sim.test/".parse().expect("a URL")).expect("a base"),
+                headers: HeaderRules::default(),
+                compression: None,
+            },
+            plugin: Guest {
+                world: world.clone(),
+                sink: number,
+                handles: of.handles,
+            },
+            transport: Wire {
+                world: world.clone(),
+                sink: number,
+            },
+            shape_slots: of.shape_slots,
+            results: of.results.then(|| results.clone()),
+            dead_letters: letters.clone(),
+            sources: sources.clone(),
+            stats: Arc::clone(&stats),
+        };
+        let (queue, intake) = mpsc::channel(1);
+        queues.push(queue);
+        views.push(SinkView {
+            id: Arc::clone(&id),
+            stats,
+        });
+        let world = world.clone();
+        sink_tasks.spawn(async move {
+            let end = delivery::run(sink, intake).await;
+            if end == SinkEnd::Done {
+                world.lock().sink_is_done(number);
+            }
+            (id, end)
+        });
+    }
+
+    let intake = CancellationToken::new();
+    let mut ingress_tasks = JoinSet::new();
+    let mut ingresses = Vec::new();
+    for (number, (of, source)) in plan.ingresses.iter().zip(&sources).enumerate() {
+        let buffers = of
+            .to
+            .iter()
+            .map(|sink| plan.sinks[*sink].settings.buffer.max_records);
+        let route = Route {
+            ingress: u16::try_from(number).expect("a few ingresses"),
+            ledger: Arc::clone(&source.ledger),
+            capacity: buffers.min().unwrap_or(1),
+            sinks: of.to.iter().map(|sink| queues[*sink].clone()).collect(),
+        };
+        ingresses.push(IngressView {
+            id: Arc::clone(&source.id),
+            stats: Arc::new(IngressStats::default()),
+        });
+        ingress_tasks.spawn(pump(
+            Scripted::new(world.clone(), number),
+            route,
+            intake.clone(),
+        ));
+    }
+    let last_progress = CancellationToken::new();
+    let store = Memory {
+        world: world.clone(),
+    };
+    let progress = tokio::spawn(progress::keep(
+        store,
+        sources.clone(),
+        plan.progress_interval,
+        last_progress.clone(),
+    ));
+    Running {
+        ingresses,
+        sinks: views,
+        sources,
+        ingress_tasks,
+        sink_tasks,
+        progress,
+        intake,
+        last_progress,
+        egress_stop,
+        egress_tasks,
+        grace,
+        _held: None,
+    }
+}

@@ -1,0 +1,328 @@
+//! What an outcome means: the plugin's answer, and the world's own judgement of both.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    letters::ResultTruth,
+    truth::{State, Why},
+    world::World,
+};
+use crate::{
+    delivery::settings::{OnPluginError, StatusAction, StatusPolicy},
+    event::Record,
+    outcome::Outcome,
+    plugin::{CurrentCall, EventVerdict, Handled, PluginError, PluginVerdict},
+};
+
+type Answer = Result<PluginVerdict, PluginError>;
+
+/// What a call comes to.
+enum Judged {
+    Delivered,
+    Again,
+    Reject(&'static str),
+    Halves,
+    Each(Vec<EventVerdict>),
+    HandlerFailed,
+    Halt,
+}
+
+/// What a status means: the policy's line for the code, then its class, then the documented default.
+fn action(status: u16, policy: &StatusPolicy) -> StatusAction {
+    if let Some(action) = policy.codes.get(&status) {
+        return *action;
+    }
+    if let Some((_, action)) = policy
+        .classes
+        .iter()
+        .find(|(class, _)| u16::from(**class) == status / 100)
+    {
+        return *action;
+    }
+    match status {
+        413 => StatusAction::Split,
+        408 | 425 | 429 | 500.. => StatusAction::Retry,
+        200..300 => StatusAction::Delivered,
+        _ => StatusAction::Reject,
+    }
+}
+
+fn judge(
+    outcome: &Outcome,
+    answer: Option<&Answer>,
+    events: usize,
+    policy: &StatusPolicy,
+) -> Judged {
+    let by_status = || match outcome {
+        Err(_) => Judged::Again,
+        Ok(response) => match action(response.status, policy) {
+            StatusAction::Delivered => Judged::Delivered,
+            StatusAction::Retry => Judged::Again,
+            StatusAction::Reject => Judged::Reject("status"),
+            StatusAction::Split if events == 1 => Judged::Reject("status"),
+            StatusAction::Split => Judged::Halves,
+            StatusAction::Halt => Judged::Halt,
+        },
+    };
+    let answered = outcome.is_ok();
+    match answer {
+        None | Some(Ok(PluginVerdict::ByStatus)) => by_status(),
+        Some(Ok(PluginVerdict::Delivered)) if answered => Judged::Delivered,
+        Some(Ok(PluginVerdict::Retry(_))) => Judged::Again,
+        Some(Ok(PluginVerdict::Reject(_))) => Judged::Reject("rejected-by-verdict"),
+        Some(Ok(PluginVerdict::Each(each)))
+            if each.len() == events && (answered || !each.contains(&EventVerdict::Delivered)) =>
+        {
+            Judged::Each(each.clone())
+        }
+        Some(_) => Judged::HandlerFailed,
+    }
+}
+
+impl World {
+    /// The plugin is given an outcome: gives the call, and how long the plugin takes.
+    pub(super) fn handle_begins(
+        &mut self,
+        sink: usize,
+        current: &CurrentCall,
+        outcome: &Outcome,
+    ) -> (Option<usize>, Duration) {
+        let named = current
+            .request
+            .headers
+            .iter()
+            .find(|(name, _)| name == "x-call");
+        let call = named.and_then(|(_, call)| call.parse::<usize>().ok());
+        let Some(call) = call.filter(|call| *call < self.calls.len()) else {
+            self.fail("INVENTED", "an outcome of no call".to_owned());
+            return (None, Duration::ZERO);
+        };
+        let truth = &self.calls[call];
+        let given = current
+            .events
+            .iter()
+            .map(|event| self.number(&event.id))
+            .collect::<Option<Vec<usize>>>();
+        if truth.sink != sink || given.as_ref() != Some(&truth.events) {
+            let what = format!(
+                "the outcome of call {call} ({:?}) comes with {given:?}",
+                truth.events
+            );
+            self.fail("ALTERED", what);
+        } else if truth.outcome.as_ref() != Some(outcome) {
+            let what = format!(
+                "the outcome of call {call} was {:?}, and the plugin is told {outcome:?}",
+                truth.outcome
+            );
+            self.fail("ALTERED", what);
+        }
+        let slow = self.plan.sinks[sink].plugin_ms;
+        (Some(call), Duration::from_millis(self.rng.u64(0..=slow)))
+    }
+
+    /// The plugin's answer, and what it means.
+    pub(super) fn handle_ends(
+        &mut self,
+        call: usize,
+        outcome: &Outcome,
+    ) -> Result<Handled, PluginError> {
+        let events = self.calls[call].events.len();
+        let answer = self.answer(outcome, events);
+        let mut results = Vec::new();
+        if self.rng.bool() {
+            for _ in 0..self.rng.usize(0..3) {
+                let size = self.rng.usize(0..60);
+                results.push(Record {
+                    key: self.rng.bool().then(|| "result".into()),
+                    attributes: Vec::new(),
+                    data: Bytes::from(format!(
+                        "r{}|{}",
+                        self.results.len() + results.len(),
+                        "x".repeat(size)
+                    )),
+                });
+            }
+        }
+        self.note(format_args!(
+            "call {call}: the plugin says {answer:?} and gives {} results",
+            results.len()
+        ));
+        let told = results.clone();
+        self.conclude(call, Some((&answer, results)));
+        answer.map(|verdict| Handled {
+            verdict,
+            results: told,
+        })
+    }
+
+    fn answer(&mut self, outcome: &Outcome, events: usize) -> Answer {
+        if self.calm() {
+            return Ok(PluginVerdict::ByStatus);
+        }
+        if self.fault(60) {
+            self.seen.count("handler: trap");
+            return Err(PluginError::Trapped("planned".to_owned()));
+        }
+        let each = |world: &mut Self, len: usize, delivered: bool| {
+            let one = |world: &mut Self| match world.rng.u8(0..4) {
+                0 => EventVerdict::Retry,
+                1 => EventVerdict::Reject("planned".to_owned()),
+                _ if delivered => EventVerdict::Delivered,
+                _ => EventVerdict::Retry,
+            };
+            (0..len).map(|_| one(world)).collect::<Vec<_>>()
+        };
+        Ok(match self.rng.u8(0..12) {
+            0 if self.fault(500) => PluginVerdict::Delivered,
+            1 if outcome.is_ok() => PluginVerdict::Delivered,
+            2 => {
+                self.seen.count("handler: each");
+                PluginVerdict::Each(each(self, events, outcome.is_ok()))
+            }
+            3 if self.fault(500) => {
+                self.seen.count("handler: wrong number of verdicts");
+                PluginVerdict::Each(each(self, events + 1, outcome.is_ok()))
+            }
+            4 if self.fault(500) => {
+                self.seen.count("handler: retry");
+                PluginVerdict::Retry(self.rng.bool().then(|| self.rng.u64(0..3_000)))
+            }
+            5 if self.fault(500) => {
+                self.seen.count("handler: reject");
+                PluginVerdict::Reject("planned".to_owned())
+            }
+            _ => PluginVerdict::ByStatus,
+        })
+    }
+
+    /// What a call comes to, and with it its events.
+    pub(super) fn conclude(&mut self, call: usize, handled: Option<(&Answer, Vec<Record>)>) {
+        let now = tokio::time::Instant::now();
+        let (sink, events) = (self.calls[call].sink, self.calls[call].events.clone());
+        let settings = self.plan.sinks[sink].settings.clone();
+        let Some(outcome) = self.calls[call].outcome.clone() else {
+            return self.fail("INVENTED", format!("call {call} has no outcome"));
+        };
+        let before = self.calls[call].before.replace(now).unwrap_or(now);
+        let failed = match &outcome {
+            Ok(response) => [429, 502, 503, 504].contains(&response.status),
+            Err(_) => true,
+        };
+        let counts = u32::from(self.endpoint_says(sink, failed, before));
+        self.pause(sink, &outcome);
+        let answer = handled.as_ref().map(|(answer, _)| *answer);
+        let judged = judge(&outcome, answer, events.len(), &settings.status);
+        let void = matches!(judged, Judged::Halt | Judged::HandlerFailed);
+        self.note(format_args!(
+            "call {call}: {}, counts {counts}",
+            name(&judged)
+        ));
+        self.seen.count(name(&judged));
+        match judged {
+            Judged::Delivered => self.release(call, State::Delivered),
+            Judged::Reject(cause) => self.release(call, State::Doomed(cause)),
+            Judged::Halves => self.release(call, State::Open(Why::Halved)),
+            Judged::Again => {
+                self.release(call, State::Open(Why::CallAgain));
+                self.count(sink, &events, counts);
+            }
+            Judged::HandlerFailed if events.len() > 1 => {
+                self.release(call, State::Open(Why::Halved));
+            }
+            Judged::HandlerFailed => {
+                self.release(call, State::Open(Why::HandlerFailed));
+                self.count(sink, &events, 1);
+                self.sinks[sink].may_halt |= settings.on_plugin_error == OnPluginError::Halt;
+            }
+            Judged::Each(each) => {
+                self.release(call, State::Delivered);
+                for (event, verdict) in events.iter().zip(each) {
+                    let state = match verdict {
+                        EventVerdict::Delivered => continue,
+                        EventVerdict::Retry => State::Open(Why::ShapeAgain),
+                        EventVerdict::Reject(_) => State::Doomed("rejected-by-verdict"),
+                    };
+                    if let Some(fate) = self.fate(sink, *event) {
+                        fate.state = state;
+                    }
+                    if state == State::Open(Why::ShapeAgain) {
+                        self.count(sink, &[*event], counts);
+                    }
+                }
+            }
+            Judged::Halt => {
+                self.release(call, State::Open(Why::New));
+                self.sinks[sink].may_halt = true;
+            }
+        }
+        self.owe(
+            call,
+            handled.map_or(Vec::new(), |(_, results)| results),
+            void,
+        );
+    }
+
+    /// The events that end with a call are settled only when its results are durable.
+    fn owe(&mut self, call: usize, results: Vec<Record>, void: bool) {
+        let (sink, events) = (self.calls[call].sink, self.calls[call].events.clone());
+        let void = void || !self.plan.sinks[sink].results;
+        let seq = |event: &usize| self.sinks[sink].fates[*event].as_ref().map(|fate| fate.seq);
+        let first = events.iter().filter_map(seq).min().unwrap_or_default();
+        for record in results {
+            let number = self.results.len();
+            self.results
+                .push(ResultTruth::new(sink, first, record.data, void));
+            if void {
+                continue;
+            }
+            for &event in &events {
+                if let Some(fate) = self.fate(sink, event)
+                    && !fate.is_open()
+                {
+                    fate.owed.insert(number);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, sink: usize, events: &[usize], by: u32) {
+        if by == 0 {
+            self.seen.count("outage: not counted");
+        }
+        for &event in events {
+            if let Some(fate) = self.fate(sink, event) {
+                fate.counted += by;
+            }
+        }
+    }
+
+    fn pause(&mut self, sink: usize, outcome: &Outcome) {
+        let cap = self.plan.sinks[sink].settings.retry.max_delay;
+        let Ok(response) = outcome else { return };
+        let asked = response.headers.get("retry-after");
+        let seconds = asked.and_then(|asked| asked.to_str().ok()?.parse::<u64>().ok());
+        if let (Some(seconds), 429 | 503) = (seconds, response.status) {
+            let now = tokio::time::Instant::now();
+            let until = now + Duration::from_secs(seconds).min(cap);
+            let paused = &mut self.sinks[sink].paused;
+            if paused.is_none_or(|(_, before)| before < until) {
+                *paused = Some((now, until));
+            }
+            self.seen.count("retry-after");
+        }
+    }
+}
+
+fn name(judged: &Judged) -> &'static str {
+    match judged {
+        Judged::Delivered => "verdict: delivered",
+        Judged::Again => "verdict: retry",
+        Judged::Reject(_) => "verdict: reject",
+        Judged::Halves => "verdict: split",
+        Judged::Each(_) => "verdict: each",
+        Judged::HandlerFailed => "verdict: handler failed",
+        Judged::Halt => "verdict: halt",
+    }
+}

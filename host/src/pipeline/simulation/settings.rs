@@ -1,0 +1,120 @@
+//! The settings and the plugin of a sink, as a seed picks them: small, so that every limit is met.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::plan::{Manner, SinkPlan};
+use crate::{
+    batch::{BatchBy, BatchSettings},
+    delivery::settings::{
+        Backoff, BufferSettings, DeliverySettings, InFlightSettings, OnOutage, OnPluginError,
+        Order, ResultsOrder, RetrySettings, StatusAction, StatusPolicy, TimeoutSettings,
+    },
+};
+
+fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
+    of[rng.usize(0..of.len())]
+}
+
+pub(super) fn sink(rng: &mut Rng) -> SinkPlan {
+    let settings = delivery(rng);
+    let manner = match rng.u8(0..4) {
+        0 => Manner::Whole,
+        1 => Manner::Single,
+        2 => Manner::Runs(rng.usize(1..5)),
+        _ if settings.order == Order::None => Manner::Shuffled,
+        _ => Manner::Whole,
+    };
+    let handles = rng.bool();
+    SinkPlan {
+        settings,
+        shape_slots: rng.usize(1..4),
+        manner,
+        handles,
+        results: handles && rng.u8(0..4) > 0,
+        cursed: pick(rng, &[0, 0, 10, 50]),
+        plugin_ms: pick(rng, &[0, 0, 3, 80]),
+    }
+}
+
+fn delivery(rng: &mut Rng) -> DeliverySettings {
+    let max_records = rng.usize(1..16);
+    let max_bytes = rng.usize(16..400);
+    let batch = BatchSettings {
+        max_records,
+        max_bytes,
+        max_wait: Duration::from_millis(pick(rng, &[1, 50, 700, 5_000])),
+        by: pick(rng, &[BatchBy::Any, BatchBy::Key]),
+    };
+    let buffer = BufferSettings {
+        max_records: max_records + rng.usize(1..40),
+        max_bytes: max_bytes + pick(rng, &[0, 500, 5_000, 50_000]),
+    };
+    DeliverySettings {
+        batch,
+        buffer,
+        in_flight: InFlightSettings {
+            max_calls: pick(rng, &[1, 2, 3, 8]),
+        },
+        timeout: TimeoutSettings {
+            attempt: Duration::from_millis(rng.u64(50..3_000)),
+            total: Duration::from_secs(pick(rng, &[1, 10, 60, 600])),
+        },
+        retry: retry(rng),
+        on_outage: pick(rng, &[OnOutage::Hold, OnOutage::Hold, OnOutage::DeadLetter]),
+        status: status(rng),
+        order: pick(rng, &[Order::None, Order::Key, Order::Strict]),
+        results_order: pick(rng, &[ResultsOrder::Arrival, ResultsOrder::Ingress]),
+        on_plugin_error: pick(
+            rng,
+            &[
+                OnPluginError::DeadLetter,
+                OnPluginError::DeadLetter,
+                OnPluginError::Drop,
+                OnPluginError::Halt,
+            ],
+        ),
+    }
+}
+
+fn retry(rng: &mut Rng) -> RetrySettings {
+    let first = Duration::from_millis(rng.u64(1..400));
+    let backoff = if rng.u8(0..3) > 0 {
+        Backoff::Exponential {
+            initial: first,
+            multiplier: rng.u32(1..4),
+        }
+    } else {
+        Backoff::Fixed { delay: first }
+    };
+    RetrySettings {
+        backoff,
+        max_attempts: pick(rng, &[None, Some(1), Some(2), Some(4), Some(10)]),
+        max_delay: Duration::from_millis(pick(rng, &[100, 1_000, 10_000])),
+    }
+}
+
+fn status(rng: &mut Rng) -> StatusPolicy {
+    let mut policy = StatusPolicy::default();
+    let actions = [
+        StatusAction::Delivered,
+        StatusAction::Retry,
+        StatusAction::Reject,
+        StatusAction::Split,
+    ];
+    for code in [202, 401, 404, 409, 413, 500, 503] {
+        if rng.u8(0..6) == 0 {
+            policy.codes.insert(code, pick(rng, &actions));
+        }
+    }
+    if rng.u8(0..20) == 0 {
+        policy.codes.insert(401, StatusAction::Halt);
+    }
+    for class in [3, 4, 5] {
+        if rng.u8(0..8) == 0 {
+            policy.classes.insert(class, pick(rng, &actions));
+        }
+    }
+    policy
+}

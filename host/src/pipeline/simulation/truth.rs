@@ -1,0 +1,195 @@
+//! What the world knows of the records at one sink, in one incarnation.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::delivery::settings::DeliverySettings;
+
+/// A sink, as the world sees it.
+#[derive(Debug)]
+pub(super) struct SinkTruth {
+    /// By issued number.
+    pub(super) fates: Vec<Option<Fate>>,
+    /// In the order of arrival.
+    pub(super) arrived: Vec<usize>,
+    /// Records and bytes of memory in the last two chunks that it was handed.
+    pub(super) chunks: [(usize, usize); 2],
+    pub(super) in_flight: usize,
+    /// The weather at the endpoint, and until when.
+    pub(super) weather: (Weather, Instant),
+    pub(super) no_instance_until: Instant,
+    /// Since when no call may go, and until when, as `Retry-After` asks.
+    pub(super) paused: Option<(Instant, Instant)>,
+    pub(super) endpoint: EndpointTruth,
+    /// A status or a plugin's failure allows it to stop.
+    pub(super) may_halt: bool,
+    /// The first event of the last result that left.
+    pub(super) last_result: usize,
+    /// The numbers that the engine reports of itself.
+    pub(super) stats: std::sync::Arc<crate::metrics::SinkStats>,
+}
+
+/// What an endpoint has answered, as the rule of `on-outage` sees it.
+#[derive(Debug, Default)]
+pub(super) struct EndpointTruth {
+    pub(super) last_answer: Option<Instant>,
+    pub(super) failures: u32,
+    /// Since when it is down.
+    pub(super) down_since: Option<Instant>,
+    pub(super) probes: u32,
+    pub(super) last_probe: Option<Instant>,
+}
+
+/// How an endpoint behaves for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weather {
+    Fine,
+    Mixed,
+    Down,
+    Throttling,
+    Slow,
+    Refusing,
+}
+
+impl SinkTruth {
+    pub(super) fn new(events: usize) -> Self {
+        let now = Instant::now();
+        Self {
+            fates: (0..events).map(|_| None).collect(),
+            arrived: Vec::new(),
+            chunks: [(0, 0); 2],
+            in_flight: 0,
+            weather: (Weather::Fine, now),
+            no_instance_until: now,
+            paused: None,
+            endpoint: EndpointTruth::default(),
+            may_halt: false,
+            last_result: 0,
+            stats: std::sync::Arc::default(),
+        }
+    }
+
+    /// A record comes to the sink.
+    pub(super) fn arrive(&mut self, event: usize) {
+        self.fates[event] = Some(Fate::new(self.arrived.len()));
+        self.arrived.push(event);
+    }
+}
+
+/// What has become of one record at one sink.
+#[derive(Debug)]
+pub(super) struct Fate {
+    /// Its place in the order of arrival.
+    pub(super) seq: usize,
+    pub(super) state: State,
+    /// Attempts made, and those that count against `retry.max-attempts`.
+    pub(super) attempts: u32,
+    pub(super) counted: u32,
+    pub(super) first: Option<Instant>,
+    /// The plugin has it before it, or a call that carries it is under way.
+    pub(super) busy: bool,
+    /// The call that carried it last.
+    pub(super) call: Option<usize>,
+    /// The results that must be durable before it is settled.
+    pub(super) owed: BTreeSet<usize>,
+    pub(super) letter: Letter,
+}
+
+/// Whether a record has its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Open(Why),
+    Delivered,
+    Dropped,
+    /// It gets a dead letter, with this cause.
+    Doomed(&'static str),
+}
+
+/// Why it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It was not attempted yet, or not judged.
+    New,
+    /// Its whole call is to be tried again.
+    CallAgain,
+    /// It alone is to be shaped and tried again.
+    ShapeAgain,
+    /// It is to be shaped again in a smaller batch.
+    Halved,
+    /// The plugin failed on the outcome of a call that carried nothing else.
+    HandlerFailed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Letter {
+    None,
+    /// It is on its way to the egress.
+    Sent,
+    Durable,
+}
+
+impl Fate {
+    fn new(seq: usize) -> Self {
+        Self {
+            seq,
+            state: State::Open(Why::New),
+            attempts: 0,
+            counted: 0,
+            first: None,
+            busy: false,
+            call: None,
+            owed: BTreeSet::new(),
+            letter: Letter::None,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Whether its attempts are over: it must not be tried again.
+    pub(super) fn is_spent(&self, settings: &DeliverySettings) -> bool {
+        let tried = matches!(
+            self.state,
+            State::Open(Why::CallAgain | Why::ShapeAgain | Why::HandlerFailed)
+        );
+        tried
+            && settings
+                .retry
+                .max_attempts
+                .is_some_and(|max| self.counted >= max)
+    }
+
+    /// Whether its time may be over: what outages have taken of it is not known here.
+    pub(super) fn may_be_late(&self, settings: &DeliverySettings) -> bool {
+        let tried = matches!(
+            self.state,
+            State::Open(Why::CallAgain | Why::ShapeAgain | Why::HandlerFailed)
+        );
+        let elapsed = self.first.map_or(Duration::ZERO, |first| first.elapsed());
+        tried
+            && self.counted > 0
+            && settings.retry.max_attempts.is_some()
+            && elapsed >= settings.timeout.total
+    }
+
+    /// Whether it may be given up on now.
+    pub(super) fn may_give_up(&self, settings: &DeliverySettings) -> bool {
+        self.is_spent(settings) || self.may_be_late(settings)
+    }
+
+    /// Whether its progress may be stored: it has an end, and what had to be written is durable.
+    pub(super) fn is_settled(&self, settings: &DeliverySettings) -> bool {
+        use crate::delivery::settings::OnPluginError;
+        let written = self.owed.is_empty();
+        match self.state {
+            State::Delivered | State::Dropped => written,
+            State::Doomed(_) => written && self.letter == Letter::Durable,
+            State::Open(Why::HandlerFailed) => {
+                settings.on_plugin_error == OnPluginError::Drop && self.may_give_up(settings)
+            }
+            State::Open(_) => false,
+        }
+    }
+}
