@@ -3,10 +3,17 @@
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
-use prost::Message;
+use prost::{
+    Message,
+    encoding::{DecodeContext, decode_key, skip_field},
+};
 
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 const DIGEST: usize = 16;
+/// User records of one aggregate, at most. The KPL writes a mebibyte at most, and 7 bytes or more for each.
+const MAX_RECORDS: usize = 1 << 18;
+/// Bytes of their keys, at most: a key that stands once in the table is held by each of its records.
+const MAX_KEYS: usize = 64 * 1024 * 1024;
 
 /// A record that the producer put into an aggregated one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +45,7 @@ struct Entry {
 
 /// The user records of an aggregated record, in order. None for a record that is not whole: no magic, a digest that
 /// does not fit, no such message, a key that is not in the table; it is then a record like any other, as in the KCL.
+/// So is one that would take far more memory than it has bytes, which no producer writes but to do harm.
 ///
 /// The KCL drops an aggregate with a user record whose hash key is outside the shard; here it is delivered: a
 /// duplicate is no loss.
@@ -51,19 +59,46 @@ pub(super) fn take_apart(data: &Bytes) -> Option<Vec<UserRecord>> {
     if Md5::digest(&body).as_slice() != digest {
         return None;
     }
+    if !is_bounded(&body) {
+        return None;
+    }
     let AggregatedRecord {
         partition_key_table: keys,
         records,
         ..
     } = AggregatedRecord::decode(body).ok()?;
+    let mut held = 0;
     let user_record = |entry: Entry| {
         let key = keys.get(usize::try_from(entry.partition_key_index).ok()?)?;
+        held += key.len();
+        if held > MAX_KEYS {
+            return None;
+        }
         Some(UserRecord {
             key: key.clone(),
             data: entry.data,
         })
     };
+    if records.len() > MAX_RECORDS {
+        return None;
+    }
     records.into_iter().map(user_record).collect()
+}
+
+/// Whether the message has no more fields than a record and a key for each that there may be: decoded, an empty one
+/// is many times as large.
+fn is_bounded(mut body: &[u8]) -> bool {
+    for _ in 0..2 * MAX_RECORDS {
+        if body.is_empty() {
+            return true;
+        }
+        let skipped = decode_key(&mut body)
+            .and_then(|(tag, wire)| skip_field(wire, tag, &mut body, DecodeContext::default()));
+        if skipped.is_err() {
+            return false;
+        }
+    }
+    body.is_empty()
 }
 
 #[cfg(test)]
