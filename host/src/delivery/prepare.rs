@@ -12,6 +12,10 @@ use crate::{
     plugin::{Method, ShapedBody, ShapedRequest},
 };
 
+/// Bytes that the separators of one answer may come to, each as often as it is written: a plugin returns one, and the
+/// host writes it between every two events.
+const MAX_SEPARATORS: usize = 16 * 1024 * 1024;
+
 /// Where the requests of a sink go, and what a plugin may not touch.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -41,6 +45,10 @@ pub(super) enum Refused {
     Header { number: usize, source: HeaderError },
     #[error("`shaped.headers` has a header that is refused: {0}")]
     SharedHeader(HeaderError),
+    #[error(
+        "requests[{number}] has a separator that makes the bodies of this answer larger by more than {MAX_SEPARATORS} bytes"
+    )]
+    Separators { number: usize },
     #[error("the request body could not be compressed: {0}")]
     Compress(std::io::Error),
 }
@@ -59,7 +67,12 @@ pub(super) fn prepare(
         .headers
         .check(&shared)
         .map_err(Refused::SharedHeader)?;
+    let mut written = 0_usize;
     let one = |(number, shaped): (usize, ShapedRequest)| {
+        written = written.saturating_add(separators(&shaped));
+        if written > MAX_SEPARATORS {
+            return Err(Refused::Separators { number });
+        }
         let uri = endpoint
             .base
             .resolve(&shaped.target)
@@ -123,6 +136,16 @@ fn shaped_memory(shaped: &ShapedRequest) -> usize {
     size_of::<Prepared>() + size_of::<ShapedRequest>() + headers + events
 }
 
+/// Bytes of the separators in the request's body.
+fn separators(shaped: &ShapedRequest) -> usize {
+    match &shaped.body {
+        ShapedBody::Joined { separator, .. } => {
+            (separator.len()).saturating_mul(shaped.events.len().saturating_sub(1))
+        }
+        ShapedBody::Empty | ShapedBody::Bytes(_) => 0,
+    }
+}
+
 fn body(shaped: &ShapedRequest, events: &[Arc<Event>]) -> Option<Bytes> {
     let data = |index: &u32| &events[*index as usize].data;
     match &shaped.body {
@@ -138,9 +161,9 @@ fn body(shaped: &ShapedRequest, events: &[Arc<Event>]) -> Option<Bytes> {
                 return Some(data(only).clone());
             }
             let data_len: usize = shaped.events.iter().map(|index| data(index).len()).sum();
-            let separators = separator.len() * shaped.events.len().saturating_sub(1);
-            let mut joined =
-                BytesMut::with_capacity(prefix.len() + data_len + separators + suffix.len());
+            let mut joined = BytesMut::with_capacity(
+                prefix.len() + data_len + separators(shaped) + suffix.len(),
+            );
             joined.extend_from_slice(prefix);
             for (place, index) in shaped.events.iter().enumerate() {
                 if place > 0 {
