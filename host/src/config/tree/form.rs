@@ -9,6 +9,9 @@ use crate::config::problem::Problem;
 
 /// How deep lists and mappings may stand in each other: the rest of the program descends by recursion.
 const MAX_DEPTH: usize = 100;
+/// How many values all aliases together may repeat; 16 bytes of text count as a value. Aliases of aliases would
+/// otherwise make a few lines larger than any memory.
+const MAX_REPEATED: usize = 100_000;
 
 /// Reports what is refused in whatever place it stands. What is no YAML is not reported here.
 pub(super) fn check(text: &str, problems: &mut Vec<Problem>) {
@@ -27,7 +30,13 @@ pub(super) fn check(text: &str, problems: &mut Vec<Problem>) {
         }
         match event {
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                open.collections.push((anchor, 0));
+                open.collections.push((
+                    anchor,
+                    Extent {
+                        height: 0,
+                        values: 1,
+                    },
+                ));
                 if open.collections.len() > MAX_DEPTH {
                     return problems.push(too_deep(&span.start));
                 }
@@ -38,44 +47,70 @@ pub(super) fn check(text: &str, problems: &mut Vec<Problem>) {
                     let message = "this alias stands in the value that it repeats";
                     problems.push(Problem::new(mark_of_span(span), message));
                 }
-                let height = open.heights.get(&anchor).copied().unwrap_or(0);
-                open.holds(height);
-                if open.collections.len() + height > MAX_DEPTH {
+                let extent = open.extents.get(&anchor).copied().unwrap_or_default();
+                open.holds(extent);
+                if open.collections.len() + extent.height > MAX_DEPTH {
                     return problems.push(too_deep(&span.start));
                 }
+                open.repeated = open.repeated.saturating_add(extent.values);
+                if open.repeated > MAX_REPEATED {
+                    let message = format!("aliases repeat more than {MAX_REPEATED} values");
+                    return problems.push(Problem::new(mark_of_span(span), message));
+                }
             }
-            Event::Scalar(text, ScalarStyle::Plain, ..) if is_huge_integer(&text) => {
-                let problem = Problem::new(mark_of_span(span), "a whole number of over 64 bits");
-                problems.push(problem.hint("quote it, if it is meant as a text"));
+            Event::Scalar(text, style, anchor, _) => {
+                if style == ScalarStyle::Plain && is_huge_integer(&text) {
+                    let problem =
+                        Problem::new(mark_of_span(span), "a whole number of over 64 bits");
+                    problems.push(problem.hint("quote it, if it is meant as a text"));
+                }
+                let values = 1 + text.len() / 16;
+                open.end(anchor, Extent { height: 0, values });
             }
             _ => {}
         }
     }
 }
 
-/// The collections around the current event, with their anchors, and how high each is so far.
+/// How far a value goes, with what its aliases repeat.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    /// Lists and mappings that stand in each other.
+    height: usize,
+    values: usize,
+}
+
+/// The collections around the current event, with their anchors, and how far each goes so far.
 #[derive(Default)]
 struct Open {
-    collections: Vec<(usize, usize)>,
-    /// The heights of those that are closed, by anchor; 0 is no anchor.
-    heights: HashMap<usize, usize>,
+    collections: Vec<(usize, Extent)>,
+    /// Of those that are closed, by anchor; 0 is no anchor.
+    extents: HashMap<usize, Extent>,
+    /// Values that aliases have repeated.
+    repeated: usize,
 }
 
 impl Open {
     fn close(&mut self) {
-        let Some((anchor, height)) = self.collections.pop() else {
-            return;
-        };
-        if anchor > 0 {
-            self.heights.insert(anchor, height + 1);
+        if let Some((anchor, mut extent)) = self.collections.pop() {
+            extent.height += 1;
+            self.end(anchor, extent);
         }
-        self.holds(height + 1);
     }
 
-    /// The innermost one holds something of this height.
-    fn holds(&mut self, height: usize) {
-        if let Some((_, highest)) = self.collections.last_mut() {
-            *highest = height.max(*highest);
+    /// A value ends, which the innermost collection holds.
+    fn end(&mut self, anchor: usize, extent: Extent) {
+        if anchor > 0 {
+            self.extents.insert(anchor, extent);
+        }
+        self.holds(extent);
+    }
+
+    /// The innermost collection holds a value that goes so far.
+    fn holds(&mut self, inner: Extent) {
+        if let Some((_, extent)) = self.collections.last_mut() {
+            extent.height = inner.height.max(extent.height);
+            extent.values = extent.values.saturating_add(inner.values);
         }
     }
 }
