@@ -1,7 +1,8 @@
 //! NDJSON in a file: appended, synced before a write counts, moved aside by size.
 //!
 //! A record that is one line of UTF-8 is written as it is. Anything else becomes an object with the one
-//! key `data-base64`, so that a line of the file is always a record.
+//! key `data-base64`, so that a line of the file is always a record; so does a record that is such an object itself,
+//! so that a reader knows which is which, and one that ends with a carriage return, which readers take for the line's.
 //!
 //! # Invariants
 //! - After a failed write or sync the file is opened anew: what the kernel holds of it is not trusted.
@@ -14,6 +15,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 use tracing::warn;
 
@@ -150,14 +152,25 @@ impl Egress for FileEgress {
 
 /// Appends a record as one line.
 pub(super) fn push_line(lines: &mut Vec<u8>, data: &[u8]) {
-    let plain = !data.is_empty() && !data.contains(&b'\n') && std::str::from_utf8(data).is_ok();
-    if plain {
+    let is_line = !data.is_empty() && !data.contains(&b'\n') && !data.ends_with(b"\r");
+    if is_line && std::str::from_utf8(data).is_ok() && !is_encoded(data) {
         lines.extend_from_slice(data);
     } else {
         let object = json!({ "data-base64": BASE64_STANDARD.encode(data) });
         lines.extend_from_slice(object.to_string().as_bytes());
     }
     lines.push(b'\n');
+}
+
+/// Whether a record looks like one that is written in base64; for any other, the first key tells.
+fn is_encoded(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Encoded {
+        #[serde(rename = "data-base64")]
+        _data: IgnoredAny,
+    }
+    serde_json::from_slice::<Encoded>(data).is_ok()
 }
 
 fn open(path: &Path) -> io::Result<Open> {
