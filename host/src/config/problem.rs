@@ -124,7 +124,7 @@ impl Problems {
         };
         writeln!(f, "{:gutter$}--> {}:{line}:{column}", "", self.file)?;
         // Behind the last line there is nothing to show, as when a bracket is not closed.
-        let Some(shown) = self.text.lines().nth(index) else {
+        let Some(shown) = lines(&self.text).nth(index) else {
             return Ok(());
         };
         // Of a long line, the part around the mark.
@@ -144,4 +144,10 @@ impl Problems {
         writeln!(f, "{line} | {before}{part}{after}")?;
         writeln!(f, "{:gutter$} | {pad}{marked}", "")
     }
+}
+
+/// The lines of a text as YAML breaks them (1.2.2, section 5.4): at a carriage return that stands alone, too.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n')
+        .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }

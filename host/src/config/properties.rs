@@ -63,7 +63,8 @@ pub fn load_properties(path: &Path) -> Result<Groups, Problems> {
 /// # Errors
 /// What is wrong, with line and column, and without the values that stand there.
 pub fn parse_properties(text: &str) -> Result<Groups, Problem> {
-    let list: Vec<PropertyGroup> = serde_json::from_str(text).map_err(|error| refused(&error))?;
+    let list: Vec<PropertyGroup> =
+        serde_json::from_str(text).map_err(|error| refused(&error, text))?;
     let mut groups = Groups::new();
     for group in list {
         let id = group.property_group_id;
@@ -83,7 +84,7 @@ pub fn parse_properties(text: &str) -> Result<Groups, Problem> {
     Ok(groups)
 }
 
-fn refused(error: &serde_json::Error) -> Problem {
+fn refused(error: &serde_json::Error, text: &str) -> Problem {
     let reason = match error.classify() {
         // serde's own words would repeat the value.
         Category::Data if !error.to_string().starts_with("missing field") => {
@@ -93,9 +94,17 @@ fn refused(error: &serde_json::Error) -> Problem {
         Category::Eof => "the file ends too early",
         Category::Syntax | Category::Io => "the file is no JSON",
     };
+    let line = text.split('\n').nth(error.line().saturating_sub(1));
+    // serde counts bytes, and editors characters: each has one byte that continues none.
+    let column = line
+        .unwrap_or_default()
+        .bytes()
+        .take(error.column())
+        .filter(|byte| byte & 0xC0 != 0x80)
+        .count();
     let mark = Mark {
         line: error.line(),
-        column: error.column().max(1),
+        column: column.max(1),
         len: 1,
     };
     Problem::new(mark, format!("no list of property groups: {reason}")).hint(
