@@ -193,12 +193,12 @@ impl GuestOutput {
         }
         if self.is_error && !text.starts_with("note: run with `RUST_BACKTRACE") {
             let mut inner = self.log.lock();
-            // A Rust panic has its place on one line and its message on the next.
+            // A Rust panic has its place on one line, which ends with a colon, and its message on the next. What was
+            // joined is not joined again: a guest must not make the host hold all that it says.
             inner.last_error = Some(match inner.last_error.take() {
-                Some(place) if place.contains("panicked at") && !place.contains(": ") => {
+                Some(place) if place.ends_with(':') && !place.contains(": ") => {
                     format!("{place} {text}")
                 }
-                Some(place) if place.ends_with(':') => format!("{place} {text}"),
                 _ => text.clone(),
             });
         }
