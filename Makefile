@@ -6,7 +6,7 @@ SHELL := bash
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 GUEST_TARGET_DIR ?= $(CURDIR)/guest-plugins/rust/target
 NOZZLE_TEST_SERVERS ?= $(CURDIR)/.servers
-export CARGO_TARGET_DIR NOZZLE_TEST_SERVERS
+export CARGO_TARGET_DIR GUEST_TARGET_DIR NOZZLE_TEST_SERVERS
 GUESTS := guest-plugins/rust
 DIST := guest-plugins/dist
 
@@ -55,10 +55,13 @@ bench: guests bench-servers ## Measures the host against a bare loop, in a relea
 micro: guests ## Micro-benchmarks of shape, handle and the batcher.
 	cargo bench --locked -p nozzle
 
+fuzz: toolchain ## Runs the fuzz targets under libFuzzer (a C++ compiler is needed). FUZZ_SECONDS=60 FUZZ_TARGETS=…
+	host/fuzz/run.sh "$(or $(FUZZ_SECONDS),60)" $(FUZZ_TARGETS)
+
 bless: guests servers build ## Rewrites the committed schema, reference and expected errors.
 	BLESS=1 INSTA_UPDATE=always cargo test --workspace --locked
 
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain guests servers build demo test lint bench-servers bench micro bless clean
+.PHONY: help toolchain guests servers build demo test lint bench-servers bench micro fuzz bless clean

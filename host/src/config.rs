@@ -2,6 +2,8 @@
 
 mod check;
 mod flags;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod interpolate;
 mod problem;
 mod properties;

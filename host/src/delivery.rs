@@ -20,6 +20,8 @@ pub mod settings;
 pub mod verdict;
 
 mod engine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod item;
 mod letters;
 mod order;

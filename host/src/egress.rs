@@ -6,6 +6,8 @@
 
 pub mod dead_letter;
 pub mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod kinesis;
 pub mod settings;
 pub mod stdout;

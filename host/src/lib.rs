@@ -19,6 +19,8 @@ pub mod egress;
 pub mod endpoint;
 pub mod event;
 mod fail_point;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod ingress;
 pub mod metrics;

@@ -4,6 +4,8 @@
 //! - A target that resolves has the base's scheme, host and port, whatever a plugin writes.
 //! - A header that passes cannot change the framing of the message or end its line.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod headers;
 mod target;
 

@@ -6,6 +6,8 @@
 mod bindings;
 mod clock;
 mod engine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod imports;
 mod instance;
 mod lift;

@@ -7,6 +7,8 @@
 mod any;
 pub mod dynamodb;
 pub mod embedded;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod ledger;
 pub mod settings;
 pub mod state_dir;

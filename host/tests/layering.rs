@@ -117,12 +117,12 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 fn check(path: &Path, text: &str) -> Vec<String> {
-    // Tests, and the simulation, which is one.
-    let is_test = |part: &str| part.starts_with("tests") || part.starts_with("simulation");
-    if path
-        .components()
-        .any(|part| is_test(&part.as_os_str().to_string_lossy()))
-    {
+    // Tests, and what is one too: the simulation, and fuzz targets.
+    let is_test = |part: std::path::Component<'_>| {
+        let name = part.as_os_str().to_string_lossy();
+        ["tests", "simulation", "fuzz"].iter().any(|start| name.starts_with(start))
+    };
+    if path.components().any(is_test) {
         return Vec::new();
     }
     let first = path

@@ -9,6 +9,8 @@
 mod aggregate;
 mod cursor;
 mod fan_out;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod lineage;
 mod open;
 mod pace;

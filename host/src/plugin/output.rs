@@ -139,7 +139,7 @@ impl GuestLog {
 }
 
 /// Cut to [`MAX_LINE`], with control characters escaped: a guest writes no escape sequences to a terminal.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(MAX_LINE));
     for (index, character) in text.chars().enumerate() {
         if index >= MAX_LINE {
@@ -174,7 +174,7 @@ impl GuestOutput {
         }
     }
 
-    fn push(&self, bytes: &[u8]) {
+    pub(super) fn push(&self, bytes: &[u8]) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n").unwrap_or(part);
@@ -184,6 +184,15 @@ impl GuestOutput {
                 self.end(&std::mem::take(&mut *line));
             }
         }
+    }
+
+    /// Bytes of the line that is not ended.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn held(&self) -> usize {
+        self.line
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     fn end(&self, line: &[u8]) {

@@ -1,6 +1,12 @@
 //! A call a record; method, target, headers and body come from the record, by templates. The response
 //! becomes a result.
 
+#[cfg(test)]
+#[expect(dead_code, reason = "the host's targets use the rest")]
+#[path = "../../../../host/src/fuzzing/draw.rs"]
+mod draw;
+#[cfg(test)]
+mod fuzz;
 mod template;
 
 use nozzle_plugin::{
