@@ -22,7 +22,27 @@ pub fn parse(value: &str, now: SystemTime) -> Option<Duration> {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    has_form(value).then(|| date.duration_since(now).unwrap_or_default())
+}
+
+/// Whether spaces, commas, hyphens and colons stand where one of the three forms has them, behind the name of the day:
+/// httpdate does not look at all of them.
+fn has_form(date: &str) -> bool {
+    let form: String = date
+        .chars()
+        .map(|character| match character {
+            '0'..='9' => '0',
+            'A'..='Z' | 'a'..='z' => 'a',
+            other => other,
+        })
+        .collect();
+    matches!(
+        form.trim_start_matches('a'),
+        ", 00 aaa 0000 00:00:00 aaa"
+            | ", 00-aaa-00 00:00:00 aaa"
+            | " aaa 00 00:00:00 0000"
+            | " aaa  0 00:00:00 0000"
+    )
 }
 
 #[cfg(test)]
@@ -70,6 +90,7 @@ mod tests {
             ("Sun, 32 Nov 1994 08:50:37 GMT", None),
             ("Sun, 06 Foo 1994 08:50:37 GMT", None),
             ("1994-11-06T08:50:37Z", None),
+            ("Sunday, 06-Nov-94\"08:50:37 GMT", None),
         ];
 
         for (value, expected) in table {
