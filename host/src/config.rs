@@ -188,6 +188,15 @@ fn read_text(path: &Path) -> io::Result<String> {
 /// # Errors
 /// Every problem that was found.
 pub fn parse(text: &str, sources: &Sources) -> Result<Module, Vec<Problem>> {
+    checked(text, sources).map_err(|mut problems| {
+        for problem in &mut problems {
+            problem.mark = problem.mark.within(text);
+        }
+        problems
+    })
+}
+
+fn checked(text: &str, sources: &Sources) -> Result<Module, Vec<Problem>> {
     let mut problems = Vec::new();
     let Some(root) = Node::parse(text, sources, &mut problems) else {
         return Err(problems);

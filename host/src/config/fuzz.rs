@@ -123,7 +123,7 @@ const YAML_WORDS: [&str; 82] = [
 /// secret.
 pub(crate) fn module_file(input: &[u8]) {
     let text = Draw::new(input).text(&YAML_WORDS);
-    if text.contains("${file:/") || text.contains(CANARY) {
+    if text.contains("${file:/") || text.to_lowercase().contains(CANARY) {
         // The machine's own files are no business of a fuzzer's.
         return;
     }
@@ -273,7 +273,7 @@ const TEXT_WORDS: [&str; 16] = [
 /// References are filled in once, from the left, and errors show no value.
 pub(crate) fn interpolation(input: &[u8]) {
     let text = Draw::new(input).text(&TEXT_WORDS);
-    if text.contains("${file:/") || text.contains(CANARY) {
+    if text.contains("${file:/") || text.to_lowercase().contains(CANARY) {
         return;
     }
     let sources = sources();

@@ -18,6 +18,21 @@ pub struct Mark {
     pub len: usize,
 }
 
+impl Mark {
+    /// The same place, or behind the last line's end: the parser may see the end of a file a line below it.
+    pub(super) fn within(self, text: &str) -> Self {
+        let (count, last) = lines(text).fold((0, ""), |(count, _), line| (count + 1, line));
+        if self.line <= count {
+            return self;
+        }
+        Self {
+            line: count,
+            column: last.chars().count() + 1,
+            len: 1,
+        }
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

@@ -9,7 +9,7 @@ use saphyr_parser::{Marker, Span};
 
 use super::{
     interpolate::{Sources, Unfilled, fill},
-    problem::{Mark, Problem, lines},
+    problem::{Mark, Problem},
 };
 
 /// A value and its place.
@@ -56,7 +56,7 @@ impl Node {
         let mut documents = match MarkedYaml::load_from_str(text) {
             Ok(documents) => documents,
             Err(error) => {
-                let mark = within(mark_of(error.marker(), 1), text);
+                let mark = mark_of(error.marker(), 1);
                 let message = match error.info() {
                     "duplicated key in mapping" => {
                         "this key stands twice in its mapping".to_owned()
@@ -225,19 +225,6 @@ fn key_text(key: &MarkedYaml<'_>) -> Option<String> {
         YamlData::Value(Scalar::Integer(number)) => Some(number.to_string()),
         YamlData::Value(Scalar::Boolean(value)) => Some(value.to_string()),
         _ => None,
-    }
-}
-
-/// The parser may find the end of the file a line below the last one: then, behind that.
-fn within(mark: Mark, text: &str) -> Mark {
-    let (count, last) = lines(text).fold((0, ""), |(count, _), line| (count + 1, line));
-    if mark.line <= count {
-        return mark;
-    }
-    Mark {
-        line: count,
-        column: last.chars().count() + 1,
-        len: 1,
     }
 }
 
