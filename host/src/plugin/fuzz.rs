@@ -153,12 +153,14 @@ const OUTPUT: [&str; 10] = [
 pub(crate) fn output(input: &[u8]) {
     let mut draw = Draw::new(input);
     let piece = draw.below(9) + 1;
-    let times = 1 << draw.below(12);
-    let written = [
-        draw.text(&OUTPUT).into_bytes().repeat(times),
-        draw.rest().to_vec(),
-    ]
-    .concat();
+    // One in a while is long.
+    let times = match draw.byte() {
+        times @ 0xf0.. => 1 << (times & 0xf),
+        _ => 1,
+    };
+    let mut written = draw.text(&OUTPUT).into_bytes().repeat(times);
+    written.truncate(40_000);
+    written.extend_from_slice(draw.rest());
     let words = |pieces: &mut dyn Iterator<Item = &[u8]>| {
         let log = Arc::new(GuestLog::new("t/sink"));
         let output = GuestOutput::new(Arc::clone(&log), "stderr");
@@ -168,6 +170,9 @@ pub(crate) fn output(input: &[u8]) {
         }
         log.last_words()
     };
+
+    // What is long comes in longer pieces, for the time that it takes.
+    let piece = piece * (1 + written.len() / 512);
 
     let whole = words(&mut std::iter::once(&*written));
     let pieces = words(&mut written.chunks(piece));
