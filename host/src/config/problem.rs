@@ -138,8 +138,9 @@ impl Problems {
             return writeln!(f, "{:gutter$}--> {}", "", self.file);
         };
         writeln!(f, "{:gutter$}--> {}:{line}:{column}", "", self.file)?;
-        // Behind the last line there is nothing to show, as when a bracket is not closed.
-        let Some(shown) = lines(&self.text).nth(index) else {
+        // In an empty line, and behind the last one, there is nothing to show, as when a bracket is not closed.
+        let line_of = lines(&self.text).nth(index);
+        let Some(shown) = line_of.filter(|shown| !shown.is_empty()) else {
             return Ok(());
         };
         // Of a long line, the part around the mark.
