@@ -120,7 +120,9 @@ fn check(path: &Path, text: &str) -> Vec<String> {
     // Tests, and what is one too: the simulation, and fuzz targets.
     let is_test = |part: std::path::Component<'_>| {
         let name = part.as_os_str().to_string_lossy();
-        ["tests", "simulation", "fuzz"].iter().any(|start| name.starts_with(start))
+        ["tests", "simulation", "fuzz"]
+            .iter()
+            .any(|start| name.starts_with(start))
     };
     if path.components().any(is_test) {
         return Vec::new();
