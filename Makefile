@@ -37,6 +37,9 @@ test: guests servers build ## Runs every test.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --doc -p nozzle-plugin
 	cargo test --workspace --locked
 
+interleavings: toolchain ## What threads share, through every interleaving (compiles its own dependencies: minutes).
+	cargo test -p nozzle --locked --features loom --lib interleavings
+
 lint: toolchain ## Formatting, clippy, and the documentation, with warnings as errors.
 	cargo fmt --all --check
 	cd $(GUESTS) && cargo fmt --all --check
@@ -64,4 +67,4 @@ bless: guests servers build ## Rewrites the committed schema, reference and expe
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain guests servers build demo test lint bench-servers bench micro fuzz bless clean
+.PHONY: help toolchain guests servers build demo test interleavings lint bench-servers bench micro fuzz bless clean

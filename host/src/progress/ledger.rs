@@ -1,10 +1,10 @@
 //! The trackers of one ingress, shared between its reader and the sinks.
 
-use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+#[cfg(not(feature = "loom"))]
+use std::sync::{Mutex, MutexGuard};
 
+#[cfg(feature = "loom")]
+use loom::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tracing::error;
 
@@ -14,10 +14,16 @@ use crate::event::{Position, Ticket};
 /// The trackers of one ingress, by partition. Locked for moments, never over an `.await`.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    partitions: Mutex<Vec<Partition>>,
-    /// Somebody waits for a partition that is held.
-    watched: AtomicBool,
+    state: Mutex<State>,
     settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    partitions: Vec<Partition>,
+    /// Somebody waits for a partition that is held. Under the same lock as what it was told: a settled event is
+    /// seen by whoever looks, or wakes them.
+    watched: bool,
 }
 
 /// How many events a partition may have between the first that is not settled and the last that was read, settled
@@ -46,7 +52,7 @@ pub struct Advanced {
 impl Ledger {
     /// Takes in the names of the partitions, by index: those that it does not know yet.
     pub fn learn(&self, names: &[String]) {
-        let mut partitions = self.lock();
+        let partitions = &mut self.lock().partitions;
         let known = partitions.len();
         partitions.extend(names.iter().skip(known).map(|name| Partition {
             name: name.clone(),
@@ -57,7 +63,7 @@ impl Ledger {
     /// Takes in events that were read, in order, each for `sinks` sinks; gives the ordinals. With no sinks, the
     /// positions are settled as soon as all that was read before them is.
     pub fn begin(&self, events: impl Iterator<Item = (u32, Position)>, sinks: u16) -> Vec<u64> {
-        let mut partitions = self.lock();
+        let partitions = &mut self.lock().partitions;
         events
             .map(|(partition, position)| {
                 let index = partition as usize;
@@ -71,9 +77,10 @@ impl Ledger {
 
     /// One sink has settled these events.
     pub fn settle(&self, tickets: impl Iterator<Item = Ticket>) {
-        let mut partitions = self.lock();
+        let mut state = self.lock();
         for ticket in tickets {
-            let settled = partitions
+            let settled = state
+                .partitions
                 .get_mut(ticket.partition as usize)
                 .map(|partition| partition.tracker.settle(ticket.ordinal));
             if let Some(Err(error)) = settled {
@@ -81,8 +88,9 @@ impl Ledger {
                 debug_assert!(false, "{error}");
             }
         }
-        drop(partitions);
-        if self.watched.load(Relaxed) {
+        let watched = state.watched;
+        drop(state);
+        if watched {
             self.settled.notify_one();
         }
     }
@@ -93,8 +101,9 @@ impl Ledger {
         let is_held = |partition: &Partition| {
             partition.tracker.unsettled() >= share || partition.tracker.window() >= WINDOW
         };
-        let held: Vec<bool> = self.lock().iter().map(is_held).collect();
-        self.watched.store(held.contains(&true), Relaxed);
+        let mut state = self.lock();
+        let held: Vec<bool> = state.partitions.iter().map(is_held).collect();
+        state.watched = held.contains(&true);
         held
     }
 
@@ -107,7 +116,7 @@ impl Ledger {
     /// was followed by [`Ledger::stored`].
     pub fn advanced(&self) -> Vec<Advanced> {
         (0..)
-            .zip(self.lock().iter())
+            .zip(self.lock().partitions.iter())
             .filter_map(|(partition, of)| {
                 let settled = of.tracker.settled()?;
                 (of.stored.as_ref() != Some(settled)).then(|| Advanced {
@@ -121,7 +130,7 @@ impl Ledger {
 
     /// Says that these positions are durable.
     pub fn stored(&self, advanced: &[Advanced]) {
-        let mut partitions = self.lock();
+        let partitions = &mut self.lock().partitions;
         for advanced in advanced {
             if let Some(partition) = partitions.get_mut(advanced.partition as usize) {
                 partition.stored = Some(advanced.position.clone());
@@ -132,16 +141,78 @@ impl Ledger {
     /// Events read and not settled by all of their sinks.
     pub fn unsettled(&self) -> usize {
         self.lock()
+            .partitions
             .iter()
             .map(|partition| partition.tracker.unsettled())
             .sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Partition>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while the lock is held cannot leave a tracker half changed in a way that
         // advances it: going on is safe.
-        self.partitions
+        self.state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod interleavings {
+    use std::sync::Arc;
+
+    use loom::{future::block_on, thread};
+
+    use super::*;
+
+    fn ticket(ordinal: u64) -> Ticket {
+        Ticket {
+            ingress: 0,
+            partition: 0,
+            ordinal,
+        }
+    }
+
+    #[test]
+    fn whoever_waits_for_a_held_partition_hears_that_it_is_free() {
+        loom::model(|| {
+            let ledger = Arc::new(Ledger::default());
+            let positions = [(0, Position::Count(1)), (0, Position::Count(2))];
+            ledger.begin(positions.into_iter(), 1);
+
+            let sink = {
+                let ledger = Arc::clone(&ledger);
+                thread::spawn(move || {
+                    ledger.settle([ticket(0)].into_iter());
+                    ledger.settle([ticket(1)].into_iter());
+                })
+            };
+            while ledger.held(1).contains(&true) {
+                block_on(ledger.settling());
+            }
+
+            assert_eq!(ledger.unsettled(), 0);
+            sink.join().expect("no panic");
+        });
+    }
+
+    #[test]
+    fn an_event_of_two_sinks_is_settled_once_both_have_settled_it() {
+        loom::model(|| {
+            let ledger = Arc::new(Ledger::default());
+            ledger.begin([(0, Position::Count(1))].into_iter(), 2);
+
+            let sinks = [(); 2].map(|()| {
+                let ledger = Arc::clone(&ledger);
+                thread::spawn(move || ledger.settle([ticket(0)].into_iter()))
+            });
+            // Whoever stores meanwhile sees all of it or nothing.
+            let seen = ledger.advanced();
+            ledger.stored(&seen);
+            sinks.map(|sink| sink.join().expect("no panic"));
+
+            let left = ledger.advanced();
+            assert_eq!(seen.len() + left.len(), 1, "it is handed out once");
+            assert_eq!(ledger.unsettled(), 0);
+        });
     }
 }
