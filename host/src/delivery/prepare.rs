@@ -176,3 +176,49 @@ fn body(shaped: &ShapedRequest, events: &[Arc<Event>]) -> Option<Bytes> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(events: u32, separator: usize) -> ShapedRequest {
+        ShapedRequest {
+            method: Method::Post,
+            target: String::new(),
+            headers: Vec::new(),
+            body: ShapedBody::Joined {
+                prefix: Bytes::new(),
+                separator: vec![b','; separator].into(),
+                suffix: Bytes::new(),
+            },
+            events: (0..events).collect(),
+        }
+    }
+
+    #[test]
+    fn separators_are_written_as_long_as_they_fit() {
+        let url = "https://api.test".parse().expect("a URL");
+        let endpoint = Endpoint {
+            base: BaseUrl::new(&url).expect("a base"),
+            headers: HeaderRules::default(),
+            compression: None,
+        };
+        let event = Event {
+            id: "t/in:1".into(),
+            key: None,
+            timestamp_ms: 0,
+            attributes: Vec::new(),
+            data: Bytes::from_static(b"x"),
+        };
+        let events = vec![Arc::new(event); 3];
+        let half = MAX_SEPARATORS / 2;
+        let prepare = |requests| prepare(&endpoint, Vec::new(), requests, &events);
+
+        let fits = prepare(vec![joined(3, half)]);
+        let too_large = prepare(vec![joined(3, half), joined(1, 9), joined(2, 1)]);
+
+        let body = fits.expect("it fits").remove(0).request.body;
+        assert_eq!(body.map(|body| body.len()), Some(MAX_SEPARATORS + 3));
+        assert!(matches!(too_large, Err(Refused::Separators { number: 2 })));
+    }
+}
