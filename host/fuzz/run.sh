@@ -13,7 +13,7 @@ cargo build --locked -p nozzle-fuzz
 
 declare -A programs
 for program in "$CARGO_TARGET_DIR/debug/nozzle-fuzz" "$GUEST_TARGET_DIR/debug/guest-fuzz"; do
-    for target in $("$program"); do programs[$target]=$program; done
+    for target in $("$program" 2>/dev/null); do programs[$target]=$program; done
 done
 [ $# -gt 0 ] || set -- $(printf '%s\n' "${!programs[@]}" | sort)
 
