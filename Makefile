@@ -37,6 +37,15 @@ test: guests servers build ## Runs every test.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --doc -p nozzle-plugin
 	cargo test --workspace --locked
 
+mutants: guests build ## Plants each bug of host/mutants in a copy of the sources, and has the oracle find it.
+	host/mutants/run.sh
+
+soak: guests servers build ## The long proofs, an hour or more (docs/proof.md). KILLS=1000 RECORDS=10000000 OUTAGE=600 SEEDS=100000 SEED=1
+	NOZZLE_PROOF_SEED=$(or $(SEED),1) NOZZLE_PROOF_KILLS=$(or $(KILLS),1000) NOZZLE_PROOF_RECORDS=$(or $(RECORDS),10000000) \
+		cargo test -p nozzle --locked --test proof -- --nocapture nothing_is_lost_over_kills_of_every_kind
+	NOZZLE_PROOF_OUTAGE=$(or $(OUTAGE),600) cargo test -p nozzle --locked --test proof -- --nocapture an_outage
+	NOZZLE_SIM_SEEDS=$(or $(SEEDS),100000) cargo test -p nozzle --locked --lib -- --nocapture simulation
+
 interleavings: toolchain ## What threads share, through every interleaving (compiles its own dependencies: minutes).
 	cargo test -p nozzle --locked --features loom --lib interleavings
 
@@ -67,4 +76,4 @@ bless: guests servers build ## Rewrites the committed schema, reference and expe
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain guests servers build demo test interleavings lint bench-servers bench micro fuzz bless clean
+.PHONY: help toolchain guests servers build demo test mutants soak interleavings lint bench-servers bench micro fuzz bless clean

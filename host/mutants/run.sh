@@ -39,6 +39,9 @@ run() {
         cargo test --quiet --locked -p nozzle "${test[@]}") >"$2" 2>&1
 }
 
+# The copy is no repository of its own, and git must not take it for a part of this one.
+plant() { GIT_CEILING_DIRECTORIES="$built/mutants" git -C "$tree" apply "${@:2}" "$1"; }
+
 field() { sed -n "s/^# $2: //p" "$1"; }
 
 names=("$@")
@@ -57,13 +60,13 @@ survived=0
 for name in "${names[@]}"; do
     patch="$here/$name.patch"
     word="$(field "$patch" caught)" by="$(field "$patch" by)" by="${by:-simulation}"
-    if ! patch --quiet --directory "$tree" --strip 1 <"$patch"; then
+    if ! plant "$patch"; then
         echo "error: $name.patch does not fit any more: bring it up to date" >&2
         exit 1
     fi
     status=0
     run "$by" "$log/$name" || status=$?
-    patch --quiet --directory "$tree" --strip 1 --reverse <"$patch"
+    plant "$patch" --reverse
     if [[ $status -ne 0 ]] && grep -q "$word:\|$word " "$log/$name" && ! grep -q '^error\(\[E\|: could not compile\)' "$log/$name"; then
         printf '%-12s %-11s %s\n' "$word" "$by" "$(head -n 1 "$patch" | cut -c 3-)"
     else
