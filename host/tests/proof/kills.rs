@@ -103,7 +103,7 @@ async fn kill(rig: &mut Rig, kills: u64, records: u64) {
             ..Start::default()
         });
         // Between two kills some of the way is gone, whoever dies earlier by itself.
-        let share = records / (kills * 2);
+        let share = records * 2 / (kills * 3);
         let goal = random.u64(share / 2..=share * 3 / 2);
         took_place[place] += u64::from(die(rig, child, kill, goal.max(1), &mut random).await);
         rig.collect();

@@ -375,9 +375,22 @@ impl Rig {
             }
             child.signal(Signal::SIGTERM);
         }
+        self.until_ended(&mut child).await;
         let ended = child.finish();
         self.collect();
         self.expect_code(&ended, 0);
+    }
+
+    /// Waits for the host's end, for as long as records move.
+    async fn until_ended(&self, child: &mut Child) {
+        let mut last = 0;
+        let mut idle = 0;
+        while idle < LOOKS && !child.has_ended() {
+            tokio::time::sleep(LOOK).await;
+            let calls = self.oracles.iter().map(|oracle| oracle.calls()).sum();
+            idle = if calls == last { idle + 1 } else { 0 };
+            last = calls;
+        }
     }
 
     /// Holds how the host ended against how it should.

@@ -302,6 +302,11 @@ impl Oracle {
         self.lock().report(violation);
     }
 
+    /// Calls that arrived whole.
+    pub fn calls(&self) -> u64 {
+        self.lock().counts.calls
+    }
+
     /// Records that were sent, however often.
     pub fn sent_once(&self) -> u64 {
         self.lock().counts.sent_once
