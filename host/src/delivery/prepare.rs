@@ -210,7 +210,7 @@ mod tests {
             attributes: Vec::new(),
             data: Bytes::from_static(b"x"),
         };
-        let events = vec![Arc::new(event); 3];
+        let events = [(); 3].map(|()| Arc::new(event.clone()));
         let half = MAX_SEPARATORS / 2;
         let prepare = |requests| prepare(&endpoint, Vec::new(), requests, &events);
 
