@@ -61,6 +61,7 @@ classes! {
     tls_faults: |setup| catalogue(Wire::Https, setup), every_fault, Enough { sent_again: 1, ..ANY };
     http2_faults: |setup| catalogue(Wire::Http2, setup), every_fault, Enough { sent_again: 20, ..ANY };
     endpoint_down: |setup| setup, down, ANY;
+    one_endpoint_of_three_down: |setup| setup, one_down, ANY;
     names_not_found: |setup| Setup { host: "localhost", ..setup }, no_names, ANY;
     disk_full: |setup| Setup { rewrites: true, ..setup }, disk_full, Enough { letters: 1, ..ANY };
     disk_full_and_killed: |setup| Setup { rewrites: true, ..setup }, disk_full_and_killed, Enough { letters: 1, after_a_restart: 1, ..ANY };
@@ -146,6 +147,16 @@ async fn down(rig: &mut Rig) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     rig.set(&Mood::Calm);
     rig.came(RECORDS / 8, &mut child).await;
+    rig.run_out(child).await;
+    assert_eq!(rig.given_up(), 0, "an outage fills no dead letters");
+}
+
+/// The slowest sink paces its ingress: the others deliver all that was read, and wait.
+async fn one_down(rig: &mut Rig) {
+    rig.worlds()[0].set(Mood::Down);
+    let mut child = rig.start(&Start::default());
+    rig.others_came(RECORDS / 4, &mut child).await;
+    rig.set(&Mood::Noisy);
     rig.run_out(child).await;
     assert_eq!(rig.given_up(), 0, "an outage fills no dead letters");
 }

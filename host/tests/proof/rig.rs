@@ -252,8 +252,16 @@ impl Rig {
 
     /// Waits until every sink has sent so many more records for the first time; false where the host has ended before.
     pub(crate) async fn came(&self, count: u64, child: &mut Child) -> bool {
-        let goals: Vec<u64> = self
-            .oracles
+        self.sent_more(&self.oracles, count, child).await
+    }
+
+    /// The same, of all sinks but the first.
+    pub(crate) async fn others_came(&self, count: u64, child: &mut Child) -> bool {
+        self.sent_more(&self.oracles[1..], count, child).await
+    }
+
+    async fn sent_more(&self, oracles: &[Arc<Oracle>], count: u64, child: &mut Child) -> bool {
+        let goals: Vec<u64> = oracles
             .iter()
             .map(|oracle| (oracle.sent_once() + count).min(self.issued))
             .collect();
@@ -261,8 +269,8 @@ impl Rig {
             if child.has_ended() {
                 return false;
             }
-            let mut oracles = self.oracles.iter().zip(&goals);
-            match oracles.find(|(oracle, goal)| oracle.sent_once() < **goal) {
+            let mut behind = oracles.iter().zip(&goals);
+            match behind.find(|(oracle, goal)| oracle.sent_once() < **goal) {
                 None => return true,
                 Some((oracle, _)) => oracle.changed(LOOK).await,
             }
