@@ -35,8 +35,8 @@ run() {
         kills) test=(--test proof -- nothing_is_lost_over_kills_of_every_kind) ;;
         *) echo "no such test: $1" >&2 && return 2 ;;
     esac
-    (cd "$tree" && CARGO_TARGET_DIR="$target" NOZZLE_PROOF_KILLS=26 NOZZLE_PROOF_RECORDS=40000 \
-        cargo test --quiet --locked -p nozzle "${test[@]}") >"$2" 2>&1
+    (cd "$tree" && CARGO_TARGET_DIR="$target" CARGO_INCREMENTAL=1 NOZZLE_PROOF_KILLS=26 NOZZLE_PROOF_RECORDS=40000 \
+        timeout 900 cargo test --quiet --locked -p nozzle "${test[@]}") >"$2" 2>&1
 }
 
 # The copy is no repository of its own, and git must not take it for a part of this one.

@@ -7,6 +7,7 @@ mod judge;
 mod ledger;
 mod order;
 mod records;
+mod written;
 
 pub use judge::{Enough, Report, Violation};
 pub use ledger::Oracle;

@@ -92,12 +92,12 @@ fn catalogue(wire: Wire, setup: Setup) -> Setup {
     Setup {
         wire,
         batch: 8,
-        timeout: Duration::from_secs(1),
+        timeout: Duration::from_secs(2),
         ..setup
     }
 }
 
-/// Each fault that this wire can have, in each sink, once or twice.
+/// Each fault that this wire can have, in each sink.
 async fn every_fault(rig: &mut Rig) {
     let faults: Vec<Fault> = FAULTS
         .iter()

@@ -13,9 +13,6 @@ use serde_json::json;
 
 use crate::module::PluginCase;
 
-/// How often each fault happens at an endpoint.
-const ENOUGH: u64 = 2;
-
 /// How an endpoint answers.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Mood {
@@ -202,10 +199,10 @@ impl World {
 }
 
 impl State {
-    /// The next fault in turn that can happen here, unless all have happened often enough.
+    /// The next fault in turn that can happen here, and has not yet.
     fn due(&mut self, faults: &[Fault], can: impl Fn(&Fault) -> bool) -> Option<Fault> {
         let mut places = (self.next..faults.len()).chain(0..self.next);
-        let is_due = |place: &usize| self.happened[*place] < ENOUGH && can(&faults[*place]);
+        let is_due = |place: &usize| self.happened[*place] == 0 && can(&faults[*place]);
         let place = places.find(is_due)?;
         self.next = (place + 1) % faults.len();
         self.happened[place] += 1;

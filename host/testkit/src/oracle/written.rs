@@ -1,0 +1,104 @@
+//! What a sink lets out into files: dead letters and results, line by line.
+
+use serde_json::Value;
+
+use super::{
+    Oracle, Records, Violation,
+    ledger::{Fate, State},
+    records::excerpt,
+};
+
+impl Oracle {
+    /// Lines of the dead-letter file that were written in this incarnation.
+    pub fn letters(&self, incarnation: u16, lines: &str) {
+        for line in lines.lines() {
+            let found = self.letter(line);
+            let mut state = self.lock();
+            if self.rewrites && matches!(found, Err(Violation::Foreign(_))) {
+                state.counts.torn += 1;
+                continue;
+            }
+            state.counts.letters += 1;
+            match found {
+                Err(violation) => state.report(violation),
+                Ok(number) => {
+                    let fate = &mut state.fates[number as usize];
+                    let had_end = fate.has_end(self.wants_results);
+                    let twice = fate.lettered_in == incarnation && !self.rewrites;
+                    let both = fate.accepted_in == incarnation && !fate.maybe_timed_out;
+                    fate.lettered_in = incarnation;
+                    fate.letters = fate.letters.saturating_add(1);
+                    state.counts.ended += u64::from(!had_end);
+                    if twice {
+                        state.report(Violation::TwoLetters(number));
+                    }
+                    if both {
+                        state.report(Violation::DeliveredAndLettered(number));
+                    }
+                }
+            }
+        }
+        self.announce(&self.lock());
+    }
+
+    fn letter(&self, line: &str) -> Result<u64, Violation> {
+        let issued = self.lock().fates.len() as u64;
+        let letter: Value =
+            serde_json::from_str(line).map_err(|_| Violation::Foreign(excerpt(line.as_bytes())))?;
+        let data = letter["event"]["data"].as_str().unwrap_or_default();
+        let number = Records::number(data.as_bytes())
+            .ok_or_else(|| Violation::Foreign(excerpt(line.as_bytes())))?;
+        if self.records.checked(number, issued)? != data {
+            return Err(Violation::Altered(number, excerpt(data.as_bytes())));
+        }
+        Ok(number)
+    }
+
+    /// Lines of the results file: envelopes whose body is the record's number.
+    pub fn results(&self, lines: &str) {
+        for line in lines.lines() {
+            let number = result_of(line);
+            let mut state = self.lock();
+            state.counts.results += 1;
+            let State { fates, counts, .. } = &mut *state;
+            let fate = number.and_then(|number| fates.get_mut(number as usize));
+            match fate {
+                Some(fate) if fate.accepted_in > 0 => {
+                    let had_end = fate.has_end(self.wants_results);
+                    fate.results = fate.results.saturating_add(1);
+                    counts.ended += u64::from(!had_end);
+                }
+                _ if number.is_none() && counts.other_results > 0 => counts.other_results -= 1,
+                _ if number.is_none() && self.rewrites => counts.torn += 1,
+                _ => state.report(Violation::Foreign(excerpt(line.as_bytes()))),
+            }
+        }
+        self.announce(&self.lock());
+    }
+
+    /// These lines, which were read before, are gone: from the files of dead letters, and of results.
+    pub fn take_back(&self, letters: &str, results: &str) {
+        let letters = letters.lines().filter_map(|line| self.letter(line).ok());
+        for number in letters.collect::<Vec<_>>() {
+            self.change(number, |fate| fate.letters = fate.letters.saturating_sub(1));
+        }
+        for number in results.lines().filter_map(result_of) {
+            self.change(number, |fate| fate.results = fate.results.saturating_sub(1));
+        }
+    }
+
+    fn change(&self, number: u64, change: impl FnOnce(&mut Fate)) {
+        let State { fates, counts, .. } = &mut *self.lock();
+        if let Some(fate) = fates.get_mut(number as usize) {
+            let had_end = fate.has_end(self.wants_results);
+            change(fate);
+            counts.ended -= u64::from(had_end && !fate.has_end(self.wants_results));
+        }
+    }
+}
+
+/// The record that a result is of, if the oracle's own answer stands in it.
+fn result_of(line: &str) -> Option<u64> {
+    let envelope: Value = serde_json::from_str(line).ok()?;
+    envelope["body"].as_str()?.parse().ok()
+}
