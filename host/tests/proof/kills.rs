@@ -54,7 +54,7 @@ async fn nothing_is_lost_over_kills_of_every_kind() {
     let mut rig = Rig::new(Setup::new(Source::File, records)).await;
 
     kill(&mut rig, kills, records).await;
-    rig.to_the_end().await;
+    rig.bring_to_an_end().await;
 
     let enough = Enough {
         sent_again: kills * 20,
@@ -71,7 +71,7 @@ async fn nothing_is_lost_over_kills_while_a_stream_is_read() {
     let mut rig = Rig::new(Setup::new(Source::Kinesis, records)).await;
 
     kill(&mut rig, kills, records).await;
-    rig.to_the_end().await;
+    rig.bring_to_an_end().await;
 
     let enough = Enough {
         sent_again: kills * 5,

@@ -82,7 +82,7 @@ async fn run(source: Source, class: &Class) {
     rig.set(&Mood::Noisy);
 
     (class.disturb)(&mut rig).await;
-    rig.to_the_end().await;
+    rig.bring_to_an_end().await;
 
     rig.judge(&class.enough);
 }

@@ -102,7 +102,8 @@ mod tests {
         for calls in fine {
             assert_eq!(check(Promise::Key, calls), None, "{calls:?}");
         }
-        let broken: [(&[&[u64]], (u64, u64)); 4] = [
+        type Broken = (&'static [&'static [u64]], (u64, u64));
+        let broken: [Broken; 4] = [
             (&[&[0], &[4], &[2]], (2, 4)),
             (&[&[2, 0]], (0, 2)),
             (&[&[0], &[2], &[0]], (0, 2)),

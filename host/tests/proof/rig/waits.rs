@@ -64,7 +64,7 @@ impl Rig {
     }
 
     /// The endpoints are calm: one more incarnation brings everything to its end, a fresh record too.
-    pub(crate) async fn to_the_end(&mut self) {
+    pub(crate) async fn bring_to_an_end(&mut self) {
         self.set(&Mood::Calm);
         self.issue(1);
         let child = self.start(&Start::default());
