@@ -7,14 +7,17 @@ use super::{
     settings::Order,
 };
 
+/// A call's place in the queue: its first event, then the order in which it came.
+type Place = (u64, u64);
+
 /// The calls that wait for their turn, lowest first event first: so a call that is tried again
 /// goes ahead of new ones.
 #[derive(Debug)]
 pub(super) struct Ready {
     order: Order,
-    calls: BTreeMap<(u64, u64), Call>,
-    /// Calls that wait for an earlier event of a key.
-    parked: HashMap<Box<str>, BTreeMap<(u64, u64), Call>>,
+    calls: BTreeMap<Place, Call>,
+    /// Calls that wait for an event's end, by its lane and number, with their places.
+    parked: HashMap<Box<str>, BTreeMap<u64, Vec<(Place, Call)>>>,
     /// Events in batches that have no end yet, by key ([`Order::Key`]) or all ([`Order::Strict`]).
     open: HashMap<Box<str>, BTreeSet<u64>>,
     parked_calls: usize,
@@ -55,14 +58,12 @@ impl Ready {
         let Some(parked) = self.parked.get_mut(lane) else {
             return;
         };
-        let first = parked.pop_first();
+        let freed = parked.remove(&item.seq).unwrap_or_default();
         if parked.is_empty() {
             self.parked.remove(lane);
         }
-        if let Some((place, call)) = first {
-            self.parked_calls -= 1;
-            self.calls.insert(place, call);
-        }
+        self.parked_calls -= freed.len();
+        self.calls.extend(freed);
     }
 
     pub(super) fn insert(&mut self, call: Call) {
@@ -80,9 +81,10 @@ impl Ready {
             let (place, call) = self.calls.pop_first()?;
             match self.blocked_on(&call) {
                 None => return Some(call),
-                Some(lane) => {
+                Some((lane, seq)) => {
                     self.parked_calls += 1;
-                    self.parked.entry(lane).or_default().insert(place, call);
+                    let parked = self.parked.entry(lane).or_default();
+                    parked.entry(seq).or_default().push((place, call));
                 }
             }
         }
@@ -104,19 +106,14 @@ impl Ready {
         self.calls.len() + self.parked_calls
     }
 
-    /// The lane in which an earlier event than the call's own has no end yet.
-    fn blocked_on(&self, call: &Call) -> Option<Box<str>> {
-        let blocked = |item: &&Item| {
-            let Some(lane) = self.lane(item) else {
-                return false;
-            };
-            let earliest = self.open.get(lane).and_then(BTreeSet::first);
-            earliest.is_some_and(|earliest| {
-                *earliest < item.seq && call.items.iter().all(|own| own.seq != *earliest)
-            })
-        };
-        let item = call.items.iter().find(blocked)?;
-        self.lane(item).map(Into::into)
+    /// The last event before one of the call's own that is in its lane, not in the call, and has no end yet.
+    fn blocked_on(&self, call: &Call) -> Option<(Box<str>, u64)> {
+        call.items.iter().find_map(|item| {
+            let lane = self.lane(item)?;
+            let mut earlier = self.open.get(lane)?.range(..item.seq).rev();
+            let seq = earlier.find(|seq| call.items.iter().all(|own| own.seq != **seq))?;
+            Some((lane.into(), *seq))
+        })
     }
 
     fn lane<'a>(&self, item: &'a Item) -> Option<&'a str> {
@@ -162,3 +159,6 @@ impl Reorder {
         seq <= self.next
     }
 }
+
+#[cfg(test)]
+mod tests;

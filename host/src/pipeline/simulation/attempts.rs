@@ -7,12 +7,7 @@ use super::{
     truth::{Letter, State, Why},
     world::World,
 };
-use crate::{
-    batch::BatchBy,
-    delivery::settings::{Backoff, OnOutage, Order, RetrySettings},
-    http::Request,
-    outcome::Outcome,
-};
+use crate::{delivery::settings::OnOutage, http::Request, outcome::Outcome};
 
 /// A call that a plugin asked for.
 #[derive(Debug)]
@@ -42,18 +37,6 @@ pub(super) enum CallState {
     Again,
     /// It was judged, and must not be sent again.
     Over,
-}
-
-/// The longest pause that may lie between two probes, after so many.
-fn bound(retry: &RetrySettings, probes: u32) -> std::time::Duration {
-    let pause = match retry.backoff {
-        Backoff::Fixed { delay } => delay,
-        Backoff::Exponential {
-            initial,
-            multiplier,
-        } => initial.mul_f64(f64::from(multiplier).powi(probes as i32 - 1).min(1e9)),
-    };
-    pause.min(retry.max_delay)
 }
 
 impl World {
@@ -155,113 +138,6 @@ impl World {
                 "RETRY",
                 format!("event {event} is sent, and has no attempts left"),
             );
-        }
-    }
-
-    /// Under `order`, nothing overtakes an earlier event that has no end.
-    fn hold_against_order(&mut self, sink: usize, events: &[usize]) {
-        let settings = self.plan.sinks[sink].settings.clone();
-        let key = |event: usize| self.plan.issued[event].event.key.clone();
-        for &event in events {
-            let own = match settings.order {
-                Order::None => return,
-                Order::Key => match key(event) {
-                    None => continue,
-                    own => own,
-                },
-                Order::Strict => None,
-            };
-            // Batches by key leave when they are full: there, `strict` is about what has been tried.
-            let in_turn = settings.order == Order::Key || settings.batch.by == BatchBy::Any;
-            let tried = |earlier: usize| {
-                let fate = self.sinks[sink].fates[earlier].as_ref();
-                in_turn || fate.is_some_and(|fate| fate.attempts > 0)
-            };
-            let truth = &self.sinks[sink];
-            let seq = truth.fates[event].as_ref().map_or(0, |fate| fate.seq);
-            let overtaken = truth.arrived.iter().take(seq).copied().find(|&earlier| {
-                (settings.order == Order::Strict || key(earlier) == own)
-                    && !events.contains(&earlier)
-                    && tried(earlier)
-                    && !self.is_over(sink, earlier)
-            });
-            if let Some(earlier) = overtaken {
-                return self.fail(
-                    "ORDER",
-                    format!("event {event} goes, and event {earlier} has no end"),
-                );
-            }
-        }
-    }
-
-    /// Whether a record may have its end, though the world has not seen a letter yet.
-    pub(super) fn is_over(&self, sink: usize, event: usize) -> bool {
-        let settings = &self.plan.sinks[sink].settings;
-        self.plan.data(event).len() > settings.batch.max_bytes
-            || self.sinks[sink].fates[event]
-                .as_ref()
-                .is_some_and(|fate| !fate.is_open() || fate.may_give_up(settings))
-    }
-
-    /// `Retry-After` pauses the endpoint; and in an outage calls go as probes.
-    fn hold_against_pauses(&mut self, sink: usize) {
-        let now = Instant::now();
-        // What was sent off in the very instant that the answer came could not know of it.
-        if let Some((since, until)) = self.sinks[sink].paused
-            && since < now
-            && now < until
-        {
-            let what = format!("a call goes {:?} before `Retry-After` is over", until - now);
-            self.fail("RETRY", what);
-        }
-        let settings = self.plan.sinks[sink].settings.clone();
-        let endpoint = &mut self.sinks[sink].endpoint;
-        let Some(since) = endpoint.down_since.filter(|since| *since < now) else {
-            return;
-        };
-        let early = endpoint
-            .last_probe
-            .is_some_and(|last| now < last + bound(&settings.retry, endpoint.probes));
-        endpoint.last_probe = Some(now);
-        endpoint.probes += 1;
-        self.seen.count("outage: probe");
-        if early {
-            let what = format!("the endpoint is down since {since:?}, and a second probe goes");
-            self.fail("BOUND", what);
-        }
-    }
-
-    /// What is held, and what is under way, stays within the settings.
-    pub(super) fn hold_against_bounds(&mut self, sink: usize) {
-        let settings = self.plan.sinks[sink].settings.clone();
-        let truth = &self.sinks[sink];
-        let open = truth.arrived.iter().filter(|event| {
-            truth.fates[**event]
-                .as_ref()
-                .is_some_and(|fate| fate.is_open() && !fate.may_give_up(&settings))
-        });
-        let (mut records, mut bytes, mut largest) = (0, 0, 0);
-        for event in open {
-            let memory = self.plan.issued[*event].event.memory();
-            records += 1;
-            bytes += memory;
-            largest = largest.max(memory);
-        }
-        // A chunk that waits for room, one in the queue, and the record that fills the buffer.
-        let [last, before] = truth.chunks;
-        let reported = truth.stats.buffered.get();
-        let (in_flight, max) = (truth.in_flight, settings.in_flight.max_calls);
-        if in_flight > max {
-            self.fail("BOUND", format!("{in_flight} calls of {max} are in flight"));
-        } else if records > settings.buffer.max_records + last.0 + before.0
-            || reported > settings.buffer.max_records as u64
-        {
-            self.fail(
-                "BOUND",
-                format!("sink {sink} holds {records} records ({reported})"),
-            );
-        } else if bytes > settings.buffer.max_bytes + largest + last.1 + before.1 {
-            self.fail("BOUND", format!("sink {sink} holds {bytes} bytes"));
         }
     }
 

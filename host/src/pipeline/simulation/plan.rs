@@ -69,6 +69,8 @@ pub(super) enum Manner {
     Single,
     /// Runs of about so many records.
     Runs(usize),
+    /// Over some calls at random, each key's records in their order.
+    Mixed(usize),
     /// In any order, in any number of calls: only where no order is promised.
     Shuffled,
 }

@@ -19,11 +19,12 @@ fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
 
 pub(super) fn sink(rng: &mut Rng) -> SinkPlan {
     let settings = delivery(rng);
-    let manner = match rng.u8(0..4) {
+    let manner = match rng.u8(0..5) {
         0 => Manner::Whole,
         1 => Manner::Single,
         2 => Manner::Runs(rng.usize(1..5)),
-        _ if settings.order == Order::None => Manner::Shuffled,
+        3 if settings.order == Order::None => Manner::Shuffled,
+        _ if settings.order != Order::Strict => Manner::Mixed(rng.usize(2..6)),
         _ => Manner::Whole,
     };
     let handles = rng.bool();

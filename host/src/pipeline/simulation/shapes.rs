@@ -1,20 +1,16 @@
-//! What a plugin makes of a batch: usually calls, sometimes nonsense. And whether the batch was one.
+//! A batch comes to a plugin: whether it may, and whether the plugin fails on it.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-
 use super::{
-    attempts::{CallState, CallTruth},
-    plan::Manner,
     truth::{State, Why},
     world::World,
 };
 use crate::{
     batch::BatchBy,
-    delivery::settings::{OnPluginError, Order},
+    delivery::settings::OnPluginError,
     event::Event,
-    plugin::{Method, PluginError, Shaped, ShapedBody, ShapedRequest},
+    plugin::{PluginError, Shaped},
 };
 
 /// A failure of `shape`, as the world plans it.
@@ -211,139 +207,5 @@ impl World {
             None if self.fault(30) => Some(Failure::Trapped),
             None => None,
         }
-    }
-
-    /// An answer that keeps the contract: its calls are known from here on.
-    fn honest(&mut self, sink: usize, numbers: &[usize]) -> Shaped {
-        let mut shaped = Shaped::default();
-        let mut rest = Vec::new();
-        for (index, &number) in (0_u32..).zip(numbers) {
-            let dropped = self.fault(40);
-            let rejected = self.fault(40);
-            if dropped {
-                self.seen.count("end: dropped by shape");
-                shaped.drop.push(index);
-            } else if rejected {
-                self.seen.count("end: rejected by shape");
-                shaped.reject.push((index, "planned".to_owned()));
-            } else {
-                rest.push(index);
-                continue;
-            }
-            if let Some(fate) = self.fate(sink, number) {
-                fate.state = if dropped {
-                    State::Dropped
-                } else {
-                    State::Doomed("rejected-by-shape")
-                };
-            }
-        }
-        for indices in self.cut(sink, rest) {
-            let request = self.call(sink, numbers, indices);
-            shaped.requests.push(request);
-        }
-        shaped
-    }
-
-    /// Cuts a batch into the calls of the plugin's manner.
-    fn cut(&mut self, sink: usize, mut rest: Vec<u32>) -> Vec<Vec<u32>> {
-        let size = match self.plan.sinks[sink].manner {
-            Manner::Whole => rest.len(),
-            Manner::Single => 1,
-            Manner::Runs(size) => size,
-            Manner::Shuffled => {
-                self.rng.shuffle(&mut rest);
-                self.rng.usize(1..=rest.len().max(1))
-            }
-        };
-        rest.chunks(size.max(1)).map(<[u32]>::to_vec).collect()
-    }
-
-    fn call(&mut self, sink: usize, numbers: &[usize], indices: Vec<u32>) -> ShapedRequest {
-        let events: Vec<usize> = indices
-            .iter()
-            .map(|index| numbers[*index as usize])
-            .collect();
-        let parts: Vec<Bytes> = events
-            .iter()
-            .map(|number| self.plan.data(*number).clone())
-            .collect();
-        let (prefix, separator, suffix) =
-            [("", ",", ""), ("[", ",", "]"), ("", "", "\n")][self.rng.usize(0..3)];
-        let expected = [
-            prefix.as_bytes(),
-            &parts.join(separator.as_bytes()),
-            suffix.as_bytes(),
-        ]
-        .concat();
-        let body = match self.rng.u8(0..5) {
-            0 => ShapedBody::Empty,
-            1 => ShapedBody::Bytes(expected.clone().into()),
-            _ => ShapedBody::Joined {
-                prefix: Bytes::from_static(prefix.as_bytes()),
-                separator: Bytes::from_static(separator.as_bytes()),
-                suffix: Bytes::from_static(suffix.as_bytes()),
-            },
-        };
-        let names: Vec<String> = events.iter().map(ToString::to_string).collect();
-        let number = self.calls.len();
-        self.calls.push(CallTruth {
-            sink,
-            events,
-            body: (body != ShapedBody::Empty).then(|| expected.into()),
-            sent: None,
-            state: CallState::Ready,
-            began: None,
-            before: None,
-            outcome: None,
-        });
-        ShapedRequest {
-            method: [Method::Post, Method::Put, Method::Get][self.rng.usize(0..3)],
-            target: format!("?call={number}"),
-            headers: vec![
-                ("x-call".to_owned(), number.to_string()),
-                ("x-events".to_owned(), names.join(",")),
-            ],
-            body,
-            events: indices,
-        }
-    }
-
-    /// An answer that breaks the contract: none of it may be used.
-    fn nonsense(&mut self, sink: usize, numbers: &[usize]) -> Shaped {
-        let last = numbers.len() as u32 - 1;
-        let order = self.plan.sinks[sink].settings.order;
-        let all: Vec<u32> = (0..=last).collect();
-        let mut shaped = Shaped::default();
-        let request = |events: Vec<u32>| ShapedRequest {
-            method: Method::Post,
-            target: String::new(),
-            headers: vec![("x-call".to_owned(), "nonsense".to_owned())],
-            body: ShapedBody::Empty,
-            events,
-        };
-        match self.rng.u8(0..7) {
-            0 => shaped.drop = (0..last).collect(),
-            1 => shaped.drop = (0..=last).chain([self.rng.u32(0..=last)]).collect(),
-            2 => shaped.drop = (0..=last + 1).collect(),
-            3 => shaped.requests = vec![request(all), request(Vec::new())],
-            4 => {
-                let mut framing = request(all);
-                framing
-                    .headers
-                    .push(("content-length".to_owned(), "1".to_owned()));
-                shaped.requests = vec![framing];
-            }
-            5 if order == Order::Strict && last > 0 => {
-                shaped.requests = vec![request(all.into_iter().rev().collect())];
-            }
-            5 => shaped.reject = vec![(last, "twice".to_owned()); 2],
-            _ => {
-                let mut astray = request(all);
-                astray.target = "http://elsewhere.test/".to_owned();
-                shaped.requests = vec![astray];
-            }
-        }
-        shaped
     }
 }

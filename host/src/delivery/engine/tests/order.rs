@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::script::{ScriptedPlugin, by_status, single, start, status, whole};
+use super::script::{ScriptedPlugin, by_status, joined, requests, single, start, status, whole};
 use crate::{
     batch::BatchBy,
     delivery::settings::{DeliverySettings, Order, ResultsOrder},
@@ -214,4 +214,23 @@ async fn results_in_order_do_not_block_the_batches_of_other_keys() {
         assert_eq!(finished.results, ["0", "1", "2", "3", "4"], "{order:?}");
         assert_eq!(finished.ends(), (5, 0, 0));
     }
+}
+
+/// Found by the model of `Ready`: the call that waits for an earlier one of its key may wait behind it in the queue.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_two_others_does_not_keep_them() {
+    let settings = DeliverySettings {
+        order: Order::Key,
+        ..DeliverySettings::default()
+    };
+    let plugin = ScriptedPlugin {
+        shape: Box::new(|_| Ok(requests(vec![joined([0]), joined([2]), joined([1, 3])]))),
+        handle: None,
+    };
+    let mut sink = start(settings, plugin, |_, _| millis(10, status(200)));
+
+    sink.send(["a:a0", "b:b1", "a:a2", "a:a3"]).await;
+    let finished = sink.finish().await;
+
+    assert_eq!(finished.bodies(), ["a0", "a2", "b1,a3"]);
 }
