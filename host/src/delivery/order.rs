@@ -1,6 +1,6 @@
 //! Which call may go, and in which order results leave: pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     item::{Call, Ended, Item},
@@ -10,14 +10,17 @@ use super::{
 /// A call's place in the queue: its first event, then the order in which it came.
 type Place = (u64, u64);
 
+/// Calls that wait for an event's end, by its number.
+type Parked = BTreeMap<u64, Vec<(Place, Call)>>;
+
 /// The calls that wait for their turn, lowest first event first: so a call that is tried again
 /// goes ahead of new ones.
 #[derive(Debug)]
 pub(super) struct Ready {
     order: Order,
     calls: BTreeMap<Place, Call>,
-    /// Calls that wait for an event's end, by its lane and number, with their places.
-    parked: HashMap<Box<str>, BTreeMap<u64, Vec<(Place, Call)>>>,
+    /// By lane.
+    parked: HashMap<Box<str>, Parked>,
     /// Events in batches that have no end yet, by key ([`Order::Key`]) or all ([`Order::Strict`]).
     open: HashMap<Box<str>, BTreeSet<u64>>,
     parked_calls: usize,
@@ -108,10 +111,20 @@ impl Ready {
 
     /// The last event before one of the call's own that is in its lane, not in the call, and has no end yet.
     fn blocked_on(&self, call: &Call) -> Option<(Box<str>, u64)> {
-        call.items.iter().find_map(|item| {
+        if self.order == Order::None {
+            return None;
+        }
+        let mut own: Vec<u64> = call.items.iter().map(|item| item.seq).collect();
+        own.sort_unstable();
+        let mut looked = HashSet::new();
+        // From a lane's last event all of its others are passed: it is enough to look from there.
+        call.items.iter().rev().find_map(|item| {
             let lane = self.lane(item)?;
+            if !looked.insert(lane) {
+                return None;
+            }
             let mut earlier = self.open.get(lane)?.range(..item.seq).rev();
-            let seq = earlier.find(|seq| call.items.iter().all(|own| own.seq != **seq))?;
+            let seq = earlier.find(|seq| own.binary_search(seq).is_err())?;
             Some((lane.into(), *seq))
         })
     }
