@@ -28,7 +28,7 @@ if [[ ! -d "$target/debug" && -d "$built/debug/deps" ]]; then
     rm -rf "$target"/debug/{deps,build,.fingerprint}/*nozzle* "$target"/debug/deps/{bench,proof}*
 fi
 
-# Compiles and runs the test that $1 names; its output goes to the file $2.
+# Compiles and runs the test that $1 names; its output goes to the file $2. Not optimised, each bug is compiled sooner.
 run() {
     local test
     case "$1" in
@@ -36,7 +36,7 @@ run() {
         kills) test=(--test proof -- nothing_is_lost_over_kills_of_every_kind) ;;
         *) echo "no such test: $1" >&2 && return 2 ;;
     esac
-    (cd "$tree" && CARGO_TARGET_DIR="$target" CARGO_INCREMENTAL=1 NOZZLE_PROOF_KILLS=26 NOZZLE_PROOF_RECORDS=40000 \
+    (cd "$tree" && CARGO_TARGET_DIR="$target" CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_OPT_LEVEL=0 NOZZLE_PROOF_KILLS=26 NOZZLE_PROOF_RECORDS=40000 \
         timeout 900 cargo test --quiet --locked -p nozzle "${test[@]}") >"$2" 2>&1
 }
 
