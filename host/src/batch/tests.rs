@@ -116,7 +116,123 @@ fn an_exclusive_key_waits_until_every_event_of_its_batch_is_released() {
     assert!(batcher.is_empty());
 }
 
+/// The batcher as one list that is searched from its start.
+struct Model {
+    settings: BatchSettings,
+    exclusive: bool,
+    waiting: Vec<Pending>,
+    /// The keys of events that were popped and not released.
+    out: Vec<Option<Box<str>>>,
+}
+
+impl Model {
+    fn eligible(&self) -> Vec<&Pending> {
+        let free = |pending: &&Pending| {
+            let key = &pending.arrival.event.key;
+            !self.exclusive || key.is_none() || !self.out.contains(key)
+        };
+        self.waiting.iter().filter(free).collect()
+    }
+
+    fn is_full(&self, events: &[&Pending]) -> bool {
+        let bytes: usize = events.iter().map(|pending| pending.size()).sum();
+        events.len() >= self.settings.max_records || bytes >= self.settings.max_bytes
+    }
+
+    fn pop(&mut self, now: Instant, due: Due) -> Option<Vec<u64>> {
+        let eligible = self.eligible();
+        let oldest = eligible.first()?;
+        let any = due == Due::Now || now >= oldest.arrived + self.settings.max_wait;
+        let lanes = match self.settings.by {
+            BatchBy::Any => vec![eligible],
+            BatchBy::Key => {
+                let mut keys: Vec<_> = eligible
+                    .iter()
+                    .map(|pending| &pending.arrival.event.key)
+                    .collect();
+                keys.dedup();
+                let lane = |key| {
+                    eligible
+                        .iter()
+                        .copied()
+                        .filter(|pending| &pending.arrival.event.key == key)
+                        .collect()
+                };
+                keys.into_iter().map(lane).collect::<Vec<Vec<&Pending>>>()
+            }
+        };
+        let full = lanes.iter().find(|lane| self.is_full(lane));
+        let lane = full.or_else(|| lanes.first().filter(|_| any))?;
+        let mut bytes = 0;
+        let fits = |pending: &&&Pending| {
+            bytes += pending.size();
+            bytes <= self.settings.max_bytes
+        };
+        let fitting = lane
+            .iter()
+            .take(self.settings.max_records)
+            .take_while(fits)
+            .count()
+            .max(1);
+        let batch: Vec<u64> = lane
+            .iter()
+            .take(fitting)
+            .map(|pending| pending.seq)
+            .collect();
+        let popped = self
+            .waiting
+            .extract_if(.., |pending| batch.contains(&pending.seq));
+        let keys: Vec<_> = popped
+            .map(|pending| pending.arrival.event.key.clone())
+            .collect();
+        self.out.extend(keys);
+        Some(batch)
+    }
+}
+
 proptest! {
+    /// Each pop gives what the list gives, and the deadline is its oldest event's.
+    #[test]
+    fn the_batcher_is_a_list_that_is_searched(
+        steps in prop::collection::vec((0_u8..4, prop::option::of(0_u8..4), 0_usize..40, 0_u64..3000), 0..200),
+        max_records in 1_usize..8,
+        max_bytes in 1_usize..100,
+        by_key in any::<bool>(),
+        exclusive in any::<bool>(),
+    ) {
+        let by = if by_key { BatchBy::Key } else { BatchBy::Any };
+        let settings = settings(max_records, max_bytes, by);
+        let keys = if exclusive { KeyUse::Exclusive } else { KeyUse::Shared };
+        let mut batcher = Batcher::new(settings.clone(), keys);
+        let mut model = Model { settings, exclusive, waiting: Vec::new(), out: Vec::new() };
+        let mut now = Instant::now();
+
+        for (seq, (step, key, size, later)) in (0..).zip(steps) {
+            match step {
+                0 | 1 => {
+                    let key = key.map(|key| key.to_string());
+                    let event = pending(seq, key.as_deref(), size, now);
+                    batcher.push(event.clone());
+                    model.waiting.push(event);
+                }
+                2 => {
+                    now += Duration::from_millis(later);
+                    let due = if size % 4 == 0 { Due::Now } else { Due::WhenFull };
+                    let popped = batcher.pop(now, due).map(|batch| seqs(&batch));
+                    prop_assert_eq!(popped, model.pop(now, due));
+                }
+                _ if model.out.is_empty() => {}
+                _ => {
+                    let key = model.out.remove(size % model.out.len());
+                    batcher.release(key.as_deref());
+                }
+            }
+            let oldest = model.eligible().first().map(|pending| pending.arrived + Duration::from_secs(5));
+            prop_assert_eq!(batcher.deadline(), oldest);
+            prop_assert_eq!(batcher.is_empty(), model.waiting.is_empty());
+        }
+    }
+
     /// Whatever comes in, every event leaves once, in order within its key, in batches within the limits.
     #[test]
     fn every_event_leaves_once_in_order_within_the_limits(

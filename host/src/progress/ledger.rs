@@ -156,6 +156,9 @@ impl Ledger {
     }
 }
 
+#[cfg(all(test, not(feature = "loom")))]
+mod tests;
+
 #[cfg(all(test, feature = "loom"))]
 mod interleavings {
     use std::sync::Arc;

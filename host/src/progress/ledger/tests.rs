@@ -1,0 +1,130 @@
+//! The ledger held against a naive model: a list of all events ever read, for each partition.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Events of a partition are read, each for so many sinks.
+    Begin {
+        partition: u32,
+        events: u64,
+        sinks: u16,
+    },
+    /// One sink settles one of the events that are open.
+    Settle(usize),
+    /// What has advanced is asked for, and perhaps stored.
+    Advance { stored: bool },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0_u32..3, 1_u64..5, 0_u16..4).prop_map(|(partition, events, sinks)| Step::Begin {
+            partition,
+            events,
+            sinks
+        }),
+        any::<usize>().prop_map(Step::Settle),
+        any::<usize>().prop_map(Step::Settle),
+        any::<bool>().prop_map(|stored| Step::Advance { stored }),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+/// For each event, the sinks that have not settled it; and what is stored.
+#[derive(Default)]
+struct Model {
+    open: [Vec<u16>; 3],
+    stored: [u64; 3],
+}
+
+impl Model {
+    fn settled(&self, partition: usize) -> u64 {
+        let open = &self.open[partition];
+        open.iter().take_while(|open| **open == 0).count() as u64
+    }
+
+    fn unsettled(&self, partition: usize) -> usize {
+        self.open[partition]
+            .iter()
+            .filter(|open| **open > 0)
+            .count()
+    }
+
+    fn advanced(&self) -> Vec<(u32, u64)> {
+        let settled = (0_u32..3).map(|partition| (partition, self.settled(partition as usize)));
+        settled
+            .filter(|(partition, settled)| *settled > self.stored[*partition as usize])
+            .collect()
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_ledger_is_a_list_of_all_events(steps in steps(), share in 1_usize..6) {
+        let ledger = Ledger::default();
+        ledger.learn(&["a".to_owned(), "b".to_owned(), "c".to_owned()]);
+        let mut model = Model::default();
+
+        for step in steps {
+            match step {
+                Step::Begin { partition, events, sinks } => {
+                    let own = &mut model.open[partition as usize];
+                    let first = own.len() as u64;
+                    let positions = (first..first + events).map(|n| (partition, Position::Count(n + 1)));
+                    own.extend((0..events).map(|_| sinks));
+
+                    let ordinals = ledger.begin(positions, sinks);
+
+                    prop_assert_eq!(ordinals, (first..first + events).collect::<Vec<_>>());
+                }
+                Step::Settle(which) => {
+                    let open = model.open.iter_mut().zip(0_u32..).flat_map(|(events, partition)| {
+                        let numbered = events.iter_mut().zip(0_u64..);
+                        numbered.map(move |(open, ordinal)| (open, partition, ordinal))
+                    });
+                    let mut open: Vec<_> = open.filter(|(open, ..)| **open > 0).collect();
+                    if open.is_empty() { continue; }
+                    let which = which % open.len();
+                    let (left, partition, ordinal) = &mut open[which];
+                    **left -= 1;
+                    ledger.settle([Ticket { ingress: 0, partition: *partition, ordinal: *ordinal }].into_iter());
+                }
+                Step::Advance { stored } => {
+                    let advanced = ledger.advanced();
+                    let found: Vec<_> = advanced.iter().map(|of| (of.partition, of.position.clone())).collect();
+                    let expected: Vec<_> = model.advanced().into_iter()
+                        .map(|(partition, settled)| (partition, Position::Count(settled))).collect();
+                    prop_assert_eq!(found, expected);
+                    if stored {
+                        ledger.stored(&advanced);
+                        for (partition, settled) in model.advanced() { model.stored[partition as usize] = settled; }
+                    }
+                }
+            }
+            let unsettled = [0, 1, 2].map(|partition| model.unsettled(partition));
+            prop_assert_eq!(ledger.unsettled(), unsettled.iter().sum::<usize>());
+            prop_assert_eq!(ledger.held(share), unsettled.map(|unsettled| unsettled >= share));
+        }
+    }
+}
+
+#[test]
+fn a_partition_is_held_when_its_window_is_full_of_settled_events() {
+    let ledger = Ledger::default();
+    let positions = (1..=WINDOW as u64).map(|n| (0, Position::Count(n)));
+    let ordinals = ledger.begin(positions, 1);
+    let ticket = |ordinal| Ticket {
+        ingress: 0,
+        partition: 0,
+        ordinal,
+    };
+
+    ledger.settle(ordinals.into_iter().skip(1).map(ticket));
+    let behind_the_first = (ledger.unsettled(), ledger.held(10));
+    ledger.settle([ticket(0)].into_iter());
+
+    assert_eq!(behind_the_first, (1, vec![true]));
+    assert_eq!(ledger.held(10), [false]);
+}
