@@ -32,7 +32,7 @@ pub struct Oracle {
 
 #[derive(Debug)]
 pub(super) struct State {
-    incarnation: u16,
+    pub(super) incarnation: u16,
     pub(super) fates: Vec<Fate>,
     order: OrderCheck,
     pub(super) counts: Counts,

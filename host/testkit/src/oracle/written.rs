@@ -9,12 +9,14 @@ use super::{
 };
 
 impl Oracle {
-    /// Lines of the dead-letter file that were written in this incarnation.
+    /// Lines of the dead-letter file that were written in this incarnation. The first may be what a kill has left of
+    /// the last line of the one before: it was closed, and stays.
     pub fn letters(&self, incarnation: u16, lines: &str) {
-        for line in lines.lines() {
+        for (place, line) in lines.lines().enumerate() {
             let found = self.letter(line);
             let mut state = self.lock();
-            if self.rewrites && matches!(found, Err(Violation::Foreign(_))) {
+            let may_be_torn = self.rewrites || is_torn(place, incarnation, line);
+            if may_be_torn && matches!(found, Err(Violation::Foreign(_))) {
                 state.counts.torn += 1;
                 continue;
             }
@@ -54,11 +56,12 @@ impl Oracle {
         Ok(number)
     }
 
-    /// Lines of the results file: envelopes whose body is the record's number.
+    /// Lines of the results file: envelopes whose body is the record's number. The first may be torn, as above.
     pub fn results(&self, lines: &str) {
-        for line in lines.lines() {
+        for (place, line) in lines.lines().enumerate() {
             let number = result_of(line);
             let mut state = self.lock();
+            let may_be_torn = self.rewrites || is_torn(place, state.incarnation, line);
             state.counts.results += 1;
             let State { fates, counts, .. } = &mut *state;
             let fate = number.and_then(|number| fates.get_mut(number as usize));
@@ -69,7 +72,7 @@ impl Oracle {
                     counts.ended += u64::from(!had_end);
                 }
                 _ if number.is_none() && counts.other_results > 0 => counts.other_results -= 1,
-                _ if number.is_none() && self.rewrites => counts.torn += 1,
+                _ if number.is_none() && may_be_torn => counts.torn += 1,
                 _ => state.report(Violation::Foreign(excerpt(line.as_bytes()))),
             }
         }
@@ -95,6 +98,11 @@ impl Oracle {
             counts.ended -= u64::from(had_end && !fate.has_end(self.wants_results));
         }
     }
+}
+
+/// Whether a line is the start of one that a kill has cut off.
+fn is_torn(place: usize, incarnation: u16, line: &str) -> bool {
+    place == 0 && incarnation > 1 && serde_json::from_str::<Value>(line).is_err()
 }
 
 /// The record that a result is of, if the oracle's own answer stands in it.

@@ -160,3 +160,21 @@ fn an_end_that_a_power_cut_takes_is_none() {
 
     assert_eq!(oracle.judge().violations, [Violation::Lost(4)]);
 }
+
+#[test]
+fn a_line_that_a_kill_has_cut_off_is_no_foreign_one() {
+    let oracle = oracle();
+    deliver(&oracle, 1, 0..5);
+    oracle.begin();
+
+    oracle.letters(2, "{\"event\":{\"id\n");
+    oracle.results("{\n");
+    let cut_off = oracle.judge().violations;
+    oracle.letters(2, &format!("{}{{\n", letter(&oracle, 4)));
+
+    assert_eq!(cut_off, []);
+    assert_eq!(
+        oracle.judge().violations,
+        [Violation::Foreign("{".to_owned())]
+    );
+}
