@@ -7,7 +7,7 @@ use std::sync::{
 
 use nozzle_testkit::{
     Framing, Oracle,
-    fault_endpoint::{At, Fault, Greeting, Meaning, Script, Step, WireRequest, answer, ok},
+    fault_endpoint::{At, Fault, Greeting, Meaning, Script, Step, Wire, WireRequest, answer, ok},
 };
 use serde_json::json;
 
@@ -154,11 +154,14 @@ impl World {
         numbers: &[u64],
         faults: &[Fault],
         state: &mut State,
-        is_kept: bool,
+        request: &WireRequest,
     ) -> Vec<Step> {
+        // A connection that speaks HTTP/1.1 after all has none of HTTP/2's faults.
+        let has_frames = request.target.is_empty();
         let at_calls = |fault: &Fault| match fault.at {
+            _ if has_frames != (fault.wire == Wire::Http2) => false,
             At::Call(_) => true,
-            At::KeptCall(_) => is_kept,
+            At::KeptCall(_) => request.place > 0,
             _ => false,
         };
         match state.due(faults, at_calls) {
@@ -262,13 +265,10 @@ impl Script for Shared {
         let mut state = self.0.lock();
         match state.mood.clone() {
             Mood::Noisy => self.0.noisy(incarnation, &numbers, &mut state),
-            Mood::Faults(faults) if is_new => self.0.fault(
-                incarnation,
-                &numbers,
-                &faults,
-                &mut state,
-                request.place > 0,
-            ),
+            Mood::Faults(faults) if is_new => {
+                self.0
+                    .fault(incarnation, &numbers, &faults, &mut state, request)
+            }
             Mood::Calm | Mood::Faults(_) => self.0.success(incarnation, &numbers),
             Mood::Down => vec![Step::Reset],
         }

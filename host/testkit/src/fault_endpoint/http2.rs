@@ -187,18 +187,22 @@ impl Streams {
             }
             HEADERS | DATA => {
                 let body = self.bodies.entry(id).or_default();
-                if frame.kind == DATA {
+                let is_last = frame.flags & END_STREAM != 0;
+                let mut room = Vec::new();
+                if frame.kind == DATA && !frame.payload.is_empty() {
                     body.extend_from_slice(&frame.payload);
+                    let taken = u32::try_from(frame.payload.len()).expect("a frame is short");
+                    // The connection's window is for all streams, those that have ended among them.
+                    room.extend(encode(WINDOW_UPDATE, 0, 0, &taken.to_be_bytes()));
+                    if !is_last {
+                        room.extend(encode(WINDOW_UPDATE, 0, id, &taken.to_be_bytes()));
+                    }
                 }
-                if frame.flags & END_STREAM != 0 {
+                if is_last {
                     let body = self.bodies.remove(&id).unwrap_or_default().freeze();
                     self.answer(id, body, shared);
-                } else if frame.kind == DATA && !frame.payload.is_empty() {
-                    let room = u32::try_from(frame.payload.len()).expect("a frame is short");
-                    let room = room.to_be_bytes();
-                    let connection = encode(WINDOW_UPDATE, 0, 0, &room);
-                    return [connection, encode(WINDOW_UPDATE, 0, id, &room)].concat();
                 }
+                return room;
             }
             _ => {}
         }
