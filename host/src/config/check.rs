@@ -1,11 +1,13 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
+mod delivery;
+mod endpoint;
 mod ingress;
 mod kinesis;
 mod sink;
 
+pub(super) use endpoint::{check_header, check_url};
 pub(super) use ingress::default_fields;
-pub(super) use sink::{check_header, check_url};
 
 use std::path::PathBuf;
 

@@ -2,6 +2,7 @@
 //! types and their comments.
 
 pub(super) mod delivery;
+pub(super) mod endpoint;
 pub(super) mod ingress;
 pub(super) mod kinesis;
 pub(super) mod sink;

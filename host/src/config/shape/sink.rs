@@ -6,9 +6,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::delivery::{
-    BatchYaml, BufferYaml, InFlightYaml, OnOutageYaml, OnPluginErrorYaml, OrderYaml, ResultsYaml,
-    RetryYaml, StatusYaml, TimeoutYaml,
+use super::{
+    delivery::{
+        BatchYaml, BufferYaml, InFlightYaml, OnOutageYaml, OnPluginErrorYaml, OrderYaml,
+        ResultsYaml, RetryYaml, StatusYaml, TimeoutYaml,
+    },
+    endpoint::EndpointYaml,
 };
 use crate::config::units::{Size, Span};
 
@@ -89,57 +92,4 @@ pub(in crate::config) struct LimitsYaml {
     /// Instances side by side. Default: one for each core.
     #[schemars(range(min = 1, max = MAX_INSTANCES))]
     pub(in crate::config) instances: Option<usize>,
-}
-
-/// Where calls go.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(in crate::config) struct EndpointYaml {
-    /// The base URL, `http` or `https`: a plugin's targets stand below it and cannot leave its host and port.
-    pub(in crate::config) url: String,
-    /// Headers for every request; a plugin may not set the same ones.
-    #[serde(default)]
-    pub(in crate::config) headers: BTreeMap<String, String>,
-    /// How requests are authenticated. Default: not at all.
-    pub(in crate::config) auth: Option<AuthYaml>,
-    /// How request bodies are compressed. Default: not at all.
-    pub(in crate::config) compression: Option<CompressionYaml>,
-    /// A PEM file of further root certificates, beside the platform's; relative to the module file.
-    pub(in crate::config) ca_file: Option<String>,
-    /// TCP and TLS together. Default: `5s`.
-    #[schemars(extend("x-shortest" = "1ms"))]
-    pub(in crate::config) connect_timeout: Option<Span>,
-    /// What is read of a response's head. Default: `64KiB`.
-    pub(in crate::config) max_response_head: Option<Size>,
-    /// What is read of a response's body; the rest is cut off. Default: `1MiB`.
-    pub(in crate::config) max_response_body: Option<Size>,
-}
-
-/// How requests are authenticated.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(in crate::config) struct AuthYaml {
-    /// A header with a secret, such as an API key.
-    pub(in crate::config) header: AuthHeaderYaml,
-}
-
-/// A header with a secret.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(in crate::config) struct AuthHeaderYaml {
-    /// The header's name.
-    #[schemars(extend("x-written-out" = true))]
-    pub(in crate::config) name: String,
-    /// Its value: `${Group:key}`, `${env:NAME}` or `${file:PATH}` keep it out of this file.
-    pub(in crate::config) value: String,
-}
-
-/// How request bodies are compressed.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum CompressionYaml {
-    /// RFC 1952.
-    Gzip,
-    /// RFC 8878.
-    Zstd,
 }
