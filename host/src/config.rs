@@ -29,7 +29,7 @@ use std::{
 
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
 use crate::{
-    delivery::settings::DeliverySettings,
+    delivery::{gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::{FileEgressSettings, KinesisEgressSettings},
     http::settings::EndpointSettings,
     ingress::settings::{DatagenSettings, FileIngressSettings, KinesisIngressSettings},
@@ -45,6 +45,8 @@ const MAX_TEXT: u64 = 4 * 1024 * 1024;
 pub struct Module {
     /// Where events come from.
     pub ingresses: Vec<IngressConfig>,
+    /// Where calls go: those with a name, then the sinks' own.
+    pub endpoints: Vec<EndpointConfig>,
     /// What delivers them.
     pub sinks: Vec<SinkConfig>,
     /// Where results and dead letters go.
@@ -99,6 +101,17 @@ pub enum IngressKind {
     Kinesis(KinesisIngressSettings),
 }
 
+/// One endpoint.
+#[derive(Debug, Clone)]
+pub struct EndpointConfig {
+    /// For messages: the endpoint `shop/api`, or the endpoint of the sink `shop/score`.
+    pub name: String,
+    /// How it is reached.
+    pub settings: EndpointSettings,
+    /// How much it is given at a time.
+    pub gate: GateSettings,
+}
+
 /// One sink.
 #[derive(Debug, Clone)]
 pub struct SinkConfig {
@@ -106,8 +119,8 @@ pub struct SinkConfig {
     pub id: Id,
     /// Its plugin.
     pub plugin: PluginSettings,
-    /// Its endpoint.
-    pub endpoint: EndpointSettings,
+    /// Its endpoint: an index into [`Module::endpoints`].
+    pub endpoint: usize,
     /// How it delivers.
     pub delivery: DeliverySettings,
     /// Its result egress: an index into [`Module::egresses`].

@@ -13,6 +13,7 @@
 //! [`Plugin`]: crate::plugin::Plugin
 
 pub mod contract;
+pub mod gate;
 pub mod outage;
 pub mod retry;
 pub mod retry_after;
@@ -48,6 +49,8 @@ pub struct Sink<P, T> {
     pub plugin: P,
     /// Makes attempts.
     pub transport: T,
+    /// What lets them through: the same for all sinks of an endpoint.
+    pub gate: gate::Gate,
     /// `shape` calls side by side, at least 1: the plugin's instances.
     pub shape_slots: usize,
     /// Where results go; without it they are thrown away.

@@ -13,7 +13,7 @@ mod tls;
 pub use client::{ClientError, HttpClient};
 pub use tls::TlsError;
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
@@ -43,4 +43,10 @@ pub trait Transport: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future may leave the request delivered; the caller must send it again.
     fn send(&self, request: Request) -> impl Future<Output = Result<Response, Failure>> + Send;
+}
+
+impl<T: Transport> Transport for Arc<T> {
+    fn send(&self, request: Request) -> impl Future<Output = Result<Response, Failure>> + Send {
+        T::send(self, request)
+    }
 }

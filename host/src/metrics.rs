@@ -101,6 +101,9 @@ metrics! {
     in_flight: Gauge = "nozzle_sink_calls_in_flight",
     /// 1 while the endpoint is down and calls go only as probes.
     down: Gauge = "nozzle_sink_endpoint_down",
+    /// What the endpoint's concurrency rule lets be in flight, over all its sinks: events (`aimd`) or calls (`adaptive`); 0 if
+    /// it is fixed.
+    concurrency_limit: Gauge = "nozzle_sink_concurrency_limit",
 }
 
 metrics! {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::error::CliError;
 use crate::{
-    config::{self, SinkConfig},
+    config::{self, EndpointConfig, SinkConfig},
     delivery::{Endpoint, dry_run},
     event::{Event, now_ms},
     pipeline::{StartError, endpoint_of},
@@ -35,7 +35,10 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
     let mut failed = Vec::new();
     for sink in &module.sinks {
-        match load_and_shape(&host, sink).await {
+        let Some(endpoint) = module.endpoints.get(sink.endpoint) else {
+            unreachable!("`config` checks the indices of endpoints");
+        };
+        match load_and_shape(&host, sink, endpoint).await {
             Ok(said) => eprintln!("{}: {said}", sink.id),
             Err(error) => failed.push(error),
         }
@@ -53,7 +56,11 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     }
 }
 
-async fn load_and_shape(host: &PluginHost, sink: &SinkConfig) -> Result<String, CliError> {
+async fn load_and_shape(
+    host: &PluginHost,
+    sink: &SinkConfig,
+    config: &EndpointConfig,
+) -> Result<String, CliError> {
     let id = sink.id.to_string();
     let plugin = host
         .load(&id, &sink.plugin)
@@ -62,7 +69,7 @@ async fn load_and_shape(host: &PluginHost, sink: &SinkConfig) -> Result<String, 
             sink: id.clone(),
             source: Box::new(source),
         })?;
-    let endpoint: Endpoint = endpoint_of(&id, &sink.endpoint)?;
+    let endpoint: Endpoint = endpoint_of(config)?;
     let event = Event {
         id: "check/sample:1".into(),
         key: Some("sample".into()),

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod endpoint;
+mod gate;
 mod ingress;
 mod kinesis;
 mod sink;
@@ -59,6 +60,11 @@ impl<'a> Checker<'a> {
                 ));
             }
         }
+        let endpoint_ids: Vec<String> = yaml
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.id.clone())
+            .collect();
         let sink_ids: Vec<String> = yaml.sinks.iter().map(|sink| sink.id.clone()).collect();
         let egress_ids: Vec<String> = yaml
             .egresses
@@ -69,6 +75,7 @@ impl<'a> Checker<'a> {
             "ingresses",
             yaml.ingresses.iter().map(|ingress| &*ingress.id),
         );
+        self.unique("endpoints", endpoint_ids.iter().map(String::as_str));
         self.unique("sinks", sink_ids.iter().map(String::as_str));
         self.unique("egresses", egress_ids.iter().map(String::as_str));
 
@@ -78,11 +85,18 @@ impl<'a> Checker<'a> {
             .enumerate()
             .map(|(index, yaml)| self.ingress(index, yaml, &sink_ids))
             .collect();
+        // All of them, so that an index is the same before and after: those that are wrong end in an error.
+        let mut endpoints: Vec<_> = yaml
+            .endpoints
+            .into_iter()
+            .enumerate()
+            .map(|(index, yaml)| self.named_endpoint(index, yaml))
+            .collect();
         let sinks: Vec<_> = yaml
             .sinks
             .into_iter()
             .enumerate()
-            .map(|(index, yaml)| self.sink(index, yaml, &egress_ids))
+            .map(|(index, yaml)| self.sink(index, yaml, &egress_ids, &endpoint_ids, &mut endpoints))
             .collect();
         let egresses: Vec<_> = yaml
             .egresses
@@ -104,6 +118,15 @@ impl<'a> Checker<'a> {
                     .push(problem.hint("name it under `to` in a router of an ingress"));
             }
         }
+        let sinks: Vec<_> = sinks.into_iter().flatten().collect();
+        for (index, id) in endpoint_ids.iter().enumerate() {
+            if self.problems.is_empty() && !sinks.iter().any(|sink| sink.endpoint == index) {
+                let mark = self.mark(&["endpoints", &index.to_string(), "id"]);
+                let problem = Problem::new(mark, format!("no sink sends to `{id}`"));
+                self.problems
+                    .push(problem.hint("name it as the `endpoint` of a sink, or remove it"));
+            }
+        }
         let egresses: Vec<_> = egresses.into_iter().flatten().collect();
         self.one_user_each(&ingresses, &egresses);
         if !self.problems.is_empty() {
@@ -111,7 +134,8 @@ impl<'a> Checker<'a> {
         }
         Ok(Module {
             ingresses,
-            sinks: sinks.into_iter().flatten().collect(),
+            endpoints: endpoints.into_iter().flatten().collect(),
+            sinks,
             egresses,
             progress: progress.unwrap_or_default(),
         })

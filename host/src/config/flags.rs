@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, SinkConfig,
+    EgressConfig, EgressKind, EndpointConfig, Id, IngressConfig, IngressKind, Module, SinkConfig,
     check::{check_header, check_url, default_fields},
     file_of,
     interpolate::{Sources, fill},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     aws::settings::StreamName,
     batch::BatchSettings,
-    delivery::settings::DeliverySettings,
+    delivery::{gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::FileEgressSettings,
     http::settings::EndpointSettings,
     ingress::settings::{
@@ -198,10 +198,15 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             kind,
             to: vec![0],
         }],
+        endpoints: vec![EndpointConfig {
+            name: "endpoint of `--url`".to_owned(),
+            settings: endpoint,
+            gate: GateSettings::default(),
+        }],
         sinks: vec![SinkConfig {
             id: known("run/sink")?,
             plugin,
-            endpoint,
+            endpoint: 0,
             delivery,
             results,
             dead_letters,

@@ -19,7 +19,7 @@ pub type Groups = BTreeMap<String, BTreeMap<String, String>>;
 
 /// One group of runtime properties, as Managed Service for Apache Flink writes them.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct PropertyGroup {
     property_group_id: String,
     #[serde(deserialize_with = "unique")]
@@ -87,10 +87,16 @@ pub fn parse_properties(text: &str) -> Result<Groups, Problem> {
 fn refused(error: &serde_json::Error, text: &str) -> Problem {
     let reason = match error.classify() {
         // serde's own words would repeat the value.
-        Category::Data if !error.to_string().starts_with("missing field") => {
-            "this value has another type, or its key stands twice"
+        Category::Data => {
+            let words = error.to_string();
+            if words.starts_with("missing field") {
+                "a group lacks its `PropertyGroupId` or its `PropertyMap`"
+            } else if words.starts_with("unknown field") {
+                "a group has another key than `PropertyGroupId` and `PropertyMap`"
+            } else {
+                "this value has another type, or its key stands twice"
+            }
         }
-        Category::Data => "a group lacks its `PropertyGroupId` or its `PropertyMap`",
         Category::Eof => "the file ends too early",
         Category::Syntax | Category::Io => "the file is no JSON",
     };

@@ -14,6 +14,8 @@ pub fn schema() -> Value {
 pub(super) struct Schema<'a> {
     definitions: Option<&'a Value>,
     at: &'a Value,
+    /// Whether a text stands for the mapping: the name of one that is defined elsewhere.
+    or_name: bool,
 }
 
 impl<'a> Schema<'a> {
@@ -21,11 +23,27 @@ impl<'a> Schema<'a> {
         Self {
             definitions: schema.get("$defs"),
             at: schema,
+            or_name: false,
         }
     }
 
     /// `at`, with its reference followed, that of an optional value too.
     fn below(self, at: &'a Value) -> Self {
+        let below = self.referred(at);
+        let alternatives = below.at.get("anyOf").and_then(Value::as_array);
+        let Some(alternatives) = alternatives.filter(|_| below.at.get("type").is_none()) else {
+            return below;
+        };
+        // A name or a mapping.
+        let is_text = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "string");
+        let mapping = alternatives.iter().find(|schema| !is_text(schema));
+        Self {
+            or_name: alternatives.iter().any(is_text),
+            ..mapping.map_or(below, |mapping| below.referred(mapping))
+        }
+    }
+
+    fn referred(self, at: &'a Value) -> Self {
         let reference = at.get("$ref").and_then(Value::as_str).or_else(|| {
             let any = at.get("anyOf")?.as_array()?;
             any.iter().find_map(|schema| schema.get("$ref")?.as_str())
@@ -34,7 +52,16 @@ impl<'a> Schema<'a> {
         let at = name
             .and_then(|name| self.definitions?.get(name))
             .unwrap_or(at);
-        Self { at, ..self }
+        Self {
+            at,
+            or_name: false,
+            ..self
+        }
+    }
+
+    /// Whether a name may stand for the mapping.
+    pub(super) fn or_name(self) -> bool {
+        self.or_name
     }
 
     pub(super) fn items(self) -> Self {

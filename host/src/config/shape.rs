@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::{
+    endpoint::NamedEndpointYaml,
     ingress::IngressYaml,
     kinesis::{KinesisEgressYaml, ProgressYaml},
     sink::SinkYaml,
@@ -27,6 +28,9 @@ pub(super) struct ModuleYaml {
     pub(super) version: String,
     /// Where events come from.
     pub(super) ingresses: Vec<IngressYaml>,
+    /// Endpoints that sinks name: the sinks of one share its connections and limits.
+    #[serde(default)]
+    pub(super) endpoints: Vec<NamedEndpointYaml>,
     /// What delivers them.
     pub(super) sinks: Vec<SinkYaml>,
     /// Where results and dead letters go.

@@ -33,11 +33,15 @@ impl Walk<'_> {
         {
             return self.wrong_with(unfilled.at(node.mark));
         }
-        if schema.is_written_out()
+        let is_name = schema.or_name() && matches!(node.data, Data::Text(_));
+        if (is_name || schema.is_written_out())
             && let Some(mark) = node.first_secret()
         {
             let message = format!("`{name}` holds a `${{…}}`, and names are shown in logs");
             return self.wrong_with(Problem::new(mark, message).hint("write it out"));
+        }
+        if is_name {
+            return Some(self.any(node));
         }
         if let Some(choices) = schema.choices() {
             return self.choice(node, &choices, name);
@@ -202,6 +206,7 @@ impl Walk<'_> {
         let wanted = match schema.format() {
             Some("duration") => "a duration, such as `200ms` or `5s`",
             Some("size") => "a size, such as `64MiB` or a number of bytes",
+            _ if schema.or_name() => "a name or a mapping",
             _ if schema.allows("object") => "a mapping",
             _ if schema.allows("array") => "a list",
             _ if schema.allows("string") => "a text (quote it, if it looks like something else)",

@@ -28,11 +28,12 @@ use tracing::{error, info, warn};
 use self::{calls::Attempted, shaping::ShapeDone};
 use super::{
     Sink,
+    gate::{Admission, Entrance},
     item::{Call, Item},
     order::{Ready, Reorder},
-    outage::Outage,
     outbox::{Outbox, Written},
     settings::{Order, ResultsOrder},
+    verdict::Seen,
 };
 use crate::{
     batch::{Batcher, Due, KeyUse, Pending},
@@ -71,8 +72,11 @@ pub(super) struct Engine<P, T> {
     delayed: BTreeMap<(Instant, u64), Delayed>,
     next_delayed: u64,
     attempts: JoinSet<Attempted>,
-    outage: Outage,
-    paused_until: Option<Instant>,
+    gate: Entrance,
+    /// What the gate said last to a call that was ready; none if it let all through.
+    refused: Option<Admission>,
+    /// Whether the endpoint was down when that was looked at last.
+    down: bool,
     results: Option<Outbox>,
     letters: Outbox,
     reorder: Option<Reorder>,
@@ -115,8 +119,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             delayed: BTreeMap::new(),
             next_delayed: 0,
             attempts: JoinSet::new(),
-            outage: Outage::new(settings.on_outage),
-            paused_until: None,
+            gate: sink.gate.enter(settings.on_outage),
+            refused: None,
+            down: false,
             results: results
                 .map(|egress| Outbox::new(egress, |ended| std::mem::take(&mut ended.results))),
             letters: Outbox::new(sink.dead_letters.clone(), |ended| {
@@ -137,6 +142,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         tokio::pin!(timer);
         loop {
             let now = Instant::now();
+            self.gate.look();
+            self.look_for_outage(None);
             self.wake_delayed(now);
             self.admit(now);
             self.start_shaping(now);
@@ -150,7 +157,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             if self.is_done() {
                 return SinkEnd::Done;
             }
-            let wake = self.next_wake(now);
+            let wake = self.next_wake();
             if let Some(wake) = wake
                 && timer.deadline() != wake
             {
@@ -172,6 +179,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                     Some(chunk) => self.waiting.extend(chunk),
                     None => self.intake_open = false,
                 },
+                () = self.gate.changed(), if self.refused.is_some() || self.down => {}
                 () = &mut timer, if wake.is_some() => {}
             }
         }
@@ -224,9 +232,22 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         self.delayed.insert((until, self.next_delayed), delayed);
     }
 
-    /// The endpoint is back: nothing waits for a back-off that an outage has stretched.
+    /// Follows the endpoint, which other sinks may use too: when it is back, nothing waits for a back-off that an
+    /// outage has stretched.
+    pub(super) fn look_for_outage(&mut self, last: Option<&Seen>) {
+        let down = self.gate.is_down();
+        let was_down = std::mem::replace(&mut self.down, down);
+        if down && !was_down {
+            let last = last.map(tracing::field::display);
+            warn!(sink = %self.sink.id, last, "the endpoint is down: its events are held, and calls go as probes until one is answered");
+        }
+        if was_down && !down {
+            info!(sink = %self.sink.id, "the endpoint answers again");
+            self.wake_all();
+        }
+    }
+
     fn wake_all(&mut self) {
-        info!(sink = %self.sink.id, "the endpoint answers again");
         for delayed in std::mem::take(&mut self.delayed).into_values() {
             match delayed {
                 Delayed::Call(call) => self.ready.insert(*call),
@@ -245,18 +266,18 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     /// When the loop must look again even if nothing happens.
-    fn next_wake(&self, now: Instant) -> Option<Instant> {
+    fn next_wake(&self) -> Option<Instant> {
         let delayed = self.delayed.keys().next().map(|(at, _)| *at);
         let batch = if self.may_shape_new() {
             self.batcher.deadline()
         } else {
             None
         };
-        // What was due at `now` has been tried: only a later time is worth waking for.
-        let endpoint = self
-            .closed_until()
-            .filter(|until| *until > now && self.ready.len() > 0);
-        [delayed, batch, endpoint].into_iter().flatten().min()
+        let gate = match self.refused {
+            Some(Admission::At(until)) => Some(until),
+            _ => None,
+        };
+        [delayed, batch, gate].into_iter().flatten().min()
     }
 
     fn is_done(&self) -> bool {
@@ -277,7 +298,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         stats.buffered.set(self.records);
         stats.buffered_bytes.set(self.bytes);
         stats.in_flight.set(self.attempts.len());
-        stats.down.set(usize::from(self.outage.is_down()));
+        stats.down.set(usize::from(self.down));
+        stats.concurrency_limit.set(self.gate.limit().unwrap_or(0));
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::verdict::Seen;
+use super::{gate::Load, verdict::Seen};
 use crate::{
     batch::Pending,
     event::{Arrival, Record},
@@ -77,6 +77,14 @@ impl Call {
             .map(|item| item.seq)
             .min()
             .unwrap_or(u64::MAX)
+    }
+
+    /// What it weighs at the endpoint's gate.
+    pub(super) fn load(&self) -> Load {
+        Load {
+            events: self.items.len(),
+            bytes: self.request.body.as_ref().map_or(0, Bytes::len),
+        }
     }
 
     /// Attempts made for the event that had most.

@@ -74,17 +74,21 @@ impl Ready {
         self.calls.insert((call.first_seq(), self.next), call);
     }
 
-    /// Takes the first call that may go and that `fits`.
-    pub(super) fn pop(&mut self, fits: impl Fn(&Call) -> bool) -> Option<Call> {
+    /// Takes the first call that may go, if it is admitted; `admits` is asked once, and only for a call that is taken then.
+    pub(super) fn pop(&mut self, admits: impl FnOnce(&Call) -> bool) -> Option<Call> {
         loop {
-            let entry = self.calls.first_entry()?;
-            if !fits(entry.get()) {
-                return None;
-            }
-            let (place, call) = self.calls.pop_first()?;
-            match self.blocked_on(&call) {
-                None => return Some(call),
+            let (place, call) = self.calls.first_key_value()?;
+            match self.blocked_on(call) {
+                None => {
+                    let place = *place;
+                    return if admits(call) {
+                        self.calls.remove(&place)
+                    } else {
+                        None
+                    };
+                }
                 Some((lane, seq)) => {
+                    let (place, call) = self.calls.pop_first()?;
                     self.parked_calls += 1;
                     let parked = self.parked.entry(lane).or_default();
                     parked.entry(seq).or_default().push((place, call));
@@ -95,14 +99,18 @@ impl Ready {
 
     /// Takes, of the calls that may go, the one with the fewest attempts: in an outage each gets its
     /// turn as a probe, so that an event which always fails cannot hide that the endpoint is back.
-    pub(super) fn pop_probe(&mut self) -> Option<Call> {
-        let place = self
+    pub(super) fn pop_probe(&mut self, admits: impl FnOnce(&Call) -> bool) -> Option<Call> {
+        let (place, call) = self
             .calls
             .iter()
             .filter(|(_, call)| self.blocked_on(call).is_none())
-            .min_by_key(|(place, call)| (call.attempts(), **place))
-            .map(|(place, _)| *place)?;
-        self.calls.remove(&place)
+            .min_by_key(|(place, call)| (call.attempts(), **place))?;
+        let place = *place;
+        if admits(call) {
+            self.calls.remove(&place)
+        } else {
+            None
+        }
     }
 
     pub(super) fn len(&self) -> usize {

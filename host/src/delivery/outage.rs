@@ -17,9 +17,8 @@ use super::{
 const DOWN_AFTER: u32 = 5;
 
 /// Whether the endpoint answers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outage {
-    on_outage: OnOutage,
     last_answer: Option<Instant>,
     /// Endpoint failures since the last answer, and when the first of them was seen.
     failures: u32,
@@ -32,19 +31,6 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// An endpoint that is not known to be down.
-    pub fn new(on_outage: OnOutage) -> Self {
-        Self {
-            on_outage,
-            last_answer: None,
-            failures: 0,
-            since: None,
-            spent: Duration::ZERO,
-            next_probe: None,
-            probes: 0,
-        }
-    }
-
     /// The endpoint has answered; true if that ends an outage.
     pub fn answered(&mut self, now: Instant) -> bool {
         let was_down = self.is_down();
@@ -59,11 +45,11 @@ impl Outage {
     }
 
     /// The endpoint failed on an event whose attempt before ended, or whose first attempt began, at
-    /// `before`. Says whether that counts against the event.
-    pub fn failed(&mut self, now: Instant, before: Instant) -> bool {
+    /// `before`. Says whether that counts against the event of a sink that does as `on_outage` says.
+    pub fn failed(&mut self, now: Instant, before: Instant, on_outage: OnOutage) -> bool {
         self.failures = self.failures.saturating_add(1);
         self.since.get_or_insert(now);
-        match self.on_outage {
+        match on_outage {
             OnOutage::DeadLetter => true,
             OnOutage::Hold => self.last_answer.is_some_and(|answer| answer >= before),
         }
@@ -71,7 +57,7 @@ impl Outage {
 
     /// Whether calls go only as probes.
     pub fn is_down(&self) -> bool {
-        self.on_outage == OnOutage::Hold && self.failures >= DOWN_AFTER
+        self.failures >= DOWN_AFTER
     }
 
     /// When the next call may go, none for at once.
@@ -102,12 +88,12 @@ mod tests {
     #[test]
     fn a_failure_counts_only_if_the_endpoint_answered_others_meanwhile() {
         let start = Instant::now();
-        let mut outage = Outage::new(OnOutage::Hold);
+        let mut outage = Outage::default();
 
-        let never_answered = outage.failed(at(start, 1), start);
+        let never_answered = outage.failed(at(start, 1), start, OnOutage::Hold);
         outage.answered(at(start, 2));
-        let answered_meanwhile = outage.failed(at(start, 3), at(start, 1));
-        let silent_since = outage.failed(at(start, 5), at(start, 3));
+        let answered_meanwhile = outage.failed(at(start, 3), at(start, 1), OnOutage::Hold);
+        let silent_since = outage.failed(at(start, 5), at(start, 3), OnOutage::Hold);
 
         assert!(!never_answered);
         assert!(answered_meanwhile);
@@ -118,10 +104,10 @@ mod tests {
     fn failures_in_a_row_are_an_outage_until_the_next_answer() {
         let start = Instant::now();
         let retry = RetrySettings::default();
-        let mut outage = Outage::new(OnOutage::Hold);
+        let mut outage = Outage::default();
         for second in 0..5 {
             assert!(!outage.is_down());
-            outage.failed(at(start, second), start);
+            outage.failed(at(start, second), start, OnOutage::Hold);
         }
 
         outage.probing(at(start, 5), &retry);
@@ -140,15 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn dead_letter_counts_always_and_never_holds() {
+    fn dead_letter_counts_always() {
         let start = Instant::now();
-        let mut outage = Outage::new(OnOutage::DeadLetter);
+        let mut outage = Outage::default();
 
         let counted: Vec<_> = (0..10)
-            .map(|second| outage.failed(at(start, second), start))
+            .map(|second| outage.failed(at(start, second), start, OnOutage::DeadLetter))
             .collect();
 
         assert_eq!(counted, [true; 10]);
-        assert!(!outage.is_down());
     }
 }

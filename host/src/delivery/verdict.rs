@@ -71,6 +71,17 @@ pub enum Verdict {
     PluginFailed(String),
 }
 
+impl Verdict {
+    /// Whether an event of the call is tried again (Flink: a request with failed entries scales down).
+    pub fn retries(&self) -> bool {
+        match self {
+            Self::Retry(_) => true,
+            Self::Each(each) => each.contains(&EventVerdict::Retry),
+            _ => false,
+        }
+    }
+}
+
 /// Who rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejected {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use http::header::CONTENT_ENCODING;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -12,13 +12,15 @@ use super::{
     pump::{Route, pump},
 };
 use crate::{
-    config::{EgressConfig, EgressKind, IngressConfig, IngressKind, Module, SinkConfig},
-    delivery::{self, Endpoint, Sink, Source},
+    config::{
+        EgressConfig, EgressKind, EndpointConfig, IngressConfig, IngressKind, Module, SinkConfig,
+    },
+    delivery::{self, Endpoint, Sink, Source, gate::Gate},
     egress::{
         self, AnyEgress, EgressError, EgressHandle, file::FileEgress, kinesis::KinesisEgress,
         settings::FileEgressSettings, stdout::StdoutEgress,
     },
-    http::{ClientError, HttpClient, settings::EndpointSettings},
+    http::{ClientError, HttpClient},
     ingress::{
         AnyIngress, IngressError, datagen::Datagen, file::FileIngress, kinesis::KinesisIngress,
     },
@@ -55,19 +57,19 @@ pub enum StartError {
         source: Box<LoadError>,
     },
     /// An endpoint's client could not be made.
-    #[error("the endpoint of sink `{sink}` cannot be used")]
+    #[error("the {endpoint} cannot be used")]
     Endpoint {
-        /// The sink's id.
-        sink: String,
+        /// What it is called.
+        endpoint: String,
         /// Why.
         #[source]
         source: ClientError,
     },
     /// An endpoint's URL.
-    #[error("the endpoint of sink `{sink}` cannot be used")]
+    #[error("the {endpoint} cannot be used")]
     BaseUrl {
-        /// The sink's id.
-        sink: String,
+        /// What it is called.
+        endpoint: String,
         /// Why.
         #[source]
         source: TargetError,
@@ -149,6 +151,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     };
     let letters = default_letters.open(&module.sinks, &egresses).await?;
 
+    let ways = open_endpoints(&module)?;
     let mut sink_tasks = JoinSet::new();
     let mut views = Vec::new();
     let mut queues = Vec::new();
@@ -157,19 +160,17 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let stats = Arc::new(SinkStats::default());
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
-        let transport = HttpClient::new(&config.endpoint, config.delivery.in_flight.max_calls)
-            .map_err(|source| StartError::Endpoint {
-                sink: id.to_string(),
-                source,
-            })?;
-        let endpoint = endpoint_of(&id, &config.endpoint)?;
+        let Some(way) = ways.get(config.endpoint) else {
+            unreachable!("`config` checks the indices of endpoints");
+        };
         let sink = Sink {
             id: Arc::clone(&id),
-            endpoint,
+            endpoint: way.endpoint.clone(),
+            transport: Arc::clone(&way.client),
+            gate: way.gate.clone(),
             shape_slots: config.plugin.limits.instances,
             settings: config.delivery,
             plugin,
-            transport,
             results: config
                 .results
                 .and_then(|index| egresses.get(index).cloned()),
@@ -237,13 +238,41 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     })
 }
 
+/// An endpoint that sinks may share: its connections, and what lets calls through to it.
+struct Way {
+    endpoint: Endpoint,
+    client: Arc<HttpClient>,
+    gate: Gate,
+}
+
+fn open_endpoints(module: &Module) -> Result<Vec<Way>, StartError> {
+    let open = |(index, config): (usize, &EndpointConfig)| {
+        let sinks = module.sinks.iter().filter(|sink| sink.endpoint == index);
+        let sinks: Vec<_> = sinks.map(|sink| &sink.delivery).collect();
+        let connections = sinks.iter().map(|sink| sink.in_flight.max_calls).sum();
+        let client = HttpClient::new(&config.settings, connections).map_err(|source| {
+            StartError::Endpoint {
+                endpoint: config.name.clone(),
+                source,
+            }
+        })?;
+        Ok(Way {
+            endpoint: endpoint_of(config)?,
+            client: Arc::new(client),
+            gate: Gate::new(&config.gate, sinks, Instant::now()),
+        })
+    };
+    module.endpoints.iter().enumerate().map(open).collect()
+}
+
 /// What the engine must know of an endpoint.
 ///
 /// # Errors
 /// When its URL is none that requests can be made of.
-pub fn endpoint_of(sink: &str, settings: &EndpointSettings) -> Result<Endpoint, StartError> {
+pub fn endpoint_of(config: &EndpointConfig) -> Result<Endpoint, StartError> {
+    let settings = &config.settings;
     let base = BaseUrl::new(&settings.url).map_err(|source| StartError::BaseUrl {
-        sink: sink.to_owned(),
+        endpoint: config.name.clone(),
         source,
     })?;
     let configured = settings

@@ -9,17 +9,54 @@ use super::{
 };
 use crate::{
     config::{
+        EndpointConfig,
         problem::Problem,
         relative,
-        shape::endpoint::{CompressionYaml, EndpointYaml},
+        shape::endpoint::{CompressionYaml, EndpointYaml, NamedEndpointYaml},
     },
     http::settings::{Compression, EndpointSettings},
     network::is_framing,
 };
 
 impl Checker<'_> {
-    pub(super) fn endpoint(&mut self, index: &str, yaml: EndpointYaml) -> Option<EndpointSettings> {
-        let at = ["sinks", index, "endpoint", "url"];
+    /// One of `endpoints`.
+    pub(super) fn named_endpoint(
+        &mut self,
+        index: usize,
+        yaml: NamedEndpointYaml,
+    ) -> Option<EndpointConfig> {
+        let index = index.to_string();
+        let id = self.id(&["endpoints", &index, "id"], &yaml.id);
+        let endpoint = self.endpoint(
+            &["endpoints", &index],
+            format!("endpoint `{}`", yaml.id),
+            yaml.endpoint,
+        );
+        id.and(endpoint)
+    }
+
+    /// The endpoint that stands at `place`; `name` is for messages.
+    pub(super) fn endpoint(
+        &mut self,
+        place: &[&str],
+        name: String,
+        yaml: EndpointYaml,
+    ) -> Option<EndpointConfig> {
+        let gate = self.gate(place, &yaml.concurrency, &yaml.rate);
+        let settings = self.endpoint_settings(place, yaml)?;
+        Some(EndpointConfig {
+            name,
+            settings,
+            gate,
+        })
+    }
+
+    fn endpoint_settings(
+        &mut self,
+        place: &[&str],
+        yaml: EndpointYaml,
+    ) -> Option<EndpointSettings> {
+        let at = [place, &["url"]].concat();
         let label = self.written(&at).to_owned();
         let url = match check_url(&yaml.url) {
             Ok(url) => url,
@@ -33,7 +70,7 @@ impl Checker<'_> {
         };
         let mut settings = EndpointSettings::new(url, label);
         for (name, value) in &yaml.headers {
-            let path = ["sinks", index, "endpoint", "headers", name];
+            let path = [place, &["headers", name]].concat();
             let Some(header) = self.header(&path, name, value) else {
                 continue;
             };
@@ -44,7 +81,7 @@ impl Checker<'_> {
             settings.headers.push(header);
         }
         if let Some(auth) = &yaml.auth {
-            let path = ["sinks", index, "endpoint", "auth", "header", "value"];
+            let path = [place, &["auth", "header", "value"]].concat();
             if auth.header.value.trim().is_empty() {
                 let message = "`value` is empty, which authenticates nobody";
                 self.problems.push(Problem::new(self.mark(&path), message));
@@ -58,7 +95,7 @@ impl Checker<'_> {
             if let Some((name, _)) = &settings.auth
                 && settings.headers.iter().any(|(other, _)| other == name)
             {
-                let path = ["sinks", index, "endpoint", "auth", "header", "name"];
+                let path = [place, &["auth", "header", "name"]].concat();
                 let message = format!("the header `{name}` stands under `headers` too");
                 self.problems.push(Problem::new(self.mark(&path), message));
             }

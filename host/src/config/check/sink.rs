@@ -6,11 +6,12 @@ use super::{
 };
 use crate::{
     config::{
-        SinkConfig,
+        EndpointConfig, SinkConfig,
         problem::Problem,
         relative,
         shape::{
             delivery::{OnOutageYaml, OnPluginErrorYaml, OrderYaml, ResultsOrderYaml},
+            endpoint::EndpointOfSinkYaml,
             sink::{PluginYaml, SinkYaml},
         },
         units::Size,
@@ -28,6 +29,8 @@ impl Checker<'_> {
         index: usize,
         yaml: SinkYaml,
         egresses: &[String],
+        endpoint_ids: &[String],
+        endpoints: &mut Vec<Option<EndpointConfig>>,
     ) -> Option<SinkConfig> {
         let index = index.to_string();
         let at = |rest: &[&'static str]| -> Vec<String> {
@@ -39,7 +42,18 @@ impl Checker<'_> {
         };
         let id = self.id(&["sinks", &index, "id"], &yaml.id);
         let plugin = self.plugin(&index, yaml.plugin);
-        let endpoint = self.endpoint(&index, yaml.endpoint);
+        let endpoint = match yaml.endpoint {
+            EndpointOfSinkYaml::Named(id) => {
+                let place = ["sinks", &index, "endpoint"];
+                self.reference(&place, &id, endpoint_ids, "endpoint")
+            }
+            EndpointOfSinkYaml::Own(own) => {
+                let place = ["sinks", &index, "endpoint"];
+                let name = format!("endpoint of sink `{}`", yaml.id);
+                endpoints.push(self.endpoint(&place, name, *own));
+                Some(endpoints.len() - 1)
+            }
+        };
         let mut results_order = ResultsOrder::Arrival;
         let results = yaml.results.and_then(|results| {
             results_order = match results.order {

@@ -7,6 +7,27 @@ use serde::Deserialize;
 
 use crate::config::units::{Size, Span};
 
+/// An endpoint with a name, which sinks share: its limits hold for all of them together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) struct NamedEndpointYaml {
+    /// `namespace/name`, of lower-case letters, digits and `-`.
+    #[schemars(extend("x-written-out" = true))]
+    pub(in crate::config) id: String,
+    #[serde(flatten)]
+    pub(in crate::config) endpoint: EndpointYaml,
+}
+
+/// The id of one of `endpoints`, or an endpoint of the sink's own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum EndpointOfSinkYaml {
+    /// The id of one of `endpoints`.
+    Named(String),
+    /// An endpoint of the sink's own.
+    Own(Box<EndpointYaml>),
+}
+
 /// Where calls go.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -22,6 +43,12 @@ pub(in crate::config) struct EndpointYaml {
     pub(in crate::config) compression: Option<CompressionYaml>,
     /// A PEM file of further root certificates, beside the platform's; relative to the module file.
     pub(in crate::config) ca_file: Option<String>,
+    /// How many calls go side by side, over all sinks of the endpoint.
+    #[serde(default)]
+    pub(in crate::config) concurrency: ConcurrencyYaml,
+    /// How fast calls are made, over all sinks of the endpoint. Default: as fast as they can be.
+    #[serde(default)]
+    pub(in crate::config) rate: RateYaml,
     /// TCP and TLS together. Default: `5s`.
     #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) connect_timeout: Option<Span>,
@@ -30,6 +57,54 @@ pub(in crate::config) struct EndpointYaml {
     /// What is read of a response's body; the rest is cut off. Default: `1MiB`.
     pub(in crate::config) max_response_body: Option<Size>,
 }
+
+/// How many calls go side by side.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct ConcurrencyYaml {
+    /// What finds out how much the endpoint takes. Default: `aimd`.
+    pub(in crate::config) strategy: ConcurrencyStrategyYaml,
+    /// Calls in flight at most, over all sinks of the endpoint; each keeps its `in-flight.max-calls` too. Default: no other bound.
+    #[schemars(range(min = 1, max = super::delivery::MAX_CALLS))]
+    pub(in crate::config) max_calls: Option<usize>,
+    /// `aimd`: events in flight at first (Flink: initialMaxInFlightMessages). Default: the largest `batch.max-records`.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) initial: Option<usize>,
+    /// `aimd`: events more for a call of which nothing is tried again (Flink: increaseRate). Default: 10.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) increase: Option<usize>,
+    /// `aimd`: what remains when a call is throttled, above 0 and below 1 (Flink: decreaseFactor). Default: 0.5.
+    pub(in crate::config) decrease: Option<f64>,
+    /// `aimd`: whether events in flight double with every round trip until a call is throttled. Default: true.
+    pub(in crate::config) slow_start: Option<bool>,
+}
+
+/// What finds out how much an endpoint takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum ConcurrencyStrategyYaml {
+    /// More events in flight after each call that succeeds, a part of them after one that is tried again (Flink: AIMDScalingStrategy).
+    #[default]
+    Aimd,
+    /// As many calls as the endpoint works on without a queue, found from the latency of its answers.
+    Adaptive,
+    /// As many as `in-flight.max-calls` and `max-calls` say.
+    Fixed,
+}
+
+/// How fast calls are made.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct RateYaml {
+    /// Calls in a second, further attempts too.
+    #[schemars(range(min = 1, max = MAX_RATE))]
+    pub(in crate::config) calls_per_second: Option<u64>,
+    /// Bytes of request bodies in a second, as they are sent.
+    pub(in crate::config) bytes_per_second: Option<Size>,
+}
+
+/// The fastest rate of calls: beyond it there is nothing to limit.
+pub(in crate::config) const MAX_RATE: u64 = 10_000_000;
 
 /// How requests are authenticated.
 #[derive(Debug, Deserialize, JsonSchema)]

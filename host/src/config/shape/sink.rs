@@ -11,7 +11,7 @@ use super::{
         BatchYaml, BufferYaml, InFlightYaml, OnOutageYaml, OnPluginErrorYaml, OrderYaml,
         ResultsYaml, RetryYaml, StatusYaml, TimeoutYaml,
     },
-    endpoint::EndpointYaml,
+    endpoint::EndpointOfSinkYaml,
 };
 use crate::config::units::{Size, Span};
 
@@ -24,8 +24,8 @@ pub(in crate::config) struct SinkYaml {
     pub(in crate::config) id: String,
     /// Decides what each call looks like, and what each response means.
     pub(in crate::config) plugin: PluginYaml,
-    /// Where calls go.
-    pub(in crate::config) endpoint: EndpointYaml,
+    /// Where calls go: the id of one of `endpoints`, or an endpoint of the sink's own.
+    pub(in crate::config) endpoint: EndpointOfSinkYaml,
     /// When a batch is full.
     #[serde(default)]
     pub(in crate::config) batch: BatchYaml,

@@ -13,6 +13,7 @@ use super::{Delayed, Engine, shaping::halves};
 use crate::{
     delivery::{
         Sink,
+        gate::{Admission, Attempt},
         item::{Call, Ended, First, Item, LastAttempt},
         letters::{self, Cause, EXCERPT},
         retry, retry_after,
@@ -30,6 +31,9 @@ use crate::{
 /// What came of one attempt.
 pub(super) struct Attempted {
     call: Call,
+    began: Instant,
+    /// From sending to the last byte of the answer.
+    latency: Duration,
     last: LastAttempt,
     /// What `Retry-After` asks for.
     retry_after: Option<Duration>,
@@ -38,39 +42,42 @@ pub(super) struct Attempted {
 }
 
 impl<P: Plugin, T: Transport> Engine<P, T> {
-    /// Until when no call may go: the endpoint has asked for a pause, or is down and the next probe's
-    /// time has not come. None if a call may go now.
-    pub(super) fn closed_until(&self) -> Option<Instant> {
-        self.paused_until.max(self.outage.next_probe())
-    }
-
     pub(super) fn dispatch(&mut self, now: Instant) {
-        self.paused_until = self.paused_until.filter(|until| *until > now);
         let max_calls = self.sink.settings.in_flight.max_calls;
-        while self.attempts.len() < max_calls
-            && self.closed_until().is_none_or(|until| until <= now)
-        {
-            let down = self.outage.is_down();
-            let call = if down {
-                self.ready.pop_probe()
+        self.refused = None;
+        while self.refused.is_none() && self.attempts.len() < max_calls && self.ready.len() > 0 {
+            // Asked for first: then no call has to be looked for.
+            if let Some(until) = self.gate.pause(now) {
+                self.refused = Some(Admission::At(until));
+                break;
+            }
+            // What the held results wait for may not be in a call yet: then those that are here go first.
+            let alone = self.nothing_is_under_way();
+            let (gate, refused) = (&mut self.gate, &mut self.refused);
+            let retry = &self.sink.settings.retry;
+            let mut admits = |call: &Call| match gate.admit(now, call.load(), retry) {
+                Admission::Go => true,
+                wait => {
+                    *refused = Some(wait);
+                    false
+                }
+            };
+            let call = if self.down {
+                self.ready.pop_probe(admits)
             } else {
                 let (reorder, attempts) = (self.reorder.as_ref(), self.attempts.len());
-                // What the held results wait for may not be in a call yet: then those that are here go first.
-                let alone = self.nothing_is_under_way();
                 self.ready.pop(|call| {
                     reorder.is_none_or(|reorder| {
                         attempts + reorder.held() < max_calls
                             || reorder.is_first(call.first_seq())
                             || alone
-                    })
+                    }) && admits(call)
                 })
             };
-            let Some(call) = call else { return };
-            if down {
-                self.outage.probing(now, &self.sink.settings.retry);
-            }
+            let Some(call) = call else { break };
             self.attempt(call, now);
         }
+        self.gate.waits(self.refused.is_some());
     }
 
     /// Whether nothing but the calls that are ready can bring the next end.
@@ -82,7 +89,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     fn attempt(&mut self, mut call: Call, now: Instant) {
-        let outage = self.outage.spent(now);
+        let outage = self.gate.outage_spent(now);
         if call.attempts() > 0 {
             self.sink.stats.retried.add(call.items.len());
         }
@@ -96,12 +103,14 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
         call.before.get_or_insert(now);
         let sink = Arc::clone(&self.sink);
-        self.attempts.spawn(attempt(sink, call));
+        self.attempts.spawn(attempt(sink, call, now));
     }
 
     pub(super) fn attempted(&mut self, done: Result<Attempted, JoinError>) {
         let Attempted {
             mut call,
+            began,
+            latency,
             last,
             retry_after,
             verdict,
@@ -111,24 +120,19 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             Err(error) => return self.task_failed(&error),
         };
         let now = Instant::now();
-        let before = call.before.replace(now).unwrap_or(now);
-        let was_down = self.outage.is_down();
-        let counts = if last.seen.is_endpoint_failure() {
-            self.outage.failed(now, before)
-        } else {
-            if self.outage.answered(now) {
-                self.wake_all();
-            }
-            true
-        };
-        if !was_down && self.outage.is_down() {
-            warn!(sink = %self.sink.id, last = %last.seen, "the endpoint is down: its events are held, and calls go as probes until one is answered");
-        }
         let cap = self.sink.settings.retry.max_delay;
         let wait = retry_after.map(|wait| wait.min(cap));
-        if let (Some(wait), Some(429 | 503)) = (wait, last.seen.status()) {
-            self.paused_until = self.paused_until.max(Some(now + wait));
-        }
+        let attempt = Attempt {
+            load: call.load(),
+            began,
+            before: call.before.replace(now).unwrap_or(now),
+            latency,
+            failed: last.seen.is_endpoint_failure(),
+            retried: verdict.retries(),
+            pause: wait.filter(|_| matches!(last.seen.status(), Some(429 | 503))),
+        };
+        let counts = self.gate.ended(now, &attempt);
+        self.look_for_outage(Some(&last.seen));
         self.count(&last.seen);
 
         let first_seq = call.first_seq();
@@ -279,24 +283,30 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    fn given_up(&self, item: &Item) -> Option<retry::GivenUp> {
-        let now = Instant::now();
+    /// Why the event gets no further attempt; `outage` is the time that outages have taken by `now`.
+    fn given_up(&self, item: &Item, now: Instant, outage: Duration) -> Option<retry::GivenUp> {
         let elapsed = item.first.map_or(Duration::ZERO, |first| {
-            (now - first.at).saturating_sub(self.outage.spent(now).saturating_sub(first.outage))
+            (now - first.at).saturating_sub(outage.saturating_sub(first.outage))
         });
         let settings = &self.sink.settings;
         retry::given_up(&settings.retry, &settings.timeout, item.counted, elapsed)
     }
 
     fn give_up_any(&self, items: &[Item]) -> bool {
-        items.iter().any(|item| self.given_up(item).is_some())
+        let now = Instant::now();
+        let outage = self.gate.outage_spent(now);
+        items
+            .iter()
+            .any(|item| self.given_up(item, now, outage).is_some())
     }
 
     /// Dead-letters those whose attempts or time are over; gives the others.
     fn give_up(&mut self, items: Vec<Item>, last: &LastAttempt, ended: &mut Ended) -> Vec<Item> {
+        let now = Instant::now();
+        let outage = self.gate.outage_spent(now);
         let mut rest = Vec::new();
         for item in items {
-            let Some(given_up) = self.given_up(&item) else {
+            let Some(given_up) = self.given_up(&item, now, outage) else {
                 rest.push(item);
                 continue;
             };
@@ -310,8 +320,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 }
 
 /// One attempt: the transport under its timeout, then the plugin, then the judgement.
-async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> Attempted {
-    let started = Instant::now();
+async fn attempt<P: Plugin, T: Transport>(
+    sink: Arc<Sink<P, T>>,
+    call: Call,
+    began: Instant,
+) -> Attempted {
     FailPoint::BeforeSend.pass();
     let sending = sink.transport.send(call.request.clone());
     // A response that comes after the timeout has nobody to take it: it is ignored.
@@ -319,7 +332,8 @@ async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> 
         .await
         .unwrap_or(Err(Failure::Timeout));
     FailPoint::AfterSend.pass();
-    sink.stats.latency(started.elapsed());
+    let latency = began.elapsed();
+    sink.stats.latency(latency);
     let seen = Seen::of(&outcome);
     let retry_after = match &outcome {
         Ok(response) => retry_after::from_headers(&response.headers, SystemTime::now()),
@@ -350,6 +364,8 @@ async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> 
     let results = if used { results } else { Vec::new() };
     Attempted {
         call,
+        began,
+        latency,
         last: LastAttempt { seen, excerpt },
         retry_after,
         verdict,

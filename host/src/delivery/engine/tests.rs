@@ -1,6 +1,8 @@
 //! The engine under a paused clock, with a scripted transport and plugin. Tests of the design's promises
 //! bear their names.
 
+mod gate;
+mod links;
 mod order;
 mod promises;
 mod retries;

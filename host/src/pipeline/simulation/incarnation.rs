@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{runtime::Builder, sync::mpsc, task::JoinSet, time::sleep};
+use tokio::{
+    runtime::Builder,
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,7 +17,7 @@ use super::{
     world::Shared,
 };
 use crate::{
-    delivery::{self, Endpoint, Sink, SinkEnd, Source},
+    delivery::{self, Endpoint, Sink, SinkEnd, Source, gate::Gate},
     egress::{self, EgressHandle},
     metrics::IngressStats,
     network::{BaseUrl, HeaderRules},
@@ -196,6 +201,7 @@ fn start(world: &Shared) -> Running {
                 world: world.clone(),
                 sink: number,
             },
+            gate: Gate::new(&of.gate, [&of.settings], Instant::now()),
             shape_slots: of.shape_slots,
             results: of.results.then(|| results.clone()),
             dead_letters: letters.clone(),

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use fastrand::Rng;
 
 use super::settings;
-use crate::{delivery::settings::DeliverySettings, event::Event};
+use crate::{
+    delivery::{gate::settings::GateSettings, settings::DeliverySettings},
+    event::Event,
+};
 
 /// Everything that is fixed before a run begins.
 #[derive(Debug, Clone)]
@@ -51,6 +54,7 @@ pub(super) struct IngressPlan {
 #[derive(Debug, Clone)]
 pub(super) struct SinkPlan {
     pub(super) settings: DeliverySettings,
+    pub(super) gate: GateSettings,
     pub(super) shape_slots: usize,
     pub(super) manner: Manner,
     /// Whether the plugin judges responses, and whether its results go anywhere.

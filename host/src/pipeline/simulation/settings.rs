@@ -1,15 +1,18 @@
 //! The settings and the plugin of a sink, as a seed picks them: small, so that every limit is met.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use fastrand::Rng;
 
 use super::plan::{Manner, SinkPlan};
 use crate::{
     batch::{BatchBy, BatchSettings},
-    delivery::settings::{
-        Backoff, BufferSettings, DeliverySettings, InFlightSettings, OnOutage, OnPluginError,
-        Order, ResultsOrder, RetrySettings, StatusAction, StatusPolicy, TimeoutSettings,
+    delivery::{
+        gate::settings::{AimdSettings, Concurrency, GateSettings},
+        settings::{
+            Backoff, BufferSettings, DeliverySettings, InFlightSettings, OnOutage, OnPluginError,
+            Order, ResultsOrder, RetrySettings, StatusAction, StatusPolicy, TimeoutSettings,
+        },
     },
 };
 
@@ -30,6 +33,7 @@ pub(super) fn sink(rng: &mut Rng) -> SinkPlan {
     let handles = rng.bool();
     SinkPlan {
         settings,
+        gate: gate(rng),
         shape_slots: rng.usize(1..4),
         manner,
         handles,
@@ -76,6 +80,24 @@ fn delivery(rng: &mut Rng) -> DeliverySettings {
                 OnPluginError::Halt,
             ],
         ),
+    }
+}
+
+fn gate(rng: &mut Rng) -> GateSettings {
+    GateSettings {
+        concurrency: match rng.u8(0..3) {
+            0 => Concurrency::Fixed,
+            1 => Concurrency::Adaptive,
+            _ => Concurrency::Aimd(AimdSettings {
+                initial: pick(rng, &[None, Some(1), Some(20)]),
+                increase: rng.usize(1..20),
+                decrease: pick(rng, &[0.1, 0.5, 0.9]),
+                slow_start: rng.bool(),
+            }),
+        },
+        max_calls: pick(rng, &[None, None, Some(1), Some(4)]),
+        calls_per_second: pick(rng, &[None, None, None, NonZeroU64::new(20)]),
+        bytes_per_second: pick(rng, &[None, None, None, NonZeroU64::new(3_000)]),
     }
 }
 

@@ -11,7 +11,15 @@ use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::{
-    delivery::{Endpoint, Sink, SinkEnd, Source, run, settings::DeliverySettings},
+    delivery::{
+        Endpoint, Sink, SinkEnd, Source,
+        gate::{
+            Gate,
+            settings::{Concurrency, GateSettings},
+        },
+        run,
+        settings::DeliverySettings,
+    },
     egress::{EgressHandle, WriteRequest},
     event::{Arrival, Event, Position, Record, Ticket},
     http::{Request, Transport},
@@ -163,17 +171,51 @@ pub(super) struct Running {
     next: u64,
 }
 
+/// A sink whose endpoint is given all that `in-flight` allows.
 pub(super) fn start(
     settings: DeliverySettings,
     plugin: ScriptedPlugin,
     answers: impl Fn(&str, usize) -> (Duration, Outcome) + Send + Sync + 'static,
 ) -> Running {
+    let gate = GateSettings {
+        concurrency: Concurrency::Fixed,
+        ..GateSettings::default()
+    };
+    let gate = Gate::new(&gate, [&settings], Instant::now());
+    start_at(&gate, settings, plugin, answers)
+}
+
+/// A sink of the endpoint behind `gate`.
+pub(super) fn start_at(
+    gate: &Gate,
+    settings: DeliverySettings,
+    plugin: ScriptedPlugin,
+    answers: impl Fn(&str, usize) -> (Duration, Outcome) + Send + Sync + 'static,
+) -> Running {
+    let seen = Arc::new(Mutex::default());
+    let script = Script {
+        answers: Box::new(answers),
+        seen: Arc::clone(&seen),
+        started: Instant::now(),
+    };
+    let mut running = start_over(gate, settings, plugin, script);
+    running.seen = seen;
+    running
+}
+
+/// The same over any transport, whose attempts are not noted.
+pub(super) fn start_over(
+    gate: &Gate,
+    settings: DeliverySettings,
+    plugin: ScriptedPlugin,
+    transport: impl Transport,
+) -> Running {
     let (dead_letters, letters_queue) = EgressHandle::channel(4);
     let (results, results_queue) = EgressHandle::channel(4);
-    let seen = Arc::new(Mutex::default());
     let ledger = Arc::new(Ledger::default());
     let stats = Arc::new(SinkStats::default());
     let sink = Sink {
+        gate: gate.clone(),
         id: "t/sink".into(),
         settings,
         endpoint: Endpoint {
@@ -182,11 +224,7 @@ pub(super) fn start(
             compression: None,
         },
         plugin,
-        transport: Script {
-            answers: Box::new(answers),
-            seen: Arc::clone(&seen),
-            started: Instant::now(),
-        },
+        transport,
         shape_slots: 2,
         results: Some(results),
         dead_letters,
@@ -207,7 +245,7 @@ pub(super) fn start(
         results: collect(results_queue, |data| {
             String::from_utf8_lossy(data).into_owned()
         }),
-        seen,
+        seen: Arc::default(),
         task: tokio::spawn(run(sink, intake)),
         next: 0,
     }
