@@ -29,6 +29,7 @@ use std::{
 
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
 use crate::{
+    admin::settings::AdminSettings,
     delivery::settings::DeliverySettings,
     egress::settings::{FileEgressSettings, KinesisEgressSettings},
     http::settings::EndpointSettings,
@@ -51,6 +52,8 @@ pub struct Module {
     pub egresses: Vec<EgressConfig>,
     /// Where and how often progress is stored.
     pub progress: ProgressSettings,
+    /// Where metrics, health and status are served, if anywhere.
+    pub admin: Option<AdminSettings>,
 }
 
 /// `namespace/name`.

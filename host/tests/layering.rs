@@ -3,27 +3,27 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
         "cli",
         &[
-            "config", "pipeline", "endpoint", "shutdown", "delivery", "plugin", "ingress",
+            "admin", "config", "pipeline", "endpoint", "shutdown", "delivery", "plugin", "ingress",
             "progress",
         ],
     ),
     (
         "pipeline",
         &[
-            "config", "delivery", "egress", "http", "ingress", "network", "plugin", "progress",
-            "shutdown",
+            "admin", "config", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "progress", "shutdown",
         ],
     ),
     (
         "config",
         &[
-            "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "admin", "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
             "progress",
         ],
     ),
@@ -31,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
         "delivery",
         &["batch", "egress", "http", "network", "plugin", "progress"],
     ),
+    ("admin", &["progress"]),
     ("http", &["network"]),
     ("plugin", &["network"]),
     ("aws", &[]),
@@ -58,8 +59,8 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("aws_sdk_kinesis", &["aws", "ingress", "egress"]),
     ("aws_sdk_dynamodb", &["progress"]),
     ("prost", &["ingress"]),
-    ("hyper", &["http", "endpoint"]),
-    ("hyper_util", &["http", "endpoint"]),
+    ("hyper", &["http", "endpoint", "admin"]),
+    ("hyper_util", &["http", "endpoint", "admin"]),
     ("h2", &["http"]),
     ("hyper_rustls", &["http"]),
     ("rustls", &["http"]),

@@ -1,5 +1,6 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
+mod admin;
 mod delivery;
 mod endpoint;
 mod ingress;
@@ -92,6 +93,7 @@ impl<'a> Checker<'a> {
             .collect();
 
         let progress = self.progress(yaml.progress);
+        let admin = yaml.admin.map(|yaml| self.admin(yaml));
 
         let ingresses: Vec<_> = ingresses.into_iter().flatten().collect();
         for (index, id) in sink_ids.iter().enumerate() {
@@ -114,6 +116,7 @@ impl<'a> Checker<'a> {
             sinks: sinks.into_iter().flatten().collect(),
             egresses,
             progress: progress.unwrap_or_default(),
+            admin,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The module file, exactly as it is written. The JSON Schema and `docs/configuration.md` are made from these
 //! types and their comments.
 
+pub(super) mod admin;
 pub(super) mod delivery;
 pub(super) mod endpoint;
 pub(super) mod ingress;
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::{
+    admin::AdminYaml,
     ingress::IngressYaml,
     kinesis::{KinesisEgressYaml, ProgressYaml},
     sink::SinkYaml,
@@ -35,6 +37,8 @@ pub(super) struct ModuleYaml {
     /// Where and how often progress is stored.
     #[serde(default)]
     pub(super) progress: ProgressYaml,
+    /// Where metrics, health and status are served. Default: nowhere.
+    pub(super) admin: Option<AdminYaml>,
 }
 
 /// Where results and dead letters go: exactly one of `file`, `kinesis` and `stdout`.

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    Held, IngressView, RunOptions, Running, SinkView, progress,
+    Held, RunOptions, Running, progress,
     pump::{Route, pump},
 };
 use crate::{
+    admin::{EgressView, IngressView, SinkView},
     config::{EgressConfig, EgressKind, IngressConfig, IngressKind, Module, SinkConfig},
     delivery::{self, Endpoint, Sink, Source},
     egress::{
@@ -22,7 +23,7 @@ use crate::{
     ingress::{
         AnyIngress, IngressError, datagen::Datagen, file::FileIngress, kinesis::KinesisIngress,
     },
-    metrics::{IngressStats, SinkStats},
+    metrics::{EgressStats, IngressStats, SinkStats},
     network::{BaseUrl, HeaderRules, TargetError},
     plugin::{LoadError, PluginHost},
     progress::{
@@ -127,7 +128,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let (ingress, source) = open_ingress(config, &mut store, Arc::clone(&stats)).await?;
         ingress_views.push(IngressView {
             id: Arc::clone(&source.id),
-            stats,
+            counted: stats,
+            ledger: Arc::clone(&source.ledger),
         });
         if ingress.keeps_progress() {
             stored.push(source.clone());
@@ -136,16 +138,14 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         sources.push(source);
     }
 
-    let egress_stop = CancellationToken::new();
-    let mut egress_tasks = JoinSet::new();
+    let mut writers = Writers::default();
     let mut egresses = Vec::new();
     for config in &module.egresses {
-        egresses.push(open_egress(config, &mut egress_tasks, &egress_stop).await?);
+        egresses.push(open_egress(config, &mut writers).await?);
     }
     let default_letters = DefaultLetters {
         state_dir: &state_dir,
-        tasks: &mut egress_tasks,
-        stop: &egress_stop,
+        writers: &mut writers,
     };
     let letters = default_letters.open(&module.sinks, &egresses).await?;
 
@@ -155,6 +155,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let mut capacities = Vec::new();
     for ((config, plugin), dead_letters) in module.sinks.into_iter().zip(plugins).zip(letters) {
         let stats = Arc::new(SinkStats::default());
+        let plugin_stats = Arc::clone(plugin.stats());
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
         let transport = HttpClient::new(&config.endpoint, config.delivery.in_flight.max_calls)
@@ -182,6 +183,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
+            plugin: plugin_stats,
         });
         sink_tasks.spawn(async move { (id, delivery::run(sink, intake).await) });
     }
@@ -205,6 +207,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let route = Route {
             ingress: index,
             ledger: Arc::clone(&source.ledger),
+            stats: own_count(config, ingress_views.get(usize::from(index))),
             capacity: capacity.unwrap_or(1),
             sinks,
         };
@@ -227,8 +230,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         progress,
         intake,
         last_progress,
-        egress_stop,
-        egress_tasks,
+        egress_stop: writers.stop,
+        egress_tasks: writers.tasks,
+        egresses: writers.views,
         grace: options.grace,
         _held: Some(Held {
             _state_dir: state_dir,
@@ -314,8 +318,7 @@ async fn open_ingress(
 
 async fn open_egress(
     config: &EgressConfig,
-    tasks: &mut JoinSet<()>,
-    stop: &CancellationToken,
+    writers: &mut Writers,
 ) -> Result<EgressHandle, StartError> {
     let id = config.id.to_string();
     let egress = match &config.kind {
@@ -331,26 +334,46 @@ async fn open_egress(
         egress: id.clone(),
         source,
     })?;
-    Ok(spawn_egress(id, egress, tasks, stop))
+    Ok(writers.spawn(id, egress))
 }
 
-fn spawn_egress(
-    id: String,
-    egress: AnyEgress,
-    tasks: &mut JoinSet<()>,
-    stop: &CancellationToken,
-) -> EgressHandle {
-    let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
-    let handle = handle.limited(egress.max_record());
-    tasks.spawn(egress::task::run(id, egress, queue, stop.clone()));
-    handle
+/// What an ingress counts, if the pump is to count it: a stream does so itself, as it reads ahead.
+fn own_count(config: &IngressConfig, view: Option<&IngressView>) -> Option<Arc<IngressStats>> {
+    match config.kind {
+        IngressKind::Kinesis(_) => None,
+        IngressKind::Datagen(_) | IngressKind::File(_) => {
+            view.map(|view| Arc::clone(&view.counted))
+        }
+    }
+}
+
+/// The tasks that own the egresses.
+#[derive(Debug, Default)]
+struct Writers {
+    tasks: JoinSet<()>,
+    views: Vec<EgressView>,
+    stop: CancellationToken,
+}
+
+impl Writers {
+    fn spawn(&mut self, id: String, egress: AnyEgress) -> EgressHandle {
+        let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
+        let handle = handle.limited(egress.max_record());
+        let stats = Arc::new(EgressStats::default());
+        self.views.push(EgressView {
+            id: id.as_str().into(),
+            stats: Arc::clone(&stats),
+        });
+        let task = egress::task::run(id, egress, queue, self.stop.clone(), stats);
+        self.tasks.spawn(task);
+        handle
+    }
 }
 
 /// Where the dead letters of sinks without `dead-letters` go: one file each in the state directory.
 struct DefaultLetters<'a> {
     state_dir: &'a StateDir,
-    tasks: &'a mut JoinSet<()>,
-    stop: &'a CancellationToken,
+    writers: &'a mut Writers,
 }
 
 impl DefaultLetters<'_> {
@@ -398,11 +421,7 @@ impl DefaultLetters<'_> {
                 egress: format!("dead letters of {sink}"),
                 source,
             })?;
-        Ok(spawn_egress(
-            sink.to_owned(),
-            AnyEgress::File(egress),
-            self.tasks,
-            self.stop,
-        ))
+        let id = format!("{sink} (dead letters)");
+        Ok(self.writers.spawn(id, AnyEgress::File(egress)))
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     event::Record,
     fail_point::FailPoint,
     http::Transport,
-    metrics::SinkStats,
+    metrics::{SinkStats, StatusClass},
     outcome::{Failure, Outcome},
     plugin::{CurrentCall, EventVerdict, Plugin},
 };
@@ -168,6 +168,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     fn count(&self, seen: &Seen) {
         let stats = &self.sink.stats;
         stats.calls.add(1);
+        if let Seen::Status(status) = seen {
+            stats.responses.count(StatusClass(*status));
+        }
         match seen {
             Seen::Status(429) => stats.throttled.add(1),
             Seen::Failed(_) => stats.unanswered.add(1),
@@ -312,6 +315,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 /// One attempt: the transport under its timeout, then the plugin, then the judgement.
 async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> Attempted {
     let started = Instant::now();
+    let body = call.request.body.as_ref().map_or(0, Bytes::len);
+    sink.stats.request_bytes.add(body);
     FailPoint::BeforeSend.pass();
     let sending = sink.transport.send(call.request.clone());
     // A response that comes after the timeout has nobody to take it: it is ignored.

@@ -74,6 +74,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     fn shape(&mut self, items: Vec<Item>) {
+        self.sink.stats.batches.add(1);
         let sink = Arc::clone(&self.sink);
         self.shaping.spawn(async move {
             let events: Vec<Arc<Event>> = items

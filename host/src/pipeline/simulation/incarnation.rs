@@ -159,7 +159,13 @@ fn start(world: &Shared) -> Running {
             egress,
         };
         let id = format!("sim/out{egress}");
-        egress_tasks.spawn(egress::task::run(id, drain, queue, egress_stop.clone()));
+        egress_tasks.spawn(egress::task::run(
+            id,
+            drain,
+            queue,
+            egress_stop.clone(),
+            Arc::default(),
+        ));
         handle.limited(limit)
     };
     let results = egress(0, plan.result_limit);
@@ -207,6 +213,7 @@ fn start(world: &Shared) -> Running {
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
+            plugin: Arc::default(),
         });
         let world = world.clone();
         sink_tasks.spawn(async move {
@@ -229,12 +236,14 @@ fn start(world: &Shared) -> Running {
         let route = Route {
             ingress: u16::try_from(number).expect("a few ingresses"),
             ledger: Arc::clone(&source.ledger),
+            stats: None,
             capacity: buffers.min().unwrap_or(1),
             sinks: of.to.iter().map(|sink| queues[*sink].clone()).collect(),
         };
         ingresses.push(IngressView {
             id: Arc::clone(&source.id),
-            stats: Arc::new(IngressStats::default()),
+            counted: Arc::new(IngressStats::default()),
+            ledger: Arc::clone(&source.ledger),
         });
         ingress_tasks.spawn(pump(
             Scripted::new(world.clone(), number),
@@ -255,6 +264,7 @@ fn start(world: &Shared) -> Running {
     Running {
         ingresses,
         sinks: views,
+        egresses: Vec::new(),
         sources,
         ingress_tasks,
         sink_tasks,
