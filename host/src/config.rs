@@ -36,6 +36,7 @@ use crate::{
     ingress::settings::{DatagenSettings, FileIngressSettings, KinesisIngressSettings},
     plugin::settings::PluginSettings,
     progress::settings::ProgressSettings,
+    trace::settings::OtlpSettings,
 };
 
 /// The largest module file, file of property groups, or file of a `${file:…}`, in bytes.
@@ -54,6 +55,8 @@ pub struct Module {
     pub progress: ProgressSettings,
     /// Where metrics, health and status are served, if anywhere.
     pub admin: Option<AdminSettings>,
+    /// Where traces go, beside what the environment says.
+    pub telemetry: Option<OtlpSettings>,
 }
 
 /// `namespace/name`.

@@ -31,3 +31,4 @@ pub mod pipeline;
 pub mod plugin;
 pub mod progress;
 pub mod shutdown;
+pub mod trace;

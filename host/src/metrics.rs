@@ -215,6 +215,17 @@ metrics! {
     instances: Gauge = "nozzle_plugin_instances",
 }
 
+metrics! {
+    /// The numbers of the traces that are sent to a collector.
+    TraceStats by ""
+    /// Spans that the collector has accepted.
+    exported: Counter = "nozzle_trace_spans_exported_total",
+    /// Spans that were thrown away, as the queue was full or the collector did not take them.
+    dropped: Counter = "nozzle_trace_spans_dropped_total",
+    /// Requests to the collector that failed, those that were made again among them.
+    failures: Counter = "nozzle_trace_export_failures_total",
+}
+
 /// The first digit of a response's status.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusClass(pub u16);
@@ -342,12 +353,13 @@ impl SinkStats {
 }
 
 /// Every table, with the prefix that its names have.
-pub const TABLES: [(&str, &[Metric]); 5] = [
+pub const TABLES: [(&str, &[Metric]); 6] = [
     ("nozzle_", HostStats::METRICS),
     ("nozzle_ingress_", IngressStats::METRICS),
     ("nozzle_sink_", SinkStats::METRICS),
     ("nozzle_plugin_", PluginStats::METRICS),
     ("nozzle_egress_", EgressStats::METRICS),
+    ("nozzle_trace_", TraceStats::METRICS),
 ];
 
 #[cfg(test)]

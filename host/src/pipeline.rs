@@ -20,8 +20,10 @@ use crate::{
     admin::{EgressView, IngressView, SinkView, Views},
     delivery::{SinkEnd, Source},
     ingress::IngressError,
+    metrics::TraceStats,
     progress::store::StoreError,
     shutdown::Shutdown,
+    trace,
 };
 
 /// What a run is told beside its module.
@@ -50,6 +52,9 @@ pub struct Running {
     /// Ends the egress tasks even if a write keeps failing.
     egress_stop: CancellationToken,
     egress_tasks: JoinSet<()>,
+    trace_stats: Arc<TraceStats>,
+    /// Sends spans until the sinks are gone.
+    traces: Option<trace::Exporter>,
     grace: Duration,
     /// None in the simulation, which has neither.
     _held: Option<Held>,
@@ -71,6 +76,7 @@ impl Running {
             ingresses: self.ingresses.clone(),
             sinks: self.sinks.clone(),
             egresses: self.egresses.clone(),
+            traces: Arc::clone(&self.trace_stats),
             draining: self.intake.clone(),
         }
     }
@@ -153,6 +159,10 @@ impl Running {
                 None
             }
         };
+        // Last: whoever waits for it has nothing else to lose.
+        if let Some(traces) = self.traces.take() {
+            traces.finish().await;
+        }
         Summary::new(
             &self.sinks,
             &self.sources,

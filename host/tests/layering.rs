@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -17,19 +17,21 @@ const ARROWS: [(&str, &[&str]); 21] = [
         "pipeline",
         &[
             "admin", "config", "delivery", "egress", "http", "ingress", "network", "plugin",
-            "progress", "shutdown",
+            "progress", "shutdown", "trace",
         ],
     ),
     (
         "config",
         &[
             "admin", "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
-            "progress",
+            "progress", "trace",
         ],
     ),
     (
         "delivery",
-        &["batch", "egress", "http", "network", "plugin", "progress"],
+        &[
+            "batch", "egress", "http", "network", "plugin", "progress", "trace",
+        ],
     ),
     ("admin", &["progress"]),
     ("http", &["network"]),
@@ -46,6 +48,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("outcome", &[]),
     ("progress", &["aws"]),
     ("shutdown", &[]),
+    ("trace", &["http"]),
 ];
 const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
@@ -58,7 +61,7 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("aws_smithy_http_client", &["aws"]),
     ("aws_sdk_kinesis", &["aws", "ingress", "egress"]),
     ("aws_sdk_dynamodb", &["progress"]),
-    ("prost", &["ingress"]),
+    ("prost", &["ingress", "trace"]),
     ("hyper", &["http", "endpoint", "admin"]),
     ("hyper_util", &["http", "endpoint", "admin"]),
     ("h2", &["http"]),

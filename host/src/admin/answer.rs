@@ -64,6 +64,7 @@ fn metrics(board: &Board, format: Format) -> String {
         text.table(views.sinks.iter().map(|view| (&*view.id, &*view.stats)));
         text.table(views.sinks.iter().map(|view| (&*view.id, &*view.plugin)));
         text.table(views.egresses.iter().map(|view| (&*view.id, &*view.stats)));
+        text.table([("", &*views.traces)].into_iter());
     }
     text.finish()
 }

@@ -63,7 +63,7 @@ pub async fn fetch(address: SocketAddr) -> Result<Status, FetchError> {
         .map_err(timed_out)??;
     let foreign = |error: serde_json::Error| FetchError::Foreign {
         address,
-        reason: error.to_string(),
+        reason: format!("its answer is no status: {error}"),
     };
     let value: Value = serde_json::from_slice(&body).map_err(foreign)?;
     match value.get("version") {

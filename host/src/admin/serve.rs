@@ -90,3 +90,65 @@ async fn serve(stream: TcpStream, board: &Board) {
     // A client that goes away, or takes too long, is nothing to report.
     drop(tokio::time::timeout(LIMIT, connection).await);
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn admin() -> Admin {
+        let settings = AdminSettings {
+            address: ([127, 0, 0, 1], 0).into(),
+            label: String::new(),
+        };
+        let board = Arc::new(Board::default());
+        Admin::bind(&settings, board).await.expect("a free port")
+    }
+
+    async fn ask(admin: &Admin, path: &str) -> String {
+        let mut stream = TcpStream::connect(admin.address()).await.expect("open");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("read");
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_host_that_starts_is_live_and_not_ready() {
+        let admin = admin().await;
+
+        let (live, ready, metrics) = tokio::join!(
+            ask(&admin, "/live"),
+            ask(&admin, "/ready"),
+            ask(&admin, "/metrics")
+        );
+
+        assert!(live.starts_with("HTTP/1.1 200 "), "{live}");
+        assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
+        assert!(ready.contains("starting: plugins are loaded"), "{ready}");
+        assert!(metrics.contains("\nnozzle_ready 0\n"), "{metrics}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_say_nothing_are_closed_and_keep_nobody_out() {
+        let admin = admin().await;
+        let mut silent = Vec::new();
+        for _ in 0..2 * CONNECTIONS {
+            let stream = TcpStream::connect(admin.address()).await;
+            silent.push(stream.expect("a place in the backlog"));
+        }
+
+        let answer = ask(&admin, "/live").await;
+        let mut read = Vec::new();
+        for stream in &mut silent {
+            let mut rest = Vec::new();
+            // Reset or closed: either way it is over.
+            read.push(stream.read_to_end(&mut rest).await.unwrap_or(0));
+        }
+
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(read.len(), silent.len());
+    }
+}

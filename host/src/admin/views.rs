@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metrics::{EgressStats, IngressStats, PluginStats, SinkStats},
+    metrics::{EgressStats, IngressStats, PluginStats, SinkStats, TraceStats},
     progress::Ledger,
 };
 
@@ -18,6 +18,8 @@ pub struct Views {
     pub sinks: Vec<SinkView>,
     /// Those of the module, then the files of dead letters that it does not name.
     pub egresses: Vec<EgressView>,
+    /// What the traces count; they may be off.
+    pub traces: Arc<TraceStats>,
     /// Cancelled when nothing new is read any more.
     pub draining: CancellationToken,
 }

@@ -77,6 +77,7 @@ impl CliError {
             Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) => 2,
             Self::Listen { .. } | Self::Admin { .. } | Self::Fetch(_) => 2,
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
+            Self::Start(StartError::Telemetry(_) | StartError::Collector(_)) => 2,
             Self::NoDemoPlugin { .. } => 3,
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
             Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,
@@ -93,6 +94,9 @@ impl CliError {
             Self::Start(StartError::Store(error)) | Self::Store(error) => error.hint(),
             Self::Start(StartError::Ingress { source, .. }) | Self::Source(source) => source.hint(),
             Self::Start(StartError::Egress { source, .. }) => source.hint(),
+            Self::Start(StartError::Telemetry(_)) => Some(
+                "correct it, or set OTEL_SDK_DISABLED=true to send no traces".to_owned(),
+            ),
             Self::NoDemoPlugin { .. } => {
                 Some("run `make guests` in the repository, or name one with --plugin".to_owned())
             }

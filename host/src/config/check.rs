@@ -94,6 +94,7 @@ impl<'a> Checker<'a> {
 
         let progress = self.progress(yaml.progress);
         let admin = yaml.admin.map(|yaml| self.admin(yaml));
+        let telemetry = yaml.telemetry.map(|yaml| self.telemetry(yaml));
 
         let ingresses: Vec<_> = ingresses.into_iter().flatten().collect();
         for (index, id) in sink_ids.iter().enumerate() {
@@ -117,6 +118,7 @@ impl<'a> Checker<'a> {
             egresses,
             progress: progress.unwrap_or_default(),
             admin,
+            telemetry,
         })
     }
 

@@ -7,6 +7,7 @@ pub(super) mod endpoint;
 pub(super) mod ingress;
 pub(super) mod kinesis;
 pub(super) mod sink;
+pub(super) mod telemetry;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,6 +17,7 @@ use self::{
     ingress::IngressYaml,
     kinesis::{KinesisEgressYaml, ProgressYaml},
     sink::SinkYaml,
+    telemetry::TelemetryYaml,
 };
 use super::units::Size;
 
@@ -39,6 +41,8 @@ pub(super) struct ModuleYaml {
     pub(super) progress: ProgressYaml,
     /// Where metrics, health and status are served. Default: nowhere.
     pub(super) admin: Option<AdminYaml>,
+    /// What is sent to others about what the host does. Default: nothing.
+    pub(super) telemetry: Option<TelemetryYaml>,
 }
 
 /// Where results and dead letters go: exactly one of `file`, `kinesis` and `stdout`.

@@ -71,6 +71,21 @@ pub enum Verdict {
     PluginFailed(String),
 }
 
+impl Verdict {
+    /// For traces.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retry(_) => "retry",
+            Self::Reject(_) => "reject",
+            Self::Split => "split",
+            Self::Halt => "halt",
+            Self::Each(_) => "each",
+            Self::PluginFailed(_) => "plugin failed",
+        }
+    }
+}
+
 /// Who rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejected {

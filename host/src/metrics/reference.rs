@@ -13,9 +13,10 @@ pub fn reference() -> String {
     );
     for (prefix, metrics) in TABLES {
         let of = metrics.first().map_or("", |metric| metric.of);
-        let what = match of {
-            "" => "The host itself".to_owned(),
-            of => format!("`{prefix}*`: each has the label `{of}`"),
+        let what = match (of, prefix) {
+            ("", "nozzle_") => "The host itself".to_owned(),
+            ("", prefix) => format!("`{prefix}*`"),
+            (of, prefix) => format!("`{prefix}*`: each has the label `{of}`"),
         };
         write!(
             text,

@@ -23,13 +23,17 @@ use crate::{
     ingress::{
         AnyIngress, IngressError, datagen::Datagen, file::FileIngress, kinesis::KinesisIngress,
     },
-    metrics::{EgressStats, IngressStats, SinkStats},
+    metrics::{EgressStats, IngressStats, SinkStats, TraceStats},
     network::{BaseUrl, HeaderRules, TargetError},
     plugin::{LoadError, PluginHost},
     progress::{
         AnyStore, Ledger,
         state_dir::{StateDir, StateDirError},
         store::{Advance, Store, StoreError},
+    },
+    trace::{
+        self, Tracer,
+        settings::{EnvError, OtlpSettings},
     },
 };
 
@@ -82,6 +86,12 @@ pub enum StartError {
         #[source]
         source: IngressError,
     },
+    /// The environment says where traces go, and makes no sense.
+    #[error("traces cannot be sent")]
+    Telemetry(#[source] EnvError),
+    /// The client of the collector of traces could not be made.
+    #[error("the collector of traces cannot be used")]
+    Collector(#[source] ClientError),
     /// An egress could not be opened.
     #[error("egress `{egress}` cannot be written")]
     Egress {
@@ -118,6 +128,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             })?;
         plugins.push(plugin);
     }
+
+    let trace_stats = Arc::new(TraceStats::default());
+    let (tracer, traces) = open_traces(module.telemetry.as_ref(), &trace_stats)?;
 
     let mut ingresses = Vec::new();
     let mut ingress_views = Vec::new();
@@ -177,6 +190,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             dead_letters,
             sources: sources.clone(),
             stats: Arc::clone(&stats),
+            tracer: tracer.of_sink(&id, &config.endpoint.label),
         };
         let (queue, intake) = mpsc::channel(1);
         queues.push(queue);
@@ -233,6 +247,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         egress_stop: writers.stop,
         egress_tasks: writers.tasks,
         egresses: writers.views,
+        trace_stats,
+        traces,
         grace: options.grace,
         _held: Some(Held {
             _state_dir: state_dir,
@@ -261,6 +277,22 @@ pub fn endpoint_of(sink: &str, settings: &EndpointSettings) -> Result<Endpoint, 
         headers,
         compression: settings.compression,
     })
+}
+
+/// The tracer of which those of the sinks are made, and the task behind it; off unless somebody says where traces go.
+fn open_traces(
+    section: Option<&OtlpSettings>,
+    stats: &Arc<TraceStats>,
+) -> Result<(Tracer, Option<trace::Exporter>), StartError> {
+    let env = |name: &str| std::env::var(name).ok();
+    let settings = trace::settings::resolve(section, env).map_err(StartError::Telemetry)?;
+    let Some(settings) = settings else {
+        return Ok((Tracer::default(), None));
+    };
+    let client = HttpClient::new(&settings.collector, 1).map_err(StartError::Collector)?;
+    info!(collector = %settings.collector.label, sample = settings.sample, "traces are sent");
+    let (tracer, exporter) = trace::start(&settings, client, Arc::clone(stats));
+    Ok((tracer, Some(exporter)))
 }
 
 async fn open_ingress(

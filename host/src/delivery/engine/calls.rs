@@ -130,6 +130,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.paused_until = self.paused_until.max(Some(now + wait));
         }
         self.count(&last.seen);
+        call.trace.judged(verdict.name());
 
         let first_seq = call.first_seq();
         let mut ended = Ended {
@@ -313,18 +314,21 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 }
 
 /// One attempt: the transport under its timeout, then the plugin, then the judgement.
-async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, call: Call) -> Attempted {
+async fn attempt<P: Plugin, T: Transport>(sink: Arc<Sink<P, T>>, mut call: Call) -> Attempted {
     let started = Instant::now();
     let body = call.request.body.as_ref().map_or(0, Bytes::len);
     sink.stats.request_bytes.add(body);
+    let mut request = call.request.clone();
+    let span = call.trace.attempt(&mut request);
     FailPoint::BeforeSend.pass();
-    let sending = sink.transport.send(call.request.clone());
+    let sending = sink.transport.send(request);
     // A response that comes after the timeout has nobody to take it: it is ignored.
     let outcome = tokio::time::timeout(sink.settings.timeout.attempt, sending)
         .await
         .unwrap_or(Err(Failure::Timeout));
     FailPoint::AfterSend.pass();
     sink.stats.latency(started.elapsed());
+    span.ended(&outcome);
     let seen = Seen::of(&outcome);
     let retry_after = match &outcome {
         Ok(response) => retry_after::from_headers(&response.headers, SystemTime::now()),

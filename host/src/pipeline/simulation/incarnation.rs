@@ -207,6 +207,7 @@ fn start(world: &Shared) -> Running {
             dead_letters: letters.clone(),
             sources: sources.clone(),
             stats: Arc::clone(&stats),
+            tracer: Default::default(),
         };
         let (queue, intake) = mpsc::channel(1);
         queues.push(queue);
@@ -265,6 +266,8 @@ fn start(world: &Shared) -> Running {
         ingresses,
         sinks: views,
         egresses: Vec::new(),
+        trace_stats: Arc::default(),
+        traces: None,
         sources,
         ingress_tasks,
         sink_tasks,

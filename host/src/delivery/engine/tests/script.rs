@@ -195,6 +195,7 @@ pub(super) fn start(
             ledger: Arc::clone(&ledger),
         }],
         stats: Arc::clone(&stats),
+        tracer: Default::default(),
     };
     let (queue, intake) = mpsc::channel(1);
     Running {
