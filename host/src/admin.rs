@@ -8,6 +8,7 @@
 
 mod answer;
 mod fetch;
+mod process;
 mod serve;
 pub mod settings;
 pub mod status;
@@ -20,12 +21,16 @@ pub use views::{EgressView, IngressView, SinkView, Views};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::status::{State, Status};
-use crate::{event::now_ms, metrics::HostStats};
+use crate::{
+    event::now_ms,
+    metrics::{HostStats, ProcessStats},
+};
 
 /// What a host shows of itself.
 #[derive(Debug)]
 pub struct Board {
     stats: HostStats,
+    process: ProcessStats,
     started_ms: u64,
     /// None until all parts are open.
     views: Mutex<Option<Views>>,
@@ -37,6 +42,7 @@ impl Default for Board {
         stats.started.set(Some(started_ms));
         Self {
             stats,
+            process: ProcessStats::default(),
             started_ms,
             views: Mutex::default(),
         }

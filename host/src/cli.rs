@@ -34,7 +34,7 @@ struct Args {
         default_value = "info"
     )]
     log: String,
-    /// How it is logged. With `json`, everything on standard error is a JSON object a line.
+    /// How it is logged. With `json`, all that `run` writes to standard error is a JSON object a line.
     #[arg(
         long,
         global = true,

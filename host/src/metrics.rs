@@ -1,15 +1,17 @@
 //! Every metric name, label and help text, in one place, and the counters behind them.
 //!
-//! A metric is one line of a table below: its help, its field, its kind and its name. The exporter ([`text`]), the
-//! reference (`docs/metrics.md`) and the tests are made of these tables.
+//! A metric is one line of a table below: its help, its field, its kind and its name. The exporter, the reference
+//! (`docs/metrics.md`) and the tests are made of these tables.
 
+mod labels;
 mod reference;
 mod text;
 mod values;
 
+pub use labels::{Age, AttemptTime, PluginFailure, PluginTime, StatusClass};
 pub use reference::reference;
 pub use text::{Exposition, Format};
-pub use values::{Bounds, Buckets, BuildInfo, Each, Label, Lags, Number, Sampled, Time};
+pub use values::{Bounds, Buckets, BuildInfo, Each, Label, Lags, Number, Sampled, Spent, Time};
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -226,86 +228,17 @@ metrics! {
     failures: Counter = "nozzle_trace_export_failures_total",
 }
 
-/// The first digit of a response's status.
-#[derive(Debug, Clone, Copy)]
-pub struct StatusClass(pub u16);
-
-impl Label for StatusClass {
-    const NAME: &'static str = "class";
-    const VALUES: &'static [&'static str] = &["other", "2xx", "3xx", "4xx", "5xx"];
-
-    fn place(self) -> usize {
-        match self.0 / 100 {
-            class @ 2..=5 => usize::from(class - 1),
-            _ => 0,
-        }
-    }
-}
-
-/// Why a plugin gave no answer.
-#[derive(Debug, Clone, Copy)]
-pub enum PluginFailure {
-    /// Unreachable code, out of bounds, stack overflow.
-    Trapped,
-    /// `limits.time`.
-    TimedOut,
-    /// Memory, tables, or what it passed to the host.
-    Limit,
-    /// No instance could be made.
-    Instance,
-}
-
-impl Label for PluginFailure {
-    const NAME: &'static str = "cause";
-    const VALUES: &'static [&'static str] = &["trapped", "timed-out", "limit", "instance"];
-
-    fn place(self) -> usize {
-        self as usize
-    }
-}
-
-/// From a fast answer nearby to the longest timeouts.
-#[derive(Debug)]
-pub struct AttemptTime;
-
-impl Bounds for AttemptTime {
-    const MICROS: &'static [u64] = &[
-        1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-        2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
-    ];
-}
-
-/// From a batch that fills at once to an outage of half a day.
-#[derive(Debug)]
-pub struct Age;
-
-impl Bounds for Age {
-    const MICROS: &'static [u64] = &[
-        10_000,
-        50_000,
-        100_000,
-        500_000,
-        1_000_000,
-        2_500_000,
-        5_000_000,
-        10_000_000,
-        30_000_000,
-        60_000_000,
-        300_000_000,
-        1_800_000_000,
-        7_200_000_000,
-        43_200_000_000,
-    ];
-}
-
-/// From a call that does next to nothing to the usual time limit.
-#[derive(Debug)]
-pub struct PluginTime;
-
-impl Bounds for PluginTime {
-    const MICROS: &'static [u64] = &[
-        10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000,
-    ];
+metrics! {
+    /// The numbers of the process, by the names that all who use Prometheus know. On Linux alone.
+    ProcessStats by ""
+    /// Time that the process has spent on processors.
+    cpu: Counter<Spent> = "process_cpu_seconds_total",
+    /// Memory that the process holds.
+    memory: Gauge = "process_resident_memory_bytes",
+    /// Files and connections that the process has open.
+    open_files: Gauge = "process_open_fds",
+    /// How many it may have open.
+    max_files: Gauge = "process_max_fds",
 }
 
 impl IngressStats {
@@ -353,13 +286,14 @@ impl SinkStats {
 }
 
 /// Every table, with the prefix that its names have.
-pub const TABLES: [(&str, &[Metric]); 6] = [
+pub const TABLES: [(&str, &[Metric]); 7] = [
     ("nozzle_", HostStats::METRICS),
     ("nozzle_ingress_", IngressStats::METRICS),
     ("nozzle_sink_", SinkStats::METRICS),
     ("nozzle_plugin_", PluginStats::METRICS),
     ("nozzle_egress_", EgressStats::METRICS),
     ("nozzle_trace_", TraceStats::METRICS),
+    ("process_", ProcessStats::METRICS),
 ];
 
 #[cfg(test)]

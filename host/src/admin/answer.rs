@@ -10,7 +10,7 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Board;
+use super::{Board, process};
 use crate::metrics::{Exposition, Format};
 
 const JSON: &str = "application/json";
@@ -57,8 +57,10 @@ fn metrics(board: &Board, format: Format) -> String {
     let views = board.views();
     let ready = Board::not_ready(views.as_ref()).is_empty();
     board.stats.ready.set(usize::from(ready));
+    process::read(&board.process);
     let mut text = Exposition::new(format);
     text.table([("", &board.stats)].into_iter());
+    text.table([("", &board.process)].into_iter());
     if let Some(views) = &*views {
         text.table(views.ingresses.iter().map(|view| (&*view.id, view.stats())));
         text.table(views.sinks.iter().map(|view| (&*view.id, &*view.stats)));

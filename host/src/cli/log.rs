@@ -4,7 +4,7 @@ use std::{fmt, io::IsTerminal};
 
 use serde_json::{Map, Value, json};
 use tracing::{
-    Event, Subscriber,
+    Event, Subscriber, error,
     field::{Field, Visit},
 };
 use tracing_subscriber::{
@@ -21,7 +21,7 @@ use crate::event::{now_ms, rfc3339};
 pub(super) enum LogFormat {
     /// Lines for people.
     Text,
-    /// A JSON object a line, and nothing else on standard error.
+    /// A JSON object a line, the summary and the last error too.
     Json,
 }
 
@@ -57,7 +57,14 @@ pub(super) fn to_stderr(filter: &str, format: LogFormat) -> Result<(), CliError>
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .init(),
-        LogFormat::Json => lines.with_ansi(false).event_format(JsonLines).init(),
+        LogFormat::Json => {
+            lines.with_ansi(false).event_format(JsonLines).init();
+            std::panic::set_hook(Box::new(|panic| {
+                let place = panic.location().map(ToString::to_string);
+                let said = panic.payload_as_str().unwrap_or_default();
+                error!(place, said, "an internal task panicked");
+            }));
+        }
     }
     Ok(())
 }

@@ -85,6 +85,26 @@ impl Sampled for Time {
     }
 }
 
+/// Time that was spent.
+#[derive(Debug, Default)]
+pub struct Spent(AtomicU64);
+
+impl Spent {
+    /// Sets it.
+    pub fn set(&self, to: Duration) {
+        let micros = u64::try_from(to.as_micros()).unwrap_or(u64::MAX);
+        self.0.store(micros, Relaxed);
+    }
+}
+
+impl Labelled for Spent {}
+
+impl Sampled for Spent {
+    fn sample(&self, sampler: &mut Sampler<'_>) {
+        sampler.write(&[], Seconds(self.0.load(Relaxed)));
+    }
+}
+
 /// Microseconds, shown in seconds.
 pub(super) struct Seconds(pub(super) u64);
 

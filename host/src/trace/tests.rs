@@ -3,13 +3,16 @@
 use std::{sync::Mutex, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
-use super::*;
+use super::{
+    span::{Status, Value},
+    *,
+};
 use crate::{
     http::{Transport, settings::EndpointSettings},
-    outcome::Response,
+    outcome::{Failure, Outcome, Response},
 };
 
 /// Answers each request with the next of its script, and with its last one ever after.
@@ -126,6 +129,69 @@ async fn what_the_plugin_sets_is_sent_and_is_the_parent() {
         "the plugin's trace is recorded: so is this part of it"
     );
     assert_eq!(span.context.state.as_deref(), Some("a=1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_contexts_of_events_are_linked() {
+    let collector = Collector::new(vec![answer(200, Vec::new())]);
+    let (tracer, _exporter, _) = started(&collector, 1.0);
+    let event = |value: &str| {
+        Arc::new(Event {
+            id: "t/in:1".into(),
+            key: None,
+            timestamp_ms: 0,
+            attributes: vec![
+                ("a".into(), "b".into()),
+                ("traceparent".into(), value.into()),
+            ],
+            data: Bytes::from_static(b"12345"),
+        })
+    };
+    let of = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let mut events = vec![event("none"), event(of)];
+
+    let two = tracer.batch(&events);
+    events.resize(500, event(of));
+    let many = tracer.batch(&events);
+
+    let live = two.0.as_ref().expect("on");
+    let links: Vec<_> = live.span.links.iter().map(ToString::to_string).collect();
+    assert_eq!(links, [of]);
+    assert!(
+        live.span
+            .attributes
+            .contains(&("nozzle.batch.bytes", Value::Number(10)))
+    );
+    assert_eq!(many.0.as_ref().expect("on").span.links.len(), MAX_LINKS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_of_an_attempt_and_its_call_is_in_their_status() {
+    let collector = Collector::new(vec![answer(200, Vec::new())]);
+    let (tracer, _exporter, _) = started(&collector, 1.0);
+    let batch = tracer.batch(&[]).ended(Ok(1));
+    let mut call = tracer.call(batch.as_ref(), &request(), 1);
+    let status = |call: &CallSpan| call.0.as_ref().expect("on").live.span.status.clone();
+
+    let cut_off = call.attempt(&mut request());
+    let begun = cut_off.0.as_ref().expect("on").span.clone();
+    call.judged("retry");
+    let after_retry = status(&call);
+    call.judged("delivered");
+
+    assert_eq!(
+        begun.status,
+        Status::Error("given up before an answer".to_owned())
+    );
+    assert!(
+        !begun
+            .attributes
+            .iter()
+            .any(|(name, _)| *name == "server.address"),
+        "it may be a secret"
+    );
+    assert_eq!(after_retry, Status::Error("retry".to_owned()));
+    assert_eq!(status(&call), Status::Unset);
 }
 
 #[tokio::test(start_paused = true)]

@@ -177,7 +177,31 @@ async fn a_foreign_parser_reads_every_metric_in_both_formats() {
         let taken = values(&families, "nozzle_ingress_events_taken_total", &[])[0];
         assert!((1.0..=taken).contains(&settled), "{settled} of {taken}");
         assert!(values(&families, "nozzle_ingress_bytes_total", &[])[0] > 100.0);
+        assert!(values(&families, "process_resident_memory_bytes", &[])[0] > 1e6);
+        assert!(values(&families, "process_cpu_seconds_total", &[])[0] > 0.0);
+        let (open, most) = (
+            values(&families, "process_open_fds", &[])[0],
+            values(&families, "process_max_fds", &[])[0],
+        );
+        assert!(3.0 < open && open < most, "{open} of {most}");
     }
+}
+
+#[test]
+fn the_documentation_names_metrics_that_there_are() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/observability.md");
+    let text = std::fs::read_to_string(path).expect("it is there");
+    let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+    let named: Vec<_> = words.filter(|word| word.starts_with("nozzle_")).collect();
+    let known = |name: &&str| {
+        let mut all = TABLES.iter().flat_map(|(_, metrics)| *metrics);
+        all.any(|metric| metric.name == *name)
+    };
+
+    let unknown: Vec<_> = named.iter().filter(|name| !known(name)).collect();
+
+    assert!(named.len() >= 10, "{named:?}");
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 #[test]

@@ -58,6 +58,12 @@ async fn a_table_and_json_say_what_the_host_does() {
             })
             .collect()
     };
+    let keys = |value: &Value| -> Vec<String> {
+        let object = value.as_object().expect("an object");
+        object.keys().cloned().collect()
+    };
+    let parts = ["ingresses", "sinks", "egresses"].map(|part| keys(&status[part][0]));
+    insta::assert_debug_snapshot!((keys(&status), parts));
     let sinks = table("sink");
     assert_eq!(sinks[0].len(), sinks[1].len(), "{}", once.stdout);
     assert_eq!(
