@@ -28,6 +28,8 @@ static LINES: OnceLock<MultiProgress> = OnceLock::new();
 /// Shows what `look` sees of a host in this process, until the future is dropped.
 pub(super) async fn show(format: LogFormat, look: impl Fn() -> Status) {
     let mut rates = Rates::default();
+    // What the first rate is reckoned from.
+    rates.lines(&look());
     if format == LogFormat::Text && io::stderr().is_terminal() {
         let mut ticks = tokio::time::interval(REDRAW);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -118,7 +120,8 @@ impl Rates {
 #[derive(Debug, Default)]
 struct Rate {
     last: Option<(Instant, u64)>,
-    smoothed: f64,
+    /// None before the second look.
+    smoothed: Option<f64>,
 }
 
 impl Rate {
@@ -127,9 +130,10 @@ impl Rate {
         if let Some((at, before)) = self.last.replace((now, ended)) {
             let seconds = (now - at).as_secs_f64().max(0.001);
             let rate = ended.saturating_sub(before) as f64 / seconds;
-            self.smoothed = 0.7 * self.smoothed + 0.3 * rate;
+            let before = self.smoothed.unwrap_or(rate);
+            self.smoothed = Some(0.7 * before + 0.3 * rate);
         }
-        self.smoothed as u64
+        self.smoothed.unwrap_or_default() as u64
     }
 }
 
