@@ -4,19 +4,21 @@ mod check;
 mod demo;
 mod endpoint;
 mod error;
+mod log;
 mod numbers;
 mod progress;
 mod run;
 mod summary;
+mod table;
+mod top;
 mod view;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use tracing_subscriber::EnvFilter;
 
-use self::error::CliError;
+use self::{error::CliError, log::LogFormat};
 
 /// Delivers a stream of records to any HTTP endpoint; a WebAssembly component decides what each
 /// call looks like and what each response means.
@@ -32,6 +34,15 @@ struct Args {
         default_value = "info"
     )]
     log: String,
+    /// How it is logged. With `json`, all that `run` writes to standard error is a JSON object a line.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = "NOZZLE_LOG_FORMAT",
+        default_value_t = LogFormat::Text
+    )]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -51,6 +62,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows, exports or resets progress: up to where every event is settled.
     Progress(progress::ProgressArgs),
+    /// Shows what a running host does, by its admin address.
+    Top(top::TopArgs),
     /// Shows it: datagen, a plugin, and a local endpoint that misbehaves, for about 15 seconds.
     Demo(demo::DemoArgs),
     /// Serves that endpoint alone: random statuses, latency, Retry-After, resets, an API key.
@@ -78,10 +91,14 @@ struct StateArgs {
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
     let args = Args::parse();
+    let format = args.log_format;
     match execute(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error.print();
+            match format {
+                LogFormat::Text => error.print(),
+                LogFormat::Json => error.log(),
+            }
             ExitCode::from(error.exit_code())
         }
     }
@@ -100,12 +117,12 @@ fn execute(args: Args) -> Result<(), CliError> {
             Ok(())
         }
         command => {
-            log_to_stderr(&args.log)?;
+            log::to_stderr(&args.log, args.log_format)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()
                 .map_err(CliError::Runtime)?;
-            let result = runtime.block_on(Box::pin(serve(command)));
+            let result = runtime.block_on(Box::pin(serve(command, args.log_format)));
             // A read of standard input may still be blocked; nothing waits for it.
             runtime.shutdown_background();
             result
@@ -113,47 +130,16 @@ fn execute(args: Args) -> Result<(), CliError> {
     }
 }
 
-async fn serve(command: Command) -> Result<(), CliError> {
+async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
     match command {
-        Command::Run(args) => run::run(*args).await,
+        Command::Run(args) => run::run(*args, format).await,
         Command::Check(args) => check::check(args).await,
         Command::Progress(args) => progress::progress(args).await,
-        Command::Demo(args) => demo::demo(args).await,
+        Command::Top(args) => top::top(args).await,
+        Command::Demo(args) => demo::demo(args, format).await,
         Command::Endpoint(args) => endpoint::endpoint(args).await,
         Command::Schema | Command::Completions { .. } => Ok(()),
     }
-}
-
-/// What a bare level such as `debug` does not reach: libraries that log addresses and what the other side wrote, which
-/// may be or hold secrets, or that complain of what the host then says better. They are logged when they are named.
-const QUIET: [(&str, &str); 7] = [
-    ("hyper", "warn"),
-    ("hyper_util", "warn"),
-    ("h2", "warn"),
-    ("rustls", "warn"),
-    ("aws_config", "error"),
-    ("aws_smithy_runtime", "warn"),
-    ("aws_smithy_runtime_api", "warn"),
-];
-
-fn log_to_stderr(filter: &str) -> Result<(), CliError> {
-    let quiet: Vec<String> = QUIET
-        .iter()
-        .filter(|(library, _)| !filter.contains(library))
-        .map(|(library, level)| format!("{library}={level}"))
-        .collect();
-    let directives = format!("{},{filter}", quiet.join(","));
-    let directives = EnvFilter::try_new(directives).map_err(|source| CliError::LogFilter {
-        filter: filter.to_owned(),
-        source,
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(directives)
-        .with_writer(view::LogWriter::default)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the schema is the command's data")]

@@ -29,12 +29,14 @@ use std::{
 
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
 use crate::{
+    admin::settings::AdminSettings,
     delivery::{gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::{FileEgressSettings, KinesisEgressSettings},
     http::settings::EndpointSettings,
     ingress::settings::{DatagenSettings, FileIngressSettings, KinesisIngressSettings},
     plugin::settings::PluginSettings,
     progress::settings::ProgressSettings,
+    trace::settings::OtlpSettings,
 };
 
 /// The largest module file, file of property groups, or file of a `${file:…}`, in bytes.
@@ -53,6 +55,10 @@ pub struct Module {
     pub egresses: Vec<EgressConfig>,
     /// Where and how often progress is stored.
     pub progress: ProgressSettings,
+    /// Where metrics, health and status are served, if anywhere.
+    pub admin: Option<AdminSettings>,
+    /// Where traces go, beside what the environment says.
+    pub telemetry: Option<OtlpSettings>,
 }
 
 /// `namespace/name`.

@@ -35,7 +35,9 @@ pub use prepare::Endpoint;
 use std::sync::Arc;
 
 use self::settings::DeliverySettings;
-use crate::{egress::EgressHandle, event::Ticket, metrics::SinkStats, progress::Ledger};
+use crate::{
+    egress::EgressHandle, event::Ticket, metrics::SinkStats, progress::Ledger, trace::Tracer,
+};
 
 /// Everything the engine of one sink works with.
 pub struct Sink<P, T> {
@@ -61,6 +63,8 @@ pub struct Sink<P, T> {
     pub sources: Vec<Source>,
     /// What the sink counts.
     pub stats: Arc<SinkStats>,
+    /// Makes its spans.
+    pub tracer: Tracer,
 }
 
 /// An ingress as a sink sees it.

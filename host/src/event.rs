@@ -121,7 +121,9 @@ pub struct Record {
 
 /// A time in milliseconds since the Unix epoch, as RFC 3339 in UTC.
 pub fn rfc3339(ms: u64) -> String {
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
+    /// The last one that RFC 3339 can write: what a source says may be beyond.
+    const YEAR_9999: u64 = 253_402_300_799_999;
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms.min(YEAR_9999));
     humantime::format_rfc3339_millis(at).to_string()
 }
 

@@ -10,6 +10,7 @@
 //!    └─────────────── progress: the contiguous settled prefix of each partition is stored ◀───────────┘
 //! ```
 
+pub mod admin;
 pub mod aws;
 pub mod batch;
 pub mod cli;
@@ -30,3 +31,4 @@ pub mod pipeline;
 pub mod plugin;
 pub mod progress;
 pub mod shutdown;
+pub mod trace;

@@ -1,14 +1,26 @@
 //! Every metric name, label and help text, in one place, and the counters behind them.
+//!
+//! A metric is one line of a table below: its help, its field, its kind and its name. The exporter, the reference
+//! (`docs/metrics.md`) and the tests are made of these tables.
+
+mod labels;
+mod reference;
+mod text;
+mod values;
+
+pub use labels::{Age, AttemptTime, PluginFailure, PluginTime, StatusClass};
+pub use reference::reference;
+pub use text::{Exposition, Format};
+pub use values::{Bounds, Buckets, BuildInfo, Each, Label, Lags, Number, Sampled, Spent, Time};
 
 use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
-use hdrhistogram::Histogram;
+use hdrhistogram::Histogram as Precise;
+
+use self::values::Labelled;
 
 /// What a metric counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,58 +29,81 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts by size.
+    Histogram,
 }
 
-/// A number that many tasks change.
-#[derive(Debug, Default)]
-pub struct Number(AtomicU64);
-
-impl Number {
-    /// Adds `by`.
-    pub fn add(&self, by: usize) {
-        self.0.fetch_add(by as u64, Relaxed);
-    }
-
-    /// Takes `by` from a gauge.
-    pub fn sub(&self, by: usize) {
-        self.0.fetch_sub(by as u64, Relaxed);
-    }
-
-    /// Sets a gauge.
-    pub fn set(&self, to: usize) {
-        self.0.store(to as u64, Relaxed);
-    }
-
-    /// The value now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
+/// One line of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// By the conventions of Prometheus: the unit, then `_total` for a counter.
+    pub name: &'static str,
+    /// What it counts.
+    pub kind: Kind,
+    /// The label that names what the table is of; empty for the host itself.
+    pub of: &'static str,
+    /// Further labels.
+    pub labels: &'static [&'static str],
+    /// What it says, in one sentence.
+    pub help: &'static str,
 }
+
+/// A table with its values.
+pub trait Stats {
+    /// Its lines.
+    const METRICS: &'static [Metric];
+
+    /// A value for each line, in the same order.
+    fn values(&self) -> Vec<&dyn Sampled>;
+}
+
+/// The kinds of the tables, and what is behind each.
+type Counter<V = Number> = V;
+type Gauge<V = Number> = V;
+type Histogram<B> = Buckets<B>;
 
 macro_rules! metrics {
     (
-        $(#[$doc:meta])* $stats:ident { $extra:ident: $Extra:ty }, $(#[$list_doc:meta])* $list:ident:
-        $($(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal,)+
+        $(#[$doc:meta])* $stats:ident by $of:literal $({ $($extra:ident: $Extra:ty),+ })?
+        $($(#[doc = $help:literal])+ $field:ident: $kind:ident $(<$of_kind:ty>)? = $name:literal,)+
     ) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub struct $stats {
-            $($(#[doc = $help])+ pub $field: Number,)+
-            $extra: $Extra,
+            $($(#[doc = $help])+ pub $field: $kind $(<$of_kind>)?,)+
+            $($($extra: $Extra,)+)?
         }
 
-        $(#[$list_doc])*
-        pub const $list: &[(&str, Kind, &str)] =
-            &[$(($name, Kind::$kind, concat!($($help),+)),)+];
+        impl Stats for $stats {
+            const METRICS: &'static [Metric] = &[$(Metric {
+                name: $name,
+                kind: Kind::$kind,
+                of: $of,
+                labels: <$kind $(<$of_kind>)? as Labelled>::LABELS,
+                help: concat!($($help),+),
+            },)+];
+
+            fn values(&self) -> Vec<&dyn Sampled> {
+                vec![$(&self.$field,)+]
+            }
+        }
     };
 }
 
 metrics! {
-    /// The numbers of one sink; exported with the label `sink`.
-    SinkStats { latency: Mutex<Latency> },
-    /// Name, kind and help of every sink metric.
-    SINK_METRICS:
+    /// The numbers of the host itself.
+    HostStats by ""
+    /// 1, with the version of the host.
+    build: Gauge<BuildInfo> = "nozzle_build_info",
+    /// When the host was started, since the Unix epoch.
+    started: Gauge<Time> = "nozzle_start_time_seconds",
+    /// 1 while `/ready` says so: all is open, no sink has halted, and the host is not stopping.
+    ready: Gauge = "nozzle_ready",
+}
 
+metrics! {
+    /// The numbers of one sink.
+    SinkStats by "sink" { latency: Mutex<Latency> }
     /// Events taken in from ingresses.
     read: Counter = "nozzle_sink_events_read_total",
     /// Events whose call was judged delivered.
@@ -104,15 +139,26 @@ metrics! {
     /// What the endpoint's concurrency rule lets be in flight, over all its sinks: events (`aimd`) or calls (`adaptive`); 0 if
     /// it is fixed.
     concurrency_limit: Gauge = "nozzle_sink_concurrency_limit",
+    /// Complete responses, by the class of their status.
+    responses: Counter<Each<StatusClass>> = "nozzle_sink_responses_total",
+    /// How long HTTP attempts took, from the request to the complete response or the failure.
+    attempt_time: Histogram<AttemptTime> = "nozzle_sink_attempt_seconds",
+    /// The age of events when they were settled, since they entered their ingress.
+    settled_age: Histogram<Age> = "nozzle_sink_settled_age_seconds",
+    /// Bytes of request bodies, once for each attempt.
+    request_bytes: Counter = "nozzle_sink_request_bytes_total",
+    /// Batches that were given to the plugin, halves and those that are shaped again among them.
+    batches: Counter = "nozzle_sink_batches_total",
+    /// Calls, and batches to shape again, that wait for the time of their next attempt.
+    delayed: Gauge = "nozzle_sink_delayed_calls",
+    /// 1 when the sink has halted: it delivers no more, and the host stops.
+    halted: Gauge = "nozzle_sink_halted",
 }
 
 metrics! {
-    /// The numbers of one ingress; exported with the label `ingress`.
-    IngressStats { lags: Mutex<BTreeMap<Box<str>, u64>> },
-    /// Name, kind and help of every ingress metric; `nozzle_ingress_lag_seconds`, by shard, is beside them.
-    INGRESS_METRICS:
-
-    /// Events read.
+    /// The numbers of one ingress.
+    IngressStats by "ingress"
+    /// Events read; Kinesis reads ahead of what its sinks take.
     events: Counter = "nozzle_ingress_events_total",
     /// Bytes read: data and keys.
     bytes: Counter = "nozzle_ingress_bytes_total",
@@ -128,62 +174,130 @@ metrics! {
     losses: Counter = "nozzle_ingress_lost_ranges_total",
     /// Shards that are being read.
     shards: Gauge = "nozzle_ingress_shards",
+    /// How far the reader of a shard is behind its tip.
+    lags: Gauge<Lags> = "nozzle_ingress_lag_seconds",
+    /// Events that were handed to sinks.
+    taken: Counter = "nozzle_ingress_events_taken_total",
+    /// Events before which everything of their partition is settled too: what a restart does not read again.
+    settled: Counter = "nozzle_ingress_events_settled_total",
+    /// Events that were handed to sinks and are not settled by all of them.
+    unsettled: Gauge = "nozzle_ingress_unsettled_events",
+    /// The watermark: every event that was read and is older is settled. When nothing is open, the newest settled event.
+    watermark: Gauge<Time> = "nozzle_ingress_settled_watermark_timestamp_seconds",
+    /// When the oldest event that is not settled entered the ingress; absent while there is none.
+    oldest: Gauge<Time> = "nozzle_ingress_oldest_unsettled_timestamp_seconds",
+}
+
+metrics! {
+    /// The numbers of one egress.
+    EgressStats by "egress"
+    /// Records that were written and are durable.
+    records: Counter = "nozzle_egress_records_total",
+    /// Bytes of data of these records.
+    bytes: Counter = "nozzle_egress_bytes_total",
+    /// Writes that succeeded, of any number of records each.
+    writes: Counter = "nozzle_egress_writes_total",
+    /// Writes that failed, and were made again.
+    failed_writes: Counter = "nozzle_egress_failed_writes_total",
+    /// How long writes took that succeeded.
+    write_time: Histogram<AttemptTime> = "nozzle_egress_write_seconds",
+    /// 1 while writes fail: what waits for them is held.
+    failing: Gauge = "nozzle_egress_failing",
+}
+
+metrics! {
+    /// The numbers of one sink's plugin.
+    PluginStats by "sink"
+    /// How long calls of `shape` took in an instance, those that failed too.
+    shape_time: Histogram<PluginTime> = "nozzle_plugin_shape_seconds",
+    /// How long calls of `handle` took in an instance, those that failed too.
+    handle_time: Histogram<PluginTime> = "nozzle_plugin_handle_seconds",
+    /// Calls that ended without an answer, by cause; each costs an instance.
+    failures: Counter<Each<PluginFailure>> = "nozzle_plugin_failures_total",
+    /// Instances that were made.
+    instances_made: Counter = "nozzle_plugin_instances_made_total",
+    /// Instances that are there, in use or idle.
+    instances: Gauge = "nozzle_plugin_instances",
+}
+
+metrics! {
+    /// The numbers of the traces that are sent to a collector.
+    TraceStats by ""
+    /// Spans that the collector has accepted.
+    exported: Counter = "nozzle_trace_spans_exported_total",
+    /// Spans that were thrown away, as the queue was full or the collector did not take them.
+    dropped: Counter = "nozzle_trace_spans_dropped_total",
+    /// Requests to the collector that failed, those that were made again among them.
+    failures: Counter = "nozzle_trace_export_failures_total",
+}
+
+metrics! {
+    /// The numbers of the process, by the names that all who use Prometheus know. On Linux alone.
+    ProcessStats by ""
+    /// Time that the process has spent on processors.
+    cpu: Counter<Spent> = "process_cpu_seconds_total",
+    /// Memory that the process holds.
+    memory: Gauge = "process_resident_memory_bytes",
+    /// Files and connections that the process has open.
+    open_files: Gauge = "process_open_fds",
+    /// How many it may have open.
+    max_files: Gauge = "process_max_fds",
 }
 
 impl IngressStats {
     /// How far a shard's reader is behind its tip, in milliseconds (Kinesis: `MillisBehindLatest`).
     pub fn lag(&self, shard: &str, behind_ms: u64) {
-        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
-        match lags.get_mut(shard) {
-            Some(lag) => *lag = behind_ms,
-            None => {
-                lags.insert(shard.into(), behind_ms);
-            }
-        }
+        self.lags.set(shard, behind_ms);
     }
 
     /// A shard has ended.
     pub fn forget_lag(&self, shard: &str) {
-        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
-        lags.remove(shard);
+        self.lags.forget(shard);
     }
 
     /// How far each shard's reader is behind, in milliseconds, by shard.
     pub fn lags(&self) -> Vec<(Box<str>, u64)> {
-        let lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
-        lags.iter()
-            .map(|(shard, lag)| (shard.clone(), *lag))
-            .collect()
+        self.lags.all()
     }
 }
 
+/// To three digits, for people; Prometheus gets buckets.
 #[derive(Debug)]
-struct Latency(Histogram<u64>);
+struct Latency(Precise<u64>);
 
 impl Default for Latency {
     fn default() -> Self {
         // Three digits up to an hour of microseconds: about 100 KiB, made once for a sink.
-        Self(Histogram::new_with_max(3_600_000_000, 3).expect("the bounds are valid"))
+        Self(Precise::new_with_max(3_600_000_000, 3).expect("the bounds are valid"))
     }
 }
 
 impl SinkStats {
     /// Records how long an attempt took.
-    pub fn latency(&self, elapsed: std::time::Duration) {
+    pub fn latency(&self, elapsed: Duration) {
+        self.attempt_time.record(elapsed);
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        self.latency
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .saturating_record(micros);
+        let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
+        latency.0.saturating_record(micros);
     }
 
     /// The latency of attempts at `quantile` (0 to 1).
-    pub fn latency_at(&self, quantile: f64) -> std::time::Duration {
+    pub fn latency_at(&self, quantile: f64) -> Duration {
         let latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
-        std::time::Duration::from_micros(latency.0.value_at_quantile(quantile))
+        Duration::from_micros(latency.0.value_at_quantile(quantile))
     }
 }
+
+/// Every table, with the prefix that its names have.
+pub const TABLES: [(&str, &[Metric]); 7] = [
+    ("nozzle_", HostStats::METRICS),
+    ("nozzle_ingress_", IngressStats::METRICS),
+    ("nozzle_sink_", SinkStats::METRICS),
+    ("nozzle_plugin_", PluginStats::METRICS),
+    ("nozzle_egress_", EgressStats::METRICS),
+    ("nozzle_trace_", TraceStats::METRICS),
+    ("process_", ProcessStats::METRICS),
+];
 
 #[cfg(test)]
 mod tests {
@@ -191,19 +305,23 @@ mod tests {
 
     #[test]
     fn names_follow_the_prometheus_conventions_and_are_unique() {
-        for (metrics, prefix) in [
-            (SINK_METRICS, "nozzle_sink_"),
-            (INGRESS_METRICS, "nozzle_ingress_"),
-        ] {
-            let mut names: Vec<_> = metrics.iter().map(|(name, ..)| *name).collect();
-            for (name, kind, help) in metrics {
+        let mut names = Vec::new();
+        for (prefix, metrics) in TABLES {
+            for Metric {
+                name, kind, help, ..
+            } in metrics
+            {
                 assert!(name.starts_with(prefix), "{name}");
                 assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+                let timed = name.ends_with("_seconds");
+                assert!(timed || *kind != Kind::Histogram, "{name}");
                 assert!(help.trim().ends_with('.'), "{name}: {help}");
+                names.push(name);
             }
-            names.sort_unstable();
-            names.dedup();
-            assert_eq!(names.len(), metrics.len());
         }
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
     }
 }

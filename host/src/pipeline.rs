@@ -17,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    admin::{EgressView, IngressView, SinkView, Views},
     delivery::{SinkEnd, Source},
     ingress::IngressError,
-    metrics::{IngressStats, SinkStats},
+    metrics::TraceStats,
     progress::store::StoreError,
     shutdown::Shutdown,
+    trace,
 };
 
 /// What a run is told beside its module.
@@ -33,29 +35,12 @@ pub struct RunOptions {
     pub grace: Duration,
 }
 
-/// A sink that runs, as a view of it sees it.
-#[derive(Debug, Clone)]
-pub struct SinkView {
-    /// `namespace/name`.
-    pub id: Arc<str>,
-    /// What it counts.
-    pub stats: Arc<SinkStats>,
-}
-
-/// An ingress that runs, as a view of it sees it.
-#[derive(Debug, Clone)]
-pub struct IngressView {
-    /// `namespace/name`.
-    pub id: Arc<str>,
-    /// What it counts.
-    pub stats: Arc<IngressStats>,
-}
-
 /// A module that runs.
 #[derive(Debug)]
 pub struct Running {
     ingresses: Vec<IngressView>,
     sinks: Vec<SinkView>,
+    egresses: Vec<EgressView>,
     sources: Vec<Source>,
     ingress_tasks: JoinSet<Result<(), IngressError>>,
     sink_tasks: JoinSet<(Arc<str>, SinkEnd)>,
@@ -67,6 +52,9 @@ pub struct Running {
     /// Ends the egress tasks even if a write keeps failing.
     egress_stop: CancellationToken,
     egress_tasks: JoinSet<()>,
+    trace_stats: Arc<TraceStats>,
+    /// Sends spans until the sinks are gone.
+    traces: Option<trace::Exporter>,
     grace: Duration,
     /// None in the simulation, which has neither.
     _held: Option<Held>,
@@ -82,14 +70,15 @@ struct Held {
 }
 
 impl Running {
-    /// The ingresses, in the order of the module.
-    pub fn ingresses(&self) -> &[IngressView] {
-        &self.ingresses
-    }
-
-    /// The sinks, in the order of the module.
-    pub fn sinks(&self) -> &[SinkView] {
-        &self.sinks
+    /// What can be seen of it from outside, for as long as it runs and after.
+    pub fn views(&self) -> Views {
+        Views {
+            ingresses: self.ingresses.clone(),
+            sinks: self.sinks.clone(),
+            egresses: self.egresses.clone(),
+            traces: Arc::clone(&self.trace_stats),
+            draining: self.intake.clone(),
+        }
     }
 
     /// Waits until every source has ended and every event has its end; or until a shutdown has
@@ -170,6 +159,10 @@ impl Running {
                 None
             }
         };
+        // Last: whoever waits for it has nothing else to lose.
+        if let Some(traces) = self.traces.take() {
+            traces.finish().await;
+        }
         Summary::new(
             &self.sinks,
             &self.sources,

@@ -15,7 +15,7 @@ pub mod state_dir;
 pub mod store;
 
 pub use any::AnyStore;
-pub use ledger::{Advanced, Ledger};
+pub use ledger::{Advanced, Ledger, Watermark};
 
 use std::collections::VecDeque;
 
@@ -30,11 +30,18 @@ pub struct Tracker {
     /// Entries that some sink has not settled.
     open: usize,
     settled: Option<Position>,
+    /// Events among the entries that are gone, and the newest time of theirs.
+    settled_events: u64,
+    /// Events that were ever among them.
+    events: u64,
+    newest_settled_ms: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Entry {
     position: Position,
+    /// When the event entered its ingress; none where the position is that of no event.
+    timestamp_ms: Option<u64>,
     /// Sinks that have not settled the event.
     open: u16,
 }
@@ -50,11 +57,18 @@ pub struct SettledTwice {
 impl Tracker {
     /// Takes in the next event of the partition, which `sinks` sinks will settle, and gives its ordinal.
     pub fn begin(&mut self, position: Position, sinks: u16) -> u64 {
+        self.begin_at(position, None, sinks)
+    }
+
+    /// The same, of an event that entered its ingress at this time, in milliseconds since the Unix epoch.
+    pub fn begin_at(&mut self, position: Position, timestamp_ms: Option<u64>, sinks: u16) -> u64 {
         let ordinal = self.base + self.entries.len() as u64;
         self.entries.push_back(Entry {
             position,
+            timestamp_ms,
             open: sinks,
         });
+        self.events += u64::from(timestamp_ms.is_some());
         if sinks == 0 {
             self.advance();
         } else {
@@ -98,9 +112,31 @@ impl Tracker {
         self.entries.len()
     }
 
+    /// Events that are settled, as everything before them is.
+    pub fn settled_events(&self) -> u64 {
+        self.settled_events
+    }
+
+    /// Events that were taken in.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// When the newest of those that are settled entered its ingress, in milliseconds since the Unix epoch.
+    pub fn newest_settled_ms(&self) -> Option<u64> {
+        self.newest_settled_ms
+    }
+
+    /// When the first event that is not settled entered its ingress, in milliseconds since the Unix epoch.
+    pub fn oldest_unsettled_ms(&self) -> Option<u64> {
+        self.entries.front()?.timestamp_ms
+    }
+
     fn advance(&mut self) {
         while let Some(entry) = self.entries.pop_front_if(|entry| entry.open == 0) {
             self.base += 1;
+            self.settled_events += u64::from(entry.timestamp_ms.is_some());
+            self.newest_settled_ms = self.newest_settled_ms.max(entry.timestamp_ms);
             self.settled = Some(entry.position);
         }
     }

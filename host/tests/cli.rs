@@ -45,6 +45,7 @@ fn help_is_what_it_was() {
         &["run", "--help"],
         &["endpoint", "--help"],
         &["demo", "--help"],
+        &["top", "--help"],
     ] {
         let ended = Child::start(nozzle().args(args)).finish();
         assert_eq!(ended.code(), 0);
@@ -204,16 +205,18 @@ fn a_secret_is_shown_nowhere() {
         "trace",
     ];
 
-    let ended = Child::start(nozzle().current_dir(folder).args(args)).finish();
+    let text = Child::start(nozzle().current_dir(folder).args(args)).finish();
+    let json = ["--log-format", "json", "--state-dir", "json"];
+    let json = Child::start(nozzle().current_dir(folder).args(args).args(json)).finish();
 
-    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!((text.code(), json.code()), (0, 0), "{}", text.stderr);
     let letters = std::fs::read_to_string(folder.join(".nozzle/dead-letters-t_sink.ndjson"))
         .expect("letters");
     assert!(letters.contains("${Api:url}"), "{letters}");
     assert!(!letters.contains("canary"), "{letters}");
-    let own: String = ended
-        .stderr
-        .lines()
+    let own: String = [text.stderr, json.stderr]
+        .iter()
+        .flat_map(|said| said.lines())
         .filter(|line| line.contains("canary"))
         .collect();
     assert_eq!(own, "", "a secret was logged");

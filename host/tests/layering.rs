@@ -3,34 +3,37 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
         "cli",
         &[
-            "config", "pipeline", "endpoint", "shutdown", "delivery", "plugin", "ingress",
+            "admin", "config", "pipeline", "endpoint", "shutdown", "delivery", "plugin", "ingress",
             "progress",
         ],
     ),
     (
         "pipeline",
         &[
-            "config", "delivery", "egress", "http", "ingress", "network", "plugin", "progress",
-            "shutdown",
+            "admin", "config", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "progress", "shutdown", "trace",
         ],
     ),
     (
         "config",
         &[
-            "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
-            "progress",
+            "admin", "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "progress", "trace",
         ],
     ),
     (
         "delivery",
-        &["batch", "egress", "http", "network", "plugin", "progress"],
+        &[
+            "batch", "egress", "http", "network", "plugin", "progress", "trace",
+        ],
     ),
+    ("admin", &["progress"]),
     ("http", &["network"]),
     ("plugin", &["network"]),
     ("aws", &[]),
@@ -45,6 +48,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("outcome", &[]),
     ("progress", &["aws"]),
     ("shutdown", &[]),
+    ("trace", &["http"]),
 ];
 const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
@@ -57,9 +61,9 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("aws_smithy_http_client", &["aws"]),
     ("aws_sdk_kinesis", &["aws", "ingress", "egress"]),
     ("aws_sdk_dynamodb", &["progress"]),
-    ("prost", &["ingress"]),
-    ("hyper", &["http", "endpoint"]),
-    ("hyper_util", &["http", "endpoint"]),
+    ("prost", &["ingress", "trace"]),
+    ("hyper", &["http", "endpoint", "admin"]),
+    ("hyper_util", &["http", "endpoint", "admin"]),
     ("h2", &["http"]),
     ("hyper_rustls", &["http"]),
     ("rustls", &["http"]),

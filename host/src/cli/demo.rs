@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{error::CliError, numbers::grouped, run::drive, summary};
+use super::{error::CliError, log::LogFormat, numbers::grouped, run::drive, summary};
 use crate::{
     config::{self, Flags, Source, Sources},
     endpoint::{Endpoint, EndpointOptions},
@@ -32,7 +32,7 @@ pub(super) struct DemoArgs {
     clippy::print_stderr,
     reason = "this is where the command line speaks to people"
 )]
-pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
+pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliError> {
     if !args.plugin.is_file() {
         return Err(CliError::NoDemoPlugin { path: args.plugin });
     }
@@ -89,8 +89,8 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), CliError> {
         state_dir: folder.join("state"),
         grace: Duration::from_secs(30),
     };
-    let (summary, elapsed) = drive(module, &run).await?;
-    summary::print(&summary, elapsed);
+    let (summary, elapsed) = drive(module, &run, format).await?;
+    summary::print(&summary, elapsed, format);
 
     let counts = endpoint.counts();
     let bad: u64 = counts

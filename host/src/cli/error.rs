@@ -3,7 +3,9 @@
 use std::{error::Error, io, path::PathBuf};
 
 use crate::{
+    admin::FetchError,
     config::Problems,
+    event::{now_ms, rfc3339},
     ingress::IngressError,
     pipeline::StartError,
     progress::{state_dir::StateDirError, store::StoreError},
@@ -39,6 +41,16 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
+    #[error("the admin address `{address}` cannot be listened on")]
+    Admin {
+        address: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Fetch(FetchError),
+    #[error("standard output cannot be written")]
+    Stdout(#[source] io::Error),
     #[error("a source failed")]
     Source(#[source] IngressError),
     #[error("stopped")]
@@ -61,11 +73,11 @@ impl CliError {
     /// As listed in `--help` and the README.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Runtime(_) | Self::Signals(_) => 1,
-            Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) | Self::Listen { .. } => {
-                2
-            }
+            Self::Runtime(_) | Self::Signals(_) | Self::Stdout(_) => 1,
+            Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) => 2,
+            Self::Listen { .. } | Self::Admin { .. } | Self::Fetch(_) => 2,
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
+            Self::Start(StartError::Telemetry(_) | StartError::Collector(_)) => 2,
             Self::NoDemoPlugin { .. } => 3,
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
             Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,
@@ -82,10 +94,19 @@ impl CliError {
             Self::Start(StartError::Store(error)) | Self::Store(error) => error.hint(),
             Self::Start(StartError::Ingress { source, .. }) | Self::Source(source) => source.hint(),
             Self::Start(StartError::Egress { source, .. }) => source.hint(),
+            Self::Start(StartError::Telemetry(_)) => Some(
+                "correct it, or set OTEL_SDK_DISABLED=true to send no traces".to_owned(),
+            ),
             Self::NoDemoPlugin { .. } => {
                 Some("run `make guests` in the repository, or name one with --plugin".to_owned())
             }
             Self::Listen { .. } => Some("pass another --listen address; port 0 takes a free one".to_owned()),
+            Self::Admin { .. } => Some("another host may have it: pass another address with --admin, or stop that host".to_owned()),
+            Self::Fetch(FetchError::Connect { .. }) => Some(
+                "start the host with --admin, or with `admin` in its module file; name its address with --admin".to_owned(),
+            ),
+            Self::Fetch(FetchError::Foreign { .. }) => Some("name the admin address of a host with --admin".to_owned()),
+            Self::Fetch(FetchError::Version { .. }) => Some("use the `nozzle` of the same version as the host".to_owned()),
             Self::Unsettled { .. } => Some(
                 "a file or stream is read on from its stored progress at the next start; what came from \
                  standard input or datagen must be sent again"
@@ -93,6 +114,24 @@ impl CliError {
             ),
             _ => None,
         }
+    }
+
+    /// The same as a line of JSON, as logs are written: also where nothing is logged yet.
+    pub(super) fn log(&self) {
+        let mut causes = Vec::new();
+        let mut source = Error::source(self);
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        let line = serde_json::json!({
+            "timestamp": rfc3339(now_ms()),
+            "level": "error",
+            "target": "nozzle::cli",
+            "message": self.to_string(),
+            "fields": { "causes": causes, "hint": self.hint(), "exit-code": self.exit_code() },
+        });
+        eprint(&line.to_string());
     }
 
     /// `error:`, the causes, then one hint.

@@ -1,11 +1,16 @@
 //! `nozzle run`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tracing::info;
 
-use super::{StateArgs, error::CliError, summary, view};
+use super::{StateArgs, error::CliError, log::LogFormat, summary, view};
 use crate::{
+    admin::{
+        Admin, Board,
+        settings::{self, AdminSettings},
+    },
     config::{self, Flags, Module, Source, Sources},
     ingress::settings::StreamStart,
     pipeline::{self, RunOptions, Summary},
@@ -71,6 +76,10 @@ pub(super) struct RunArgs {
     /// A file for results; `-` is standard output.
     #[arg(long, value_name = "PATH", requires = "plugin")]
     results: Option<PathBuf>,
+    /// Serves metrics, health and status: an IP address and a port, or a port of this machine alone, such as `9464`.
+    /// Overrides `admin` of the module file.
+    #[arg(long, value_name = "ADDR", env = "NOZZLE_ADMIN", value_parser = settings::parse)]
+    admin: Option<SocketAddr>,
     #[command(flatten)]
     state: StateArgs,
 }
@@ -140,14 +149,18 @@ impl RunArgs {
 }
 
 /// Runs a module to its end, or until a signal.
-pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
-    let module = args.module()?;
+pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError> {
+    let mut module = args.module()?;
+    if let Some(address) = args.admin {
+        let label = address.to_string();
+        module.admin = Some(AdminSettings { address, label });
+    }
     let options = RunOptions {
         state_dir: args.state.state_dir,
         grace: args.state.grace,
     };
-    let (summary, elapsed) = drive(module, &options).await?;
-    summary::print(&summary, elapsed);
+    let (summary, elapsed) = drive(module, &options, format).await?;
+    summary::print(&summary, elapsed, format);
     summary::result(summary)
 }
 
@@ -155,19 +168,38 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
 pub(super) async fn drive(
     module: Module,
     options: &RunOptions,
+    format: LogFormat,
 ) -> Result<(Summary, Duration), CliError> {
     let shutdown = Shutdown::default();
     let signals = shutdown.listen().map_err(CliError::Signals)?;
+    let board = Arc::new(Board::default());
+    let _admin = match &module.admin {
+        Some(settings) => Some(open_admin(settings, &board).await?),
+        None => None,
+    };
     let running = pipeline::start(module, options).await?;
+    board.running(running.views());
     let started = Instant::now();
-    let (ingresses, sinks) = (running.ingresses().to_vec(), running.sinks().to_vec());
     let summary = tokio::select! {
         biased;
         summary = Box::pin(running.finish(&shutdown)) => summary,
-        () = view::show(&ingresses, &sinks) => unreachable!("the view ends with the run"),
+        () = view::show(format, || board.status()) => unreachable!("the view ends with the run"),
     };
     signals.abort();
     Ok((summary, started.elapsed()))
+}
+
+/// Before anything else is opened: a port that is taken costs nothing, and health can be asked for at once.
+async fn open_admin(settings: &AdminSettings, board: &Arc<Board>) -> Result<Admin, CliError> {
+    let admin = Admin::bind(settings, Arc::clone(board))
+        .await
+        .map_err(|source| CliError::Admin {
+            address: settings.label.clone(),
+            source,
+        })?;
+    let port = admin.address().port();
+    info!(address = %settings.label, port, "metrics, health and status are served");
+    Ok(admin)
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use tracing::info;
+
 use super::{
     error::CliError,
+    log::LogFormat,
     numbers::{grouped, short},
+    table::aligned,
 };
 use crate::pipeline::{SinkSummary, Summary};
 
@@ -26,28 +30,25 @@ const COLUMNS: [&str; 10] = [
     clippy::print_stderr,
     reason = "this is where the command line speaks to people"
 )]
-pub(super) fn print(summary: &Summary, elapsed: Duration) {
-    eprintln!("{}", table(&summary.sinks, elapsed));
+pub(super) fn print(summary: &Summary, elapsed: Duration, format: LogFormat) {
+    match format {
+        LogFormat::Text => eprintln!("{}", table(&summary.sinks, elapsed)),
+        LogFormat::Json => summary.sinks.iter().for_each(|sink| log(sink, elapsed)),
+    }
+}
+
+fn log(sink: &SinkSummary, elapsed: Duration) {
+    info!(
+        sink = %sink.id, read = sink.read, delivered = sink.delivered, dropped = sink.dropped,
+        dead_lettered = sink.dead_lettered, retried = sink.retried, results = sink.results,
+        records_per_second = rate(sink, elapsed), p50_us = sink.p50.as_micros() as u64,
+        p99_us = sink.p99.as_micros() as u64, "summary"
+    );
 }
 
 fn table(sinks: &[SinkSummary], elapsed: Duration) -> String {
-    let rows: Vec<[String; 10]> = std::iter::once(COLUMNS.map(str::to_owned))
-        .chain(sinks.iter().map(|sink| row(sink, elapsed)))
-        .collect();
-    let widths: [usize; 10] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-    let mut out = String::new();
-    for row in &rows {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let cell = if column == 0 {
-                format!("{cell:<width$}")
-            } else {
-                format!("  {cell:>width$}")
-            };
-            out.push_str(&cell);
-        }
-        out.push('\n');
-    }
+    let mut out = aligned(&COLUMNS, sinks.iter().map(|sink| row(sink, elapsed)));
+    out.push('\n');
     for sink in sinks {
         let sign = if sink.read == sink.ended() {
             "="
@@ -66,9 +67,8 @@ fn table(sinks: &[SinkSummary], elapsed: Duration) -> String {
     out.trim_end().to_owned()
 }
 
-fn row(sink: &SinkSummary, elapsed: Duration) -> [String; 10] {
-    let rate = sink.ended() as f64 / elapsed.as_secs_f64().max(0.001);
-    [
+fn row(sink: &SinkSummary, elapsed: Duration) -> Vec<String> {
+    vec![
         sink.id.to_string(),
         grouped(sink.read),
         grouped(sink.delivered),
@@ -76,10 +76,15 @@ fn row(sink: &SinkSummary, elapsed: Duration) -> [String; 10] {
         grouped(sink.dead_lettered),
         grouped(sink.retried),
         grouped(sink.results),
-        grouped(rate as u64),
+        grouped(rate(sink, elapsed)),
         short(sink.p50),
         short(sink.p99),
     ]
+}
+
+/// Records that ended in a second.
+fn rate(sink: &SinkSummary, elapsed: Duration) -> u64 {
+    (sink.ended() as f64 / elapsed.as_secs_f64().max(0.001)) as u64
 }
 
 /// What the summary means for the exit code.

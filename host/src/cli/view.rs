@@ -1,7 +1,8 @@
-//! The live view: a line a sink that renews itself in a terminal, plain lines in a pipe.
+//! The live view: a line a sink that renews itself in a terminal, plain lines in a pipe, log events in JSON.
 
 use std::{
     cmp::Reverse,
+    collections::BTreeMap,
     io::{self, IsTerminal, Write},
     sync::OnceLock,
     time::Duration,
@@ -9,76 +10,43 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior};
+use tracing::info;
 
-use super::numbers::{grouped, short};
-use crate::pipeline::{IngressView, SinkSummary, SinkView};
+use super::{
+    log::LogFormat,
+    numbers::{grouped, short},
+};
+use crate::admin::status::{IngressStatus, SinkStatus, Status};
 
 /// How often a terminal is redrawn, and a pipe gets a line.
-const REDRAW: Duration = Duration::from_millis(200);
-const LINE: Duration = Duration::from_secs(5);
+pub(super) const REDRAW: Duration = Duration::from_millis(200);
+pub(super) const LINE: Duration = Duration::from_secs(5);
 
 /// The lines that renew themselves, while there are any: logs must go above them.
 static LINES: OnceLock<MultiProgress> = OnceLock::new();
 
-/// Shows the ingresses that have something to tell, and the sinks, until the future is dropped.
-pub(super) async fn show(ingresses: &[IngressView], sinks: &[SinkView]) {
-    let mut shown: Vec<Shown> = ingresses.iter().map(Shown::Ingress).collect();
-    shown.extend(sinks.iter().map(|sink| Shown::Sink(sink, Rate::default())));
-    if io::stderr().is_terminal() {
-        redraw(shown).await;
-    } else {
-        print_lines(shown).await;
-    }
-}
-
-/// What has a line of its own.
-enum Shown<'a> {
-    Ingress(&'a IngressView),
-    Sink(&'a SinkView, Rate),
-}
-
-impl Shown<'_> {
-    fn line(&mut self) -> Option<String> {
-        match self {
-            Self::Ingress(ingress) => ingress_line(ingress),
-            Self::Sink(sink, rate) => Some(line(sink, rate)),
+/// Shows what `look` sees of a host in this process, until the future is dropped.
+pub(super) async fn show(format: LogFormat, look: impl Fn() -> Status) {
+    let mut rates = Rates::default();
+    // What the first rate is reckoned from.
+    rates.lines(&look());
+    if format == LogFormat::Text && io::stderr().is_terminal() {
+        let mut ticks = tokio::time::interval(REDRAW);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut lines = Lines::default();
+        loop {
+            ticks.tick().await;
+            lines.draw(&rates.lines(&look()));
         }
     }
-}
-
-async fn redraw(mut shown: Vec<Shown<'_>>) {
-    let lines = LINES.get_or_init(MultiProgress::new);
-    let style = ProgressStyle::with_template("{spinner} {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let mut bars = Bars(shown.iter().map(|_| None).collect());
-    let mut ticks = tokio::time::interval(REDRAW);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut ticks = tokio::time::interval_at(Instant::now() + LINE, LINE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for (place, shown) in shown.iter_mut().enumerate() {
-            let Some(line) = shown.line() else { continue };
-            let Some(bar) = bars.0.get_mut(place) else {
-                continue;
-            };
-            // A source without shards has no line, and takes no place.
-            let bar = bar.get_or_insert_with(|| {
-                lines.insert(place, ProgressBar::new_spinner().with_style(style.clone()))
-            });
-            bar.set_message(line);
-            bar.tick();
+        match format {
+            LogFormat::Text => print(&rates.lines(&look())),
+            LogFormat::Json => log(&look()),
         }
-    }
-}
-
-/// Lines that are gone when the view ends.
-struct Bars(Vec<Option<ProgressBar>>);
-
-impl Drop for Bars {
-    fn drop(&mut self) {
-        self.0
-            .iter()
-            .flatten()
-            .for_each(ProgressBar::finish_and_clear);
     }
 }
 
@@ -86,14 +54,65 @@ impl Drop for Bars {
     clippy::print_stderr,
     reason = "this is where the command line speaks to people"
 )]
-async fn print_lines(mut shown: Vec<Shown<'_>>) {
-    let mut ticks = tokio::time::interval_at(Instant::now() + LINE, LINE);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        for line in shown.iter_mut().filter_map(Shown::line) {
-            eprintln!("{line}");
+fn print(lines: &[String]) {
+    for line in lines {
+        eprintln!("{line}");
+    }
+}
+
+fn log(status: &Status) {
+    for sink in &status.sinks {
+        info!(
+            sink = %sink.id, read = sink.read, delivered = sink.delivered, dropped = sink.dropped,
+            dead_lettered = sink.dead_lettered, retried = sink.retried, in_flight = sink.in_flight,
+            buffered = sink.buffered, p50_us = sink.p50_us, p99_us = sink.p99_us, down = sink.endpoint_down,
+            "progress"
+        );
+    }
+}
+
+/// Lines that renew themselves, and are gone when the view ends.
+#[derive(Default)]
+pub(super) struct Lines(Vec<ProgressBar>);
+
+impl Lines {
+    pub(super) fn draw(&mut self, lines: &[String]) {
+        let all = LINES.get_or_init(MultiProgress::new);
+        while self.0.len() > lines.len() {
+            self.0.pop().iter().for_each(ProgressBar::finish_and_clear);
         }
+        while self.0.len() < lines.len() {
+            let style = ProgressStyle::with_template("{spinner} {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            self.0
+                .push(all.add(ProgressBar::new_spinner().with_style(style)));
+        }
+        for (bar, line) in self.0.iter().zip(lines) {
+            bar.set_message(line.clone());
+            bar.tick();
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.0.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+/// How fast each sink is.
+#[derive(Debug, Default)]
+pub(super) struct Rates(BTreeMap<String, Rate>);
+
+impl Rates {
+    /// The ingresses that have something to tell, and the sinks.
+    pub(super) fn lines(&mut self, status: &Status) -> Vec<String> {
+        let mut lines: Vec<String> = status.ingresses.iter().filter_map(ingress_line).collect();
+        for sink in &status.sinks {
+            let rate = self.0.entry(sink.id.clone()).or_default();
+            lines.push(line(sink, rate.update(sink.ended())));
+        }
+        lines
     }
 }
 
@@ -101,7 +120,8 @@ async fn print_lines(mut shown: Vec<Shown<'_>>) {
 #[derive(Debug, Default)]
 struct Rate {
     last: Option<(Instant, u64)>,
-    smoothed: f64,
+    /// None before the second look.
+    smoothed: Option<f64>,
 }
 
 impl Rate {
@@ -110,9 +130,10 @@ impl Rate {
         if let Some((at, before)) = self.last.replace((now, ended)) {
             let seconds = (now - at).as_secs_f64().max(0.001);
             let rate = ended.saturating_sub(before) as f64 / seconds;
-            self.smoothed = 0.7 * self.smoothed + 0.3 * rate;
+            let before = self.smoothed.unwrap_or(rate);
+            self.smoothed = Some(0.7 * before + 0.3 * rate);
         }
-        self.smoothed as u64
+        self.smoothed.unwrap_or_default() as u64
     }
 }
 
@@ -120,10 +141,9 @@ impl Rate {
 const NAMED: usize = 4;
 
 /// None for a source without shards.
-fn ingress_line(ingress: &IngressView) -> Option<String> {
-    let stats = &ingress.stats;
-    let mut lags = stats.lags();
-    if lags.is_empty() && stats.shards.get() == 0 {
+fn ingress_line(ingress: &IngressStatus) -> Option<String> {
+    let mut lags = ingress.lag_ms.clone();
+    if lags.is_empty() && ingress.shards == 0 {
         return None;
     }
     lags.sort_by_key(|(_, lag)| Reverse(*lag));
@@ -137,45 +157,48 @@ fn ingress_line(ingress: &IngressView) -> Option<String> {
         all if all > NAMED => named.push(format!("{} more", all - NAMED)),
         _ => {}
     }
-    let lost = match stats.losses.get() {
+    let lost = match ingress.losses {
         0 => String::new(),
         ranges => format!("  {} ranges LOST", grouped(ranges)),
     };
     Some(format!(
         "{}  {} shards  {} events  {} reads  {} throttled  {} failed  {} reshards{lost}  lag {}",
         ingress.id,
-        grouped(stats.shards.get()),
-        grouped(stats.events.get()),
-        grouped(stats.reads.get()),
-        grouped(stats.throttled.get()),
-        grouped(stats.failed_reads.get()),
-        grouped(stats.reshards.get()),
+        grouped(ingress.shards),
+        grouped(ingress.events),
+        grouped(ingress.reads),
+        grouped(ingress.throttled),
+        grouped(ingress.failed_reads),
+        grouped(ingress.reshards),
         named.join(", "),
     ))
 }
 
-fn line(sink: &SinkView, rate: &mut Rate) -> String {
-    let now = SinkSummary::of(sink);
-    let stats = &sink.stats;
-    let state = if stats.down.get() > 0 {
-        "  endpoint down, holding"
-    } else {
-        ""
-    };
+fn line(sink: &SinkStatus, rate: u64) -> String {
+    let state = state(sink).map_or(String::new(), |state| format!("  {state}"));
     format!(
         "{}  {} read  {} delivered  {} dropped  {} dead-lettered  {} retried  {} in flight  {} buffered  {}/s  p50 {}  p99 {}{state}",
-        now.id,
-        grouped(now.read),
-        grouped(now.delivered),
-        grouped(now.dropped),
-        grouped(now.dead_lettered),
-        grouped(now.retried),
-        grouped(stats.in_flight.get()),
-        grouped(stats.buffered.get()),
-        grouped(rate.update(now.ended())),
-        short(now.p50),
-        short(now.p99),
+        sink.id,
+        grouped(sink.read),
+        grouped(sink.delivered),
+        grouped(sink.dropped),
+        grouped(sink.dead_lettered),
+        grouped(sink.retried),
+        grouped(sink.in_flight),
+        grouped(sink.buffered),
+        grouped(rate),
+        short(Duration::from_micros(sink.p50_us)),
+        short(Duration::from_micros(sink.p99_us)),
     )
+}
+
+/// What is out of the ordinary with a sink.
+pub(super) fn state(sink: &SinkStatus) -> Option<&'static str> {
+    match (sink.halted, sink.endpoint_down) {
+        (true, _) => Some("halted"),
+        (false, true) => Some("endpoint down, holding"),
+        (false, false) => None,
+    }
 }
 
 /// Writes a log line to standard error, above the lines that renew themselves.

@@ -1,5 +1,6 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
+mod admin;
 mod delivery;
 mod endpoint;
 mod gate;
@@ -106,6 +107,8 @@ impl<'a> Checker<'a> {
             .collect();
 
         let progress = self.progress(yaml.progress);
+        let admin = yaml.admin.map(|yaml| self.admin(yaml));
+        let telemetry = yaml.telemetry.map(|yaml| self.telemetry(yaml));
 
         let ingresses: Vec<_> = ingresses.into_iter().flatten().collect();
         for (index, id) in sink_ids.iter().enumerate() {
@@ -138,6 +141,8 @@ impl<'a> Checker<'a> {
             sinks,
             egresses,
             progress: progress.unwrap_or_default(),
+            admin,
+            telemetry,
         })
     }
 

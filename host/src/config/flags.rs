@@ -213,6 +213,8 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         }],
         egresses,
         progress: ProgressSettings::default(),
+        admin: None,
+        telemetry: None,
     })
 }
 

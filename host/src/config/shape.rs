@@ -1,20 +1,24 @@
 //! The module file, exactly as it is written. The JSON Schema and `docs/configuration.md` are made from these
 //! types and their comments.
 
+pub(super) mod admin;
 pub(super) mod delivery;
 pub(super) mod endpoint;
 pub(super) mod ingress;
 pub(super) mod kinesis;
 pub(super) mod sink;
+pub(super) mod telemetry;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::{
+    admin::AdminYaml,
     endpoint::NamedEndpointYaml,
     ingress::IngressYaml,
     kinesis::{KinesisEgressYaml, ProgressYaml},
     sink::SinkYaml,
+    telemetry::TelemetryYaml,
 };
 use super::units::Size;
 
@@ -39,6 +43,10 @@ pub(super) struct ModuleYaml {
     /// Where and how often progress is stored.
     #[serde(default)]
     pub(super) progress: ProgressYaml,
+    /// Where metrics, health and status are served. Default: nowhere.
+    pub(super) admin: Option<AdminYaml>,
+    /// What is sent to others about what the host does. Default: nothing.
+    pub(super) telemetry: Option<TelemetryYaml>,
 }
 
 /// Where results and dead letters go: exactly one of `file`, `kinesis` and `stdout`.

@@ -151,6 +151,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.flush();
             self.report();
             if let Some(reason) = self.halted.take() {
+                self.sink.stats.halted.set(1);
                 error!(sink = %self.sink.id, %reason, "the sink has halted");
                 return SinkEnd::Halted(reason);
             }
@@ -298,6 +299,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         stats.buffered.set(self.records);
         stats.buffered_bytes.set(self.bytes);
         stats.in_flight.set(self.attempts.len());
+        stats.delayed.set(self.delayed.len());
         stats.down.set(usize::from(self.down));
         stats.concurrency_limit.set(self.gate.limit().unwrap_or(0));
     }

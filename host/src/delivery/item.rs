@@ -14,6 +14,7 @@ use crate::{
     event::{Arrival, Record},
     http::Request,
     plugin::ShapedRequest,
+    trace::CallSpan,
 };
 
 /// An event between its batch and its end.
@@ -67,6 +68,8 @@ pub(super) struct Call {
     pub(super) before: Option<Instant>,
     /// What the request holds beside its events, in bytes.
     pub(super) memory: usize,
+    /// Its span, which ends with it.
+    pub(super) trace: CallSpan,
 }
 
 impl Call {

@@ -80,6 +80,19 @@ impl Verdict {
             _ => false,
         }
     }
+
+    /// For traces.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retry(_) => "retry",
+            Self::Reject(_) => "reject",
+            Self::Split => "split",
+            Self::Halt => "halt",
+            Self::Each(_) => "each",
+            Self::PluginFailed(_) => "plugin failed",
+        }
+    }
 }
 
 /// Who rejected.

@@ -1,13 +1,13 @@
 //! The task that owns an egress: it gathers what waits, writes it once, and tells everybody.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{Egress, WriteRequest};
-use crate::event::Record;
+use crate::{event::Record, metrics::EgressStats};
 
 /// Records in one write, about: what waits beyond is in the next.
 const MAX_RECORDS: usize = 10_000;
@@ -21,6 +21,7 @@ pub async fn run(
     mut egress: impl Egress,
     mut queue: mpsc::Receiver<WriteRequest>,
     stop: CancellationToken,
+    stats: Arc<EgressStats>,
 ) {
     while let Some(first) = queue.recv().await {
         let (mut records, mut waiting) = (first.records, vec![first.done]);
@@ -33,7 +34,7 @@ pub async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = write(&id, &mut egress, &records) => {}
+            () = write(&id, &mut egress, &records, &stats) => {}
         }
         for done in waiting {
             // Whoever waited may be gone: the record is written all the same.
@@ -44,10 +45,13 @@ pub async fn run(
     }
 }
 
-async fn write(id: &str, egress: &mut impl Egress, records: &[Record]) {
+async fn write(id: &str, egress: &mut impl Egress, records: &[Record], stats: &EgressStats) {
     let mut pause = FIRST_PAUSE;
     let mut failed = false;
+    let mut started = Instant::now();
     while let Err(problem) = egress.write(records).await {
+        stats.failed_writes.add(1);
+        stats.failing.set(1);
         if !failed {
             let problem: &dyn std::error::Error = &problem;
             let cause = problem
@@ -59,7 +63,15 @@ async fn write(id: &str, egress: &mut impl Egress, records: &[Record]) {
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
+        started = Instant::now();
     }
+    stats.write_time.record(started.elapsed());
+    stats.writes.add(1);
+    stats.records.add(records.len());
+    stats
+        .bytes
+        .add(records.iter().map(|record| record.data.len()).sum());
+    stats.failing.set(0);
     if failed {
         info!(egress = %id, "the egress is written again");
     }
@@ -69,11 +81,9 @@ async fn write(id: &str, egress: &mut impl Egress, records: &[Record]) {
 mod tests {
     use std::io;
 
-    use bytes::Bytes;
-    use tokio::time::Instant;
-
     use super::*;
     use crate::egress::{EgressError, EgressHandle};
+    use bytes::Bytes;
 
     /// Fails the first `failures` writes.
     struct Failing {
@@ -106,11 +116,13 @@ mod tests {
             written: std::sync::Arc::clone(&written),
         };
         let (handle, queue) = EgressHandle::channel(4);
+        let stats = Arc::new(EgressStats::default());
         let task = tokio::spawn(run(
             "t/out".to_owned(),
             egress,
             queue,
             CancellationToken::new(),
+            Arc::clone(&stats),
         ));
         let started = Instant::now();
 
@@ -127,6 +139,8 @@ mod tests {
             started.elapsed() > Duration::from_secs(100),
             "it must back off"
         );
+        assert_eq!((stats.failed_writes.get(), stats.failing.get()), (20, 0));
+        assert_eq!((stats.records.get(), stats.write_time.count()), (1, 1));
         drop(handle);
         task.await.expect("ends with its last handle");
     }

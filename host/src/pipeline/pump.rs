@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     event::{Arrival, Incoming, Ticket},
     ingress::{Ingress, IngressError, ReadLimit},
+    metrics::IngressStats,
     progress::Ledger,
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Route {
     /// The ingress, by its place in the module.
     pub(super) ingress: u16,
     pub(super) ledger: Arc<Ledger>,
+    /// Of an ingress that does not count what it reads itself.
+    pub(super) stats: Option<Arc<IngressStats>>,
     /// Events that the smallest of its sinks' buffers holds.
     pub(super) capacity: usize,
     /// One queue for each sink that its routers name.
@@ -55,14 +58,21 @@ pub(super) async fn pump(
         let Some((permits, incoming)) = read else {
             return Ok(());
         };
-        let positions = incoming
-            .iter()
-            .map(|read| (read.partition, read.position.clone()));
+        let positions = incoming.iter().map(|read| {
+            (
+                read.partition,
+                read.position.clone(),
+                Some(read.event.timestamp_ms),
+            )
+        });
         route.ledger.learn(ingress.partitions());
-        let ordinals = route.ledger.begin(positions, sinks);
+        let ordinals = route.ledger.begin_at(positions, sinks);
         route.ledger.begin(ingress.passed().into_iter(), 0);
         if incoming.is_empty() {
             continue;
+        }
+        if let Some(stats) = &route.stats {
+            count(stats, &incoming);
         }
         let arrivals: Vec<Arrival> = incoming
             .into_iter()
@@ -78,6 +88,14 @@ pub(super) async fn pump(
             .collect();
         send(permits, arrivals);
     }
+}
+
+fn count(stats: &IngressStats, incoming: &[Incoming]) {
+    let size = |Incoming { event, .. }: &Incoming| {
+        event.data.len() + event.key.as_ref().map_or(0, |key| key.len())
+    };
+    stats.events.add(incoming.len());
+    stats.bytes.add(incoming.iter().map(size).sum());
 }
 
 /// Reads from the partitions that are not held, for as long as they are not.

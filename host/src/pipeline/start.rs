@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    Held, IngressView, RunOptions, Running, SinkView, progress,
+    Held, RunOptions, Running, progress,
     pump::{Route, pump},
 };
 use crate::{
+    admin::{EgressView, IngressView, SinkView},
     config::{
         EgressConfig, EgressKind, EndpointConfig, IngressConfig, IngressKind, Module, SinkConfig,
     },
@@ -24,13 +25,17 @@ use crate::{
     ingress::{
         AnyIngress, IngressError, datagen::Datagen, file::FileIngress, kinesis::KinesisIngress,
     },
-    metrics::{IngressStats, SinkStats},
+    metrics::{EgressStats, IngressStats, SinkStats, TraceStats},
     network::{BaseUrl, HeaderRules, TargetError},
     plugin::{LoadError, PluginHost},
     progress::{
         AnyStore, Ledger,
         state_dir::{StateDir, StateDirError},
         store::{Advance, Store, StoreError},
+    },
+    trace::{
+        self, Tracer,
+        settings::{EnvError, OtlpSettings},
     },
 };
 
@@ -83,6 +88,12 @@ pub enum StartError {
         #[source]
         source: IngressError,
     },
+    /// The environment says where traces go, and makes no sense.
+    #[error("traces cannot be sent")]
+    Telemetry(#[source] EnvError),
+    /// The client of the collector of traces could not be made.
+    #[error("the collector of traces cannot be used")]
+    Collector(#[source] ClientError),
     /// An egress could not be opened.
     #[error("egress `{egress}` cannot be written")]
     Egress {
@@ -120,6 +131,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         plugins.push(plugin);
     }
 
+    let trace_stats = Arc::new(TraceStats::default());
+    let (tracer, traces) = open_traces(module.telemetry.as_ref(), &trace_stats)?;
+
     let mut ingresses = Vec::new();
     let mut ingress_views = Vec::new();
     let mut sources = Vec::new();
@@ -129,7 +143,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let (ingress, source) = open_ingress(config, &mut store, Arc::clone(&stats)).await?;
         ingress_views.push(IngressView {
             id: Arc::clone(&source.id),
-            stats,
+            counted: stats,
+            ledger: Arc::clone(&source.ledger),
         });
         if ingress.keeps_progress() {
             stored.push(source.clone());
@@ -138,16 +153,14 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         sources.push(source);
     }
 
-    let egress_stop = CancellationToken::new();
-    let mut egress_tasks = JoinSet::new();
+    let mut writers = Writers::default();
     let mut egresses = Vec::new();
     for config in &module.egresses {
-        egresses.push(open_egress(config, &mut egress_tasks, &egress_stop).await?);
+        egresses.push(open_egress(config, &mut writers).await?);
     }
     let default_letters = DefaultLetters {
         state_dir: &state_dir,
-        tasks: &mut egress_tasks,
-        stop: &egress_stop,
+        writers: &mut writers,
     };
     let letters = default_letters.open(&module.sinks, &egresses).await?;
 
@@ -158,6 +171,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let mut capacities = Vec::new();
     for ((config, plugin), dead_letters) in module.sinks.into_iter().zip(plugins).zip(letters) {
         let stats = Arc::new(SinkStats::default());
+        let plugin_stats = Arc::clone(plugin.stats());
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
         let Some(way) = ways.get(config.endpoint) else {
@@ -177,12 +191,14 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             dead_letters,
             sources: sources.clone(),
             stats: Arc::clone(&stats),
+            tracer: tracer.of_sink(&id, &way.label),
         };
         let (queue, intake) = mpsc::channel(1);
         queues.push(queue);
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
+            plugin: plugin_stats,
         });
         sink_tasks.spawn(async move { (id, delivery::run(sink, intake).await) });
     }
@@ -206,6 +222,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let route = Route {
             ingress: index,
             ledger: Arc::clone(&source.ledger),
+            stats: own_count(config, ingress_views.get(usize::from(index))),
             capacity: capacity.unwrap_or(1),
             sinks,
         };
@@ -228,8 +245,11 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         progress,
         intake,
         last_progress,
-        egress_stop,
-        egress_tasks,
+        egress_stop: writers.stop,
+        egress_tasks: writers.tasks,
+        egresses: writers.views,
+        trace_stats,
+        traces,
         grace: options.grace,
         _held: Some(Held {
             _state_dir: state_dir,
@@ -240,6 +260,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
 
 /// An endpoint that sinks may share: its connections, and what lets calls through to it.
 struct Way {
+    /// Its URL as it is written, for traces.
+    label: String,
     endpoint: Endpoint,
     client: Arc<HttpClient>,
     gate: Gate,
@@ -257,6 +279,7 @@ fn open_endpoints(module: &Module) -> Result<Vec<Way>, StartError> {
             }
         })?;
         Ok(Way {
+            label: config.settings.label.clone(),
             endpoint: endpoint_of(config)?,
             client: Arc::new(client),
             gate: Gate::new(&config.gate, sinks, Instant::now()),
@@ -286,6 +309,22 @@ pub fn endpoint_of(config: &EndpointConfig) -> Result<Endpoint, StartError> {
         headers,
         compression: settings.compression,
     })
+}
+
+/// The tracer of which those of the sinks are made, and the task behind it; off unless somebody says where traces go.
+fn open_traces(
+    section: Option<&OtlpSettings>,
+    stats: &Arc<TraceStats>,
+) -> Result<(Tracer, Option<trace::Exporter>), StartError> {
+    let env = |name: &str| std::env::var(name).ok();
+    let settings = trace::settings::resolve(section, env).map_err(StartError::Telemetry)?;
+    let Some(settings) = settings else {
+        return Ok((Tracer::default(), None));
+    };
+    let client = HttpClient::new(&settings.collector, 1).map_err(StartError::Collector)?;
+    info!(collector = %settings.collector.label, sample = settings.sample, "traces are sent");
+    let (tracer, exporter) = trace::start(&settings, client, Arc::clone(stats));
+    Ok((tracer, Some(exporter)))
 }
 
 async fn open_ingress(
@@ -343,8 +382,7 @@ async fn open_ingress(
 
 async fn open_egress(
     config: &EgressConfig,
-    tasks: &mut JoinSet<()>,
-    stop: &CancellationToken,
+    writers: &mut Writers,
 ) -> Result<EgressHandle, StartError> {
     let id = config.id.to_string();
     let egress = match &config.kind {
@@ -360,26 +398,46 @@ async fn open_egress(
         egress: id.clone(),
         source,
     })?;
-    Ok(spawn_egress(id, egress, tasks, stop))
+    Ok(writers.spawn(id, egress))
 }
 
-fn spawn_egress(
-    id: String,
-    egress: AnyEgress,
-    tasks: &mut JoinSet<()>,
-    stop: &CancellationToken,
-) -> EgressHandle {
-    let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
-    let handle = handle.limited(egress.max_record());
-    tasks.spawn(egress::task::run(id, egress, queue, stop.clone()));
-    handle
+/// What an ingress counts, if the pump is to count it: a stream does so itself, as it reads ahead.
+fn own_count(config: &IngressConfig, view: Option<&IngressView>) -> Option<Arc<IngressStats>> {
+    match config.kind {
+        IngressKind::Kinesis(_) => None,
+        IngressKind::Datagen(_) | IngressKind::File(_) => {
+            view.map(|view| Arc::clone(&view.counted))
+        }
+    }
+}
+
+/// The tasks that own the egresses.
+#[derive(Debug, Default)]
+struct Writers {
+    tasks: JoinSet<()>,
+    views: Vec<EgressView>,
+    stop: CancellationToken,
+}
+
+impl Writers {
+    fn spawn(&mut self, id: String, egress: AnyEgress) -> EgressHandle {
+        let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
+        let handle = handle.limited(egress.max_record());
+        let stats = Arc::new(EgressStats::default());
+        self.views.push(EgressView {
+            id: id.as_str().into(),
+            stats: Arc::clone(&stats),
+        });
+        let task = egress::task::run(id, egress, queue, self.stop.clone(), stats);
+        self.tasks.spawn(task);
+        handle
+    }
 }
 
 /// Where the dead letters of sinks without `dead-letters` go: one file each in the state directory.
 struct DefaultLetters<'a> {
     state_dir: &'a StateDir,
-    tasks: &'a mut JoinSet<()>,
-    stop: &'a CancellationToken,
+    writers: &'a mut Writers,
 }
 
 impl DefaultLetters<'_> {
@@ -427,11 +485,7 @@ impl DefaultLetters<'_> {
                 egress: format!("dead letters of {sink}"),
                 source,
             })?;
-        Ok(spawn_egress(
-            sink.to_owned(),
-            AnyEgress::File(egress),
-            self.tasks,
-            self.stop,
-        ))
+        let id = format!("{sink} (dead letters)");
+        Ok(self.writers.spawn(id, AnyEgress::File(egress)))
     }
 }

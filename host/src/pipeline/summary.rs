@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::SinkView;
-use crate::{delivery::Source, ingress::IngressError, progress::store::StoreError};
+use crate::{
+    admin::SinkView, delivery::Source, ingress::IngressError, progress::store::StoreError,
+};
 
 /// What a run came to.
 #[derive(Debug)]

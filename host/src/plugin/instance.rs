@@ -22,6 +22,7 @@ use super::{
     output::{GuestLog, GuestOutput},
     settings::PluginLimits,
 };
+use crate::metrics::{Buckets, PluginFailure, PluginStats, PluginTime};
 
 /// What a guest's imports work with.
 pub(super) struct State {
@@ -92,6 +93,24 @@ pub(super) struct Instance {
     pub(super) shaping: shaping::Guest,
     pub(super) handling: Option<handling::Guest>,
     pub(super) scratch: Scratch,
+    _alive: Alive,
+}
+
+/// Counts an instance for as long as it is there.
+struct Alive(Arc<PluginStats>);
+
+impl Alive {
+    fn new(stats: &Arc<PluginStats>) -> Self {
+        stats.instances_made.add(1);
+        stats.instances.add(1);
+        Self(Arc::clone(stats))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.instances.sub(1);
+    }
 }
 
 /// Makes and keeps the instances of one plugin.
@@ -104,6 +123,7 @@ pub(super) struct Pool {
     log: Arc<GuestLog>,
     idle: Mutex<Vec<Instance>>,
     slots: Semaphore,
+    stats: Arc<PluginStats>,
 }
 
 /// Why an instance could not be made.
@@ -136,16 +156,40 @@ impl Pool {
             log,
             idle: Mutex::default(),
             slots,
+            stats: Arc::default(),
         }
+    }
+
+    /// What it counts.
+    pub(super) fn stats(&self) -> &Arc<PluginStats> {
+        &self.stats
     }
 
     pub(super) fn handles(&self) -> bool {
         self.handling.is_some()
     }
 
-    /// Runs `work` with an instance, once one is free.
+    /// Runs `work` with an instance, once one is free; counts in `time` how long it took.
     pub(super) async fn with<R>(
         &self,
+        time: &Buckets<PluginTime>,
+        work: impl AsyncFnOnce(&mut Instance) -> wasmtime::Result<R>,
+    ) -> Result<R, PluginError> {
+        let answer = self.answer(time, work).await;
+        let failure = match &answer {
+            Ok(_) | Err(PluginError::Refused(_)) => return answer,
+            Err(PluginError::Trapped(_)) => PluginFailure::Trapped,
+            Err(PluginError::TimedOut(_)) => PluginFailure::TimedOut,
+            Err(PluginError::Limit(_)) => PluginFailure::Limit,
+            Err(PluginError::Instance(_)) => PluginFailure::Instance,
+        };
+        self.stats.failures.count(failure);
+        answer
+    }
+
+    async fn answer<R>(
+        &self,
+        time: &Buckets<PluginTime>,
         work: impl AsyncFnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, PluginError> {
         let _slot = self.slots.acquire().await.map_err(|_| gone())?;
@@ -161,7 +205,10 @@ impl Pool {
             })?,
         };
         let clock = self.start_clock(&mut instance.store);
-        match clock.limit(work(&mut instance)).await {
+        let started = tokio::time::Instant::now();
+        let worked = clock.limit(work(&mut instance)).await;
+        time.record(started.elapsed());
+        match worked {
             Some(Ok(result)) => {
                 self.lock().push(instance);
                 Ok(result)
@@ -222,6 +269,7 @@ impl Pool {
             shaping,
             handling,
             scratch: Scratch::default(),
+            _alive: Alive::new(&self.stats),
         })
     }
 

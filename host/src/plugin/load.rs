@@ -14,7 +14,7 @@ use super::{
     output::GuestLog,
     settings::PluginSettings,
 };
-use crate::{event::Event, outcome::Outcome};
+use crate::{event::Event, metrics::PluginStats, outcome::Outcome};
 
 /// The contract's version that this host speaks.
 const VERSION: &str = "0.1.0";
@@ -319,6 +319,11 @@ impl LoadedPlugin {
         &self.digest
     }
 
+    /// What it counts itself.
+    pub fn stats(&self) -> &Arc<PluginStats> {
+        self.pool.stats()
+    }
+
     /// What the plugin has counted with `host.count`.
     pub fn counters(&self) -> Vec<(String, u64)> {
         self.log.counters()
@@ -327,13 +332,15 @@ impl LoadedPlugin {
 
 impl Plugin for LoadedPlugin {
     async fn shape(&self, events: &[Arc<Event>]) -> Result<Shaped, PluginError> {
-        let answer = self.pool.with(async |instance| {
-            instance.scratch.fill(events.iter().map(|event| &**event))?;
-            instance
-                .shaping
-                .call_shape(&mut instance.store, instance.scratch.batch())
-                .await
-        });
+        let answer = self
+            .pool
+            .with(&self.pool.stats().shape_time, async |instance| {
+                instance.scratch.fill(events.iter().map(|event| &**event))?;
+                instance
+                    .shaping
+                    .call_shape(&mut instance.store, instance.scratch.batch())
+                    .await
+            });
         answer
             .await?
             .map(lift::shaped)
@@ -346,17 +353,19 @@ impl Plugin for LoadedPlugin {
 
     async fn handle(&self, call: CurrentCall, outcome: Outcome) -> Result<Handled, PluginError> {
         let headers = lift::headers(&outcome);
-        let answer = self.pool.with(async |instance| {
-            let handling = instance.handling.as_ref();
-            let handling = handling
-                .ok_or_else(|| wasmtime::Error::msg("the plugin does not export `handling`"))?;
-            instance.store.data_mut().call = Some(call);
-            let answer = handling
-                .call_handle(&mut instance.store, lift::outcome(&outcome, &headers))
-                .await;
-            instance.store.data_mut().call = None;
-            answer
-        });
+        let answer = self
+            .pool
+            .with(&self.pool.stats().handle_time, async |instance| {
+                let handling = instance.handling.as_ref();
+                let handling = handling
+                    .ok_or_else(|| wasmtime::Error::msg("the plugin does not export `handling`"))?;
+                instance.store.data_mut().call = Some(call);
+                let answer = handling
+                    .call_handle(&mut instance.store, lift::outcome(&outcome, &headers))
+                    .await;
+                instance.store.data_mut().call = None;
+                answer
+            });
         answer.await.map(lift::handled)
     }
 }

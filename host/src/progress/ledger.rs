@@ -49,6 +49,29 @@ pub struct Advanced {
     pub position: Position,
 }
 
+/// How far an ingress is settled, over all of its partitions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watermark {
+    /// Events that are settled, as everything before them in their partition is.
+    pub settled: u64,
+    /// Events that some sink has not settled.
+    pub unsettled: u64,
+    /// Events that were begun.
+    pub taken: u64,
+    /// When the oldest event that is not settled entered the ingress, in milliseconds since the Unix epoch.
+    pub oldest_unsettled_ms: Option<u64>,
+    /// The same of the newest one that is settled.
+    pub newest_settled_ms: Option<u64>,
+}
+
+impl Watermark {
+    /// Every event that was read and is older is settled, in milliseconds since the Unix epoch: a partition of which
+    /// nothing is open does not hold it back.
+    pub fn ms(&self) -> Option<u64> {
+        self.oldest_unsettled_ms.or(self.newest_settled_ms)
+    }
+}
+
 impl Ledger {
     /// Takes in the names of the partitions, by index: those that it does not know yet.
     pub fn learn(&self, names: &[String]) {
@@ -63,14 +86,28 @@ impl Ledger {
     /// Takes in events that were read, in order, each for `sinks` sinks; gives the ordinals. With no sinks, the
     /// positions are settled as soon as all that was read before them is.
     pub fn begin(&self, events: impl Iterator<Item = (u32, Position)>, sinks: u16) -> Vec<u64> {
+        self.begin_at(
+            events.map(|(partition, position)| (partition, position, None)),
+            sinks,
+        )
+    }
+
+    /// The same, of events that entered the ingress at these times, in milliseconds since the Unix epoch.
+    pub fn begin_at(
+        &self,
+        events: impl Iterator<Item = (u32, Position, Option<u64>)>,
+        sinks: u16,
+    ) -> Vec<u64> {
         let partitions = &mut self.lock().partitions;
         events
-            .map(|(partition, position)| {
+            .map(|(partition, position, timestamp_ms)| {
                 let index = partition as usize;
                 if partitions.len() <= index {
                     partitions.resize_with(index + 1, Partition::default);
                 }
-                partitions[index].tracker.begin(position, sinks)
+                partitions[index]
+                    .tracker
+                    .begin_at(position, timestamp_ms, sinks)
             })
             .collect()
     }
@@ -145,6 +182,20 @@ impl Ledger {
             .iter()
             .map(|partition| partition.tracker.unsettled())
             .sum()
+    }
+
+    /// How far all of it is settled.
+    pub fn watermark(&self) -> Watermark {
+        let mut all = Watermark::default();
+        for Partition { tracker, .. } in &self.lock().partitions {
+            all.settled += tracker.settled_events();
+            all.unsettled += tracker.unsettled() as u64;
+            all.taken += tracker.events();
+            let oldest = [all.oldest_unsettled_ms, tracker.oldest_unsettled_ms()];
+            all.oldest_unsettled_ms = oldest.into_iter().flatten().min();
+            all.newest_settled_ms = all.newest_settled_ms.max(tracker.newest_settled_ms());
+        }
+        all
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@ mod faults;
 mod oracle;
 mod os_faults;
 mod process;
+mod python;
 mod recorder;
 mod serve;
 mod servers;
@@ -15,6 +16,7 @@ pub use faults::{Fault, FaultLayer, ServiceCall};
 pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
 pub use os_faults::{OsFault, OsFaults};
 pub use process::{Child, Ended};
+pub use python::python;
 pub use recorder::Recorder;
 pub use servers::{ACCOUNT, Server};
 

@@ -120,7 +120,7 @@ impl Checker<'_> {
         Some(settings)
     }
 
-    fn header(
+    pub(super) fn header(
         &mut self,
         path: &[&str],
         name: &str,

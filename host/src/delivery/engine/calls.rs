@@ -23,7 +23,7 @@ use crate::{
     event::Record,
     fail_point::FailPoint,
     http::Transport,
-    metrics::SinkStats,
+    metrics::{SinkStats, StatusClass},
     outcome::{Failure, Outcome},
     plugin::{CurrentCall, EventVerdict, Plugin},
 };
@@ -134,6 +134,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let counts = self.gate.ended(now, &attempt);
         self.look_for_outage(Some(&last.seen));
         self.count(&last.seen);
+        call.trace.judged(verdict.name());
 
         let first_seq = call.first_seq();
         let mut ended = Ended {
@@ -172,6 +173,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     fn count(&self, seen: &Seen) {
         let stats = &self.sink.stats;
         stats.calls.add(1);
+        if let Seen::Status(status) = seen {
+            stats.responses.count(StatusClass(*status));
+        }
         match seen {
             Seen::Status(429) => stats.throttled.add(1),
             Seen::Failed(_) => stats.unanswered.add(1),
@@ -322,11 +326,15 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 /// One attempt: the transport under its timeout, then the plugin, then the judgement.
 async fn attempt<P: Plugin, T: Transport>(
     sink: Arc<Sink<P, T>>,
-    call: Call,
+    mut call: Call,
     began: Instant,
 ) -> Attempted {
+    let body = call.request.body.as_ref().map_or(0, Bytes::len);
+    sink.stats.request_bytes.add(body);
+    let mut request = call.request.clone();
+    let span = call.trace.attempt(&mut request);
     FailPoint::BeforeSend.pass();
-    let sending = sink.transport.send(call.request.clone());
+    let sending = sink.transport.send(request);
     // A response that comes after the timeout has nobody to take it: it is ignored.
     let outcome = tokio::time::timeout(sink.settings.timeout.attempt, sending)
         .await
@@ -334,6 +342,7 @@ async fn attempt<P: Plugin, T: Transport>(
     FailPoint::AfterSend.pass();
     let latency = began.elapsed();
     sink.stats.latency(latency);
+    span.ended(&outcome);
     let seen = Seen::of(&outcome);
     let retry_after = match &outcome {
         Ok(response) => retry_after::from_headers(&response.headers, SystemTime::now()),

@@ -1,5 +1,7 @@
 //! The end of an event: its results and its dead letter are written, then it is settled.
 
+use std::time::Duration;
+
 use super::Engine;
 use crate::{
     delivery::{
@@ -8,6 +10,7 @@ use crate::{
         outbox::Written,
     },
     egress::EgressClosed,
+    event::now_ms,
     http::Transport,
     plugin::Plugin,
 };
@@ -148,6 +151,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         stats.delivered.add(ended.delivered.len());
         stats.dropped.add(ended.dropped.len());
         stats.dead_lettered.add(ended.dead.len());
+        let now = now_ms();
+        let age = |item: &Item| now.saturating_sub(item.arrival.event.timestamp_ms);
+        stats
+            .settled_age
+            .record_all(ended.items().map(age).map(Duration::from_millis));
         for item in ended.items() {
             self.records -= 1;
             self.bytes -= item.arrival.event.memory();

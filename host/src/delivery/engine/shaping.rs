@@ -18,12 +18,15 @@ use crate::{
     event::Event,
     http::Transport,
     plugin::{Plugin, PluginError},
+    trace,
 };
 
 /// What came of a `shape` call.
 pub(super) struct ShapeDone {
     items: Vec<Item>,
     result: Result<Plan, ShapeFailure>,
+    /// Where the batch's span stands.
+    trace: Option<trace::Context>,
 }
 
 /// A batch's calls, and the events that need none; events by batch index.
@@ -74,24 +77,40 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     fn shape(&mut self, items: Vec<Item>) {
+        self.sink.stats.batches.add(1);
         let sink = Arc::clone(&self.sink);
         self.shaping.spawn(async move {
             let events: Vec<Arc<Event>> = items
                 .iter()
                 .map(|item| Arc::clone(&item.arrival.event))
                 .collect();
+            let span = sink.tracer.batch(&events);
             let result = plan(&sink.plugin, &sink.endpoint, sink.settings.order, &events).await;
-            ShapeDone { items, result }
+            let trace = span.ended(result.as_ref().map(|plan| plan.calls.len()).map_err(
+                |failure| match failure {
+                    ShapeFailure::Batch { cause } => cause.message.as_str(),
+                    ShapeFailure::NoInstance(reason) => reason.as_str(),
+                },
+            ));
+            ShapeDone {
+                items,
+                result,
+                trace,
+            }
         });
     }
 
     pub(super) fn shaped(&mut self, done: Result<ShapeDone, JoinError>) {
-        let ShapeDone { items, result } = match done {
+        let ShapeDone {
+            items,
+            result,
+            trace,
+        } = match done {
             Ok(done) => done,
             Err(error) => return self.task_failed(&error),
         };
         match result {
-            Ok(plan) => self.take_plan(items, plan),
+            Ok(plan) => self.take_plan(items, plan, trace.as_ref()),
             Err(ShapeFailure::NoInstance(reason)) => {
                 self.sink.stats.plugin_failures.add(1);
                 warn!(sink = %self.sink.id, %reason, "the plugin has no instance; trying again");
@@ -111,11 +130,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    fn take_plan(&mut self, items: Vec<Item>, plan: Plan) {
+    fn take_plan(&mut self, items: Vec<Item>, plan: Plan, batch: Option<&trace::Context>) {
         let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
         let mut take = |index: u32| slots.get_mut(index as usize).and_then(Option::take);
         for prepared in plan.calls {
-            let items = prepared
+            let items: Vec<Item> = prepared
                 .shaped
                 .events
                 .iter()
@@ -123,12 +142,14 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 .filter_map(&mut take)
                 .collect();
             self.bytes += prepared.memory;
+            let trace = self.sink.tracer.call(batch, &prepared.request, items.len());
             self.ready.insert(Call {
                 items,
                 shaped: prepared.shaped,
                 request: prepared.request,
                 before: None,
                 memory: prepared.memory,
+                trace,
             });
         }
         let dropped: Vec<Item> = plan.drop.into_iter().filter_map(&mut take).collect();

@@ -54,6 +54,7 @@ fn call(items: Vec<Item>) -> Call {
         },
         before: None,
         memory: 0,
+        trace: Default::default(),
     }
 }
 

@@ -164,7 +164,13 @@ fn start(world: &Shared) -> Running {
             egress,
         };
         let id = format!("sim/out{egress}");
-        egress_tasks.spawn(egress::task::run(id, drain, queue, egress_stop.clone()));
+        egress_tasks.spawn(egress::task::run(
+            id,
+            drain,
+            queue,
+            egress_stop.clone(),
+            Arc::default(),
+        ));
         handle.limited(limit)
     };
     let results = egress(0, plan.result_limit);
@@ -207,12 +213,14 @@ fn start(world: &Shared) -> Running {
             dead_letters: letters.clone(),
             sources: sources.clone(),
             stats: Arc::clone(&stats),
+            tracer: Default::default(),
         };
         let (queue, intake) = mpsc::channel(1);
         queues.push(queue);
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
+            plugin: Arc::default(),
         });
         let world = world.clone();
         sink_tasks.spawn(async move {
@@ -235,12 +243,14 @@ fn start(world: &Shared) -> Running {
         let route = Route {
             ingress: u16::try_from(number).expect("a few ingresses"),
             ledger: Arc::clone(&source.ledger),
+            stats: None,
             capacity: buffers.min().unwrap_or(1),
             sinks: of.to.iter().map(|sink| queues[*sink].clone()).collect(),
         };
         ingresses.push(IngressView {
             id: Arc::clone(&source.id),
-            stats: Arc::new(IngressStats::default()),
+            counted: Arc::new(IngressStats::default()),
+            ledger: Arc::clone(&source.ledger),
         });
         ingress_tasks.spawn(pump(
             Scripted::new(world.clone(), number),
@@ -261,6 +271,9 @@ fn start(world: &Shared) -> Running {
     Running {
         ingresses,
         sinks: views,
+        egresses: Vec::new(),
+        trace_stats: Arc::default(),
+        traces: None,
         sources,
         ingress_tasks,
         sink_tasks,

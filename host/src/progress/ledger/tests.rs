@@ -128,3 +128,37 @@ fn a_partition_is_held_when_its_window_is_full_of_settled_events() {
     assert_eq!(behind_the_first, (1, vec![true]));
     assert_eq!(ledger.held(10), [false]);
 }
+
+#[test]
+fn the_watermark_is_the_oldest_event_that_is_not_settled() {
+    let ledger = Ledger::default();
+    let event = |partition, count, ms| (partition, Position::Count(count), Some(ms));
+    let ticket = |partition, ordinal| Ticket {
+        ingress: 0,
+        partition,
+        ordinal,
+    };
+
+    let nothing = ledger.watermark();
+    let events = [event(0, 1, 50), event(0, 2, 70), event(1, 1, 60)];
+    ledger.begin_at(events.into_iter(), 1);
+    let all_open = ledger.watermark();
+    ledger.settle([ticket(0, 1)].into_iter());
+    let behind_the_first = ledger.watermark();
+    ledger.settle([ticket(0, 0)].into_iter());
+    let one_partition = ledger.watermark();
+    ledger.settle([ticket(1, 0)].into_iter());
+    ledger.begin([(1, Position::Count(2))].into_iter(), 0);
+    let all_settled = ledger.watermark();
+
+    assert_eq!(nothing.ms(), None);
+    assert_eq!((all_open.ms(), all_open.unsettled), (Some(50), 3));
+    assert_eq!(
+        (behind_the_first.ms(), behind_the_first.settled),
+        (Some(50), 0)
+    );
+    assert_eq!((one_partition.ms(), one_partition.settled), (Some(60), 2));
+    assert_eq!((all_settled.ms(), all_settled.settled), (Some(70), 3));
+    assert_eq!(all_settled.taken, 3, "a position without an event is none");
+    assert_eq!(all_settled.oldest_unsettled_ms, None);
+}

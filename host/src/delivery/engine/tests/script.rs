@@ -233,6 +233,7 @@ pub(super) fn start_over(
             ledger: Arc::clone(&ledger),
         }],
         stats: Arc::clone(&stats),
+        tracer: Default::default(),
     };
     let (queue, intake) = mpsc::channel(1);
     Running {

@@ -1,0 +1,98 @@
+//! The admin address of a host: metrics, health and status, for those who run it.
+//!
+//! Whoever reaches it sees ids and numbers, never a record or a secret, and can change nothing.
+//!
+//! # Invariants
+//! - It costs delivery nothing: counters are read when somebody asks, and connections are few and short.
+//! - It answers from before the first plugin is loaded until the process ends.
+
+mod answer;
+mod fetch;
+mod process;
+mod serve;
+pub mod settings;
+pub mod status;
+mod views;
+
+pub use fetch::{FetchError, fetch};
+pub use serve::Admin;
+pub use views::{EgressView, IngressView, SinkView, Views};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use self::status::{State, Status};
+use crate::{
+    event::now_ms,
+    metrics::{HostStats, ProcessStats},
+};
+
+/// What a host shows of itself.
+#[derive(Debug)]
+pub struct Board {
+    stats: HostStats,
+    process: ProcessStats,
+    started_ms: u64,
+    /// None until all parts are open.
+    views: Mutex<Option<Views>>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let (stats, started_ms) = (HostStats::default(), now_ms());
+        stats.started.set(Some(started_ms));
+        Self {
+            stats,
+            process: ProcessStats::default(),
+            started_ms,
+            views: Mutex::default(),
+        }
+    }
+}
+
+impl Board {
+    /// All parts are open, and run.
+    pub fn running(&self, views: Views) {
+        *self.views() = Some(views);
+    }
+
+    /// What runs, and what it counts.
+    pub fn status(&self) -> Status {
+        let views = self.views();
+        Status::of(
+            self.started_ms,
+            views.as_ref(),
+            Self::state(views.as_ref()),
+            Self::not_ready(views.as_ref()),
+        )
+    }
+
+    fn state(views: Option<&Views>) -> State {
+        match views {
+            None => State::Starting,
+            Some(views) if views.is_draining() => State::Draining,
+            Some(_) => State::Running,
+        }
+    }
+
+    /// Why the host is not ready; empty if it is.
+    fn not_ready(views: Option<&Views>) -> Vec<String> {
+        let Some(views) = views else {
+            return vec![
+                "starting: plugins are loaded, sources and egresses are opened".to_owned(),
+            ];
+        };
+        let halted = views
+            .sinks
+            .iter()
+            .filter(|sink| sink.stats.halted.get() > 0)
+            .map(|sink| format!("the sink `{}` has halted", sink.id));
+        let draining = views
+            .is_draining()
+            .then(|| "draining: nothing new is read, and the host is about to end".to_owned());
+        halted.chain(draining).collect()
+    }
+
+    fn views(&self) -> MutexGuard<'_, Option<Views>> {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,165 @@
+//! `nozzle top`: the live view of a host that runs.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use tokio::time::MissedTickBehavior;
+
+use super::{
+    error::CliError,
+    numbers::{grouped, short},
+    table::aligned,
+    view::{self, Lines, Rates},
+};
+use crate::{
+    admin::{
+        FetchError, fetch,
+        settings::{DEFAULT, parse},
+        status::{IngressStatus, SinkStatus, Status},
+    },
+    shutdown::Shutdown,
+};
+
+/// What `nozzle top` can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct TopArgs {
+    /// The admin address of the host, or its port on this machine.
+    #[arg(long, value_name = "ADDR", env = "NOZZLE_ADMIN", default_value_t = DEFAULT, value_parser = parse)]
+    admin: SocketAddr,
+    /// Prints one table, and ends.
+    #[arg(long)]
+    once: bool,
+    /// Prints the host's status as JSON, and ends.
+    #[arg(long, conflicts_with = "once")]
+    json: bool,
+}
+
+/// How often a host is asked by a terminal.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Shows a host until it ends, or until a signal.
+pub(super) async fn top(args: TopArgs) -> Result<(), CliError> {
+    let status = fetch(args.admin).await.map_err(CliError::Fetch)?;
+    if args.json {
+        return print(&format!("{}\n", serde_json::json!(status)));
+    }
+    if args.once {
+        return print(&tables(&status));
+    }
+    let shutdown = Shutdown::default();
+    let signals = shutdown.listen().map_err(CliError::Signals)?;
+    let shown = tokio::select! {
+        biased;
+        () = shutdown.drain.cancelled() => Ok(()),
+        shown = follow(args.admin) => shown,
+    };
+    signals.abort();
+    shown
+}
+
+async fn follow(host: SocketAddr) -> Result<(), CliError> {
+    let terminal = io::stderr().is_terminal() && io::stdout().is_terminal();
+    let mut ticks = tokio::time::interval(if terminal { LOOK } else { view::LINE });
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut rates, mut lines) = (Rates::default(), Lines::default());
+    loop {
+        ticks.tick().await;
+        let status = match fetch(host).await {
+            // It was there before: so it has ended.
+            Err(FetchError::Connect { .. }) => return Ok(()),
+            status => status.map_err(CliError::Fetch)?,
+        };
+        let now = rates.lines(&status);
+        if terminal {
+            lines.draw(&now);
+        } else {
+            print(&format!("{}\n", now.join("\n")))?;
+        }
+    }
+}
+
+/// A reader that has gone is no failure of this command.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),
+        _ => Ok(()),
+    }
+}
+
+const INGRESS_COLUMNS: [&str; 7] = [
+    "ingress",
+    "events",
+    "settled",
+    "unsettled",
+    "oldest",
+    "lag",
+    "watermark",
+];
+
+const SINK_COLUMNS: [&str; 11] = [
+    "sink",
+    "read",
+    "delivered",
+    "dropped",
+    "dead-lettered",
+    "retried",
+    "in flight",
+    "buffered",
+    "p50",
+    "p99",
+    "state",
+];
+
+fn tables(status: &Status) -> String {
+    let state = match status.not_ready.is_empty() {
+        true => "ready".to_owned(),
+        false => status.not_ready.join("; "),
+    };
+    format!(
+        "nozzle {}, started {}: {state}\n\n{}\n\n{}\n",
+        status.nozzle,
+        status.started,
+        aligned(&INGRESS_COLUMNS, status.ingresses.iter().map(ingress_row)),
+        aligned(&SINK_COLUMNS, status.sinks.iter().map(sink_row)),
+    )
+}
+
+fn ingress_row(ingress: &IngressStatus) -> Vec<String> {
+    let age = |ms: u64| short(Duration::from_millis(ms));
+    let none = || "-".to_owned();
+    vec![
+        ingress.id.clone(),
+        grouped(ingress.events),
+        grouped(ingress.settled),
+        grouped(ingress.unsettled),
+        ingress.oldest_unsettled_ms.map_or_else(none, age),
+        ingress
+            .lag_ms
+            .iter()
+            .map(|(_, lag)| *lag)
+            .max()
+            .map_or_else(none, age),
+        ingress.watermark.clone().unwrap_or_else(none),
+    ]
+}
+
+fn sink_row(sink: &SinkStatus) -> Vec<String> {
+    let micros = |us: u64| short(Duration::from_micros(us));
+    vec![
+        sink.id.clone(),
+        grouped(sink.read),
+        grouped(sink.delivered),
+        grouped(sink.dropped),
+        grouped(sink.dead_lettered),
+        grouped(sink.retried),
+        grouped(sink.in_flight),
+        grouped(sink.buffered),
+        micros(sink.p50_us),
+        micros(sink.p99_us),
+        view::state(sink).unwrap_or("-").to_owned(),
+    ]
+}
