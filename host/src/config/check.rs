@@ -1,5 +1,6 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
+mod connections;
 mod delivery;
 mod endpoint;
 mod ingress;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use super::{
     EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, file_of,
+    interpolate::Sources,
     problem::{Mark, Problem},
     relative,
     shape::{EgressYaml, ModuleYaml},
@@ -20,6 +22,7 @@ use super::{
 };
 use crate::{
     egress::settings::FileEgressSettings,
+    http::settings::Environment,
     ingress::settings::{FileIngressSettings, FilePath},
 };
 
@@ -27,14 +30,17 @@ use crate::{
 pub(super) struct Checker<'a> {
     root: &'a Node,
     folder: PathBuf,
+    /// What the environment says of proxies.
+    environment: Environment,
     problems: Vec<Problem>,
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(root: &'a Node, folder: PathBuf) -> Self {
+    pub(super) fn new(root: &'a Node, sources: &Sources) -> Self {
         Self {
             root,
-            folder,
+            folder: sources.folder.clone(),
+            environment: Environment::read(sources.env),
             problems: Vec::new(),
         }
     }

@@ -19,19 +19,7 @@ use crate::{
 
 impl Checker<'_> {
     pub(super) fn endpoint(&mut self, index: &str, yaml: EndpointYaml) -> Option<EndpointSettings> {
-        let at = ["sinks", index, "endpoint", "url"];
-        let label = self.written(&at).to_owned();
-        let url = match check_url(&yaml.url) {
-            Ok(url) => url,
-            Err(reason) => {
-                self.problems.push(Problem::new(
-                    self.mark(&at),
-                    format!("`{label}` is no endpoint: {reason}"),
-                ));
-                return None;
-            }
-        };
-        let mut settings = EndpointSettings::new(url, label);
+        let mut settings = self.connections(&["sinks", index, "endpoint"], &yaml)?;
         for (name, value) in &yaml.headers {
             let path = ["sinks", index, "endpoint", "headers", name];
             let Some(header) = self.header(&path, name, value) else {
