@@ -17,6 +17,9 @@ use super::{
     stream::Io,
 };
 
+/// It has no name of its own.
+type SocksError = <SocksV5<HttpConnector> as Service<Uri>>::Error;
+
 /// Bytes of a proxy's head that are read.
 const MAX_HEAD: usize = 16 * 1024;
 
@@ -125,6 +128,10 @@ pub(super) async fn socks(
     }
     match connector.call(explicit(to)).await {
         Ok(io) => Ok(Box::new(io)),
+        Err(SocksError::Inner(error)) => Err(ProxyFailure::Unreachable {
+            label: proxy.label().to_owned(),
+            why: failure::why_boxed(&error),
+        }),
         Err(error) => Err(ProxyFailure::NoTunnel {
             label: proxy.label().to_owned(),
             why: failure::why_boxed(&error),

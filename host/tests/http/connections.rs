@@ -72,7 +72,10 @@ async fn without_tls_http2_is_spoken_by_prior_knowledge_alone() {
 
 #[tokio::test]
 async fn a_server_of_http1_alone_is_a_failure_under_http2() {
-    let server = replies([write("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")]).await;
+    let server = replies([write(
+        "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+    )])
+    .await;
     let mut settings = endpoint(&server.url());
     settings.http = HttpVersion::Http2;
 
@@ -106,7 +109,10 @@ async fn over_tls_the_version_is_agreed_on_or_refused() {
         match (outcome, expected) {
             (Ok(response), Ok(version)) => assert_eq!(response.body, version, "{http:?} {alpn:?}"),
             (Err(failure), Err(text)) => {
-                assert!(failure.to_string().contains(text), "{failure} ({http:?} {alpn:?})");
+                assert!(
+                    failure.to_string().contains(text),
+                    "{failure} ({http:?} {alpn:?})"
+                );
             }
             other => panic!("{other:?} ({http:?} {alpn:?})"),
         }

@@ -98,7 +98,9 @@ async fn what_makes_a_url_unhealthy() {
                 () = first.received(call), if what == "silence" => {}
             }
         }
-        let last = tokio::time::timeout(nozzle_testkit::DEADLINE, client.send(request(&first.url()))).await;
+        let last =
+            tokio::time::timeout(nozzle_testkit::DEADLINE, client.send(request(&first.url())))
+                .await;
 
         assert!(last.is_ok(), "{shown}");
         assert_eq!(other.requests().len(), usize::from(leaves), "{shown}");
@@ -107,7 +109,11 @@ async fn what_makes_a_url_unhealthy() {
 
 #[tokio::test]
 async fn calls_are_spread_over_the_healthy_urls() {
-    let servers = [replies([ok(b"")]).await, replies([ok(b"")]).await, replies([ok(b"")]).await];
+    let servers = [
+        replies([ok(b"")]).await,
+        replies([ok(b"")]).await,
+        replies([ok(b"")]).await,
+    ];
     let urls: Vec<_> = servers.iter().map(FaultEndpoint::url).collect();
     let mut settings = several(&urls);
     settings.prefer = Prefer::Spread;
@@ -117,7 +123,10 @@ async fn calls_are_spread_over_the_healthy_urls() {
         client.send(request(&urls[0])).await.expect("a response");
     }
 
-    let received: Vec<_> = servers.iter().map(|server| server.requests().len()).collect();
+    let received: Vec<_> = servers
+        .iter()
+        .map(|server| server.requests().len())
+        .collect();
     assert_eq!(received, [3, 3, 3]);
 }
 
@@ -207,7 +216,11 @@ async fn serve(listener: TcpListener, number: usize, accepted: Arc<Accepted>) {
                 take(request, number, Arc::clone(&accepted))
             });
             let builder = hyper::server::conn::http1::Builder::new();
-            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+            drop(
+                builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await,
+            );
         });
     }
 }
@@ -228,8 +241,12 @@ async fn take(
         *response.status_mut() = http::StatusCode::NOT_FOUND;
         return Ok(response);
     }
-    let numbers = records.iter().map(|record| record["n"].as_u64().expect("a number"));
-    accepted.list().extend(numbers.map(|record| (number, record)));
+    let numbers = records
+        .iter()
+        .map(|record| record["n"].as_u64().expect("a number"));
+    accepted
+        .list()
+        .extend(numbers.map(|record| (number, record)));
     Ok(response)
 }
 
@@ -252,11 +269,14 @@ async fn no_record_is_lost_when_the_first_of_three_servers_dies_and_comes_back()
     );
     std::fs::write(folder.path().join("module.yaml"), module).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_nozzle"));
-    let host = Child::start(
-        command
-            .current_dir(folder.path())
-            .args(["run", "module.yaml", "--state-dir", "state", "--log", "info"]),
-    );
+    let host = Child::start(command.current_dir(folder.path()).args([
+        "run",
+        "module.yaml",
+        "--state-dir",
+        "state",
+        "--log",
+        "info",
+    ]));
 
     accepted.more(0, 200).await;
     servers[0].kill().await;
@@ -269,7 +289,9 @@ async fn no_record_is_lost_when_the_first_of_three_servers_dies_and_comes_back()
     let settled = accepted.list().len();
     accepted.more(0, 200).await;
     host.signal(Signal::SIGTERM);
-    let ended = tokio::task::spawn_blocking(|| host.finish()).await.expect("it ends");
+    let ended = tokio::task::spawn_blocking(|| host.finish())
+        .await
+        .expect("it ends");
 
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let list = accepted.list();
@@ -284,7 +306,10 @@ async fn no_record_is_lost_when_the_first_of_three_servers_dies_and_comes_back()
     let summary = ended.stderr.replace(',', "");
     assert!(summary.contains(&counts), "no «{counts}» in {summary}");
     for (url, what) in [(0, "fails"), (1, "fails"), (0, "answers again")] {
-        let named = ended.stderr.lines().any(|line| line.contains(&urls[url]) && line.contains(what));
+        let named = ended
+            .stderr
+            .lines()
+            .any(|line| line.contains(&urls[url]) && line.contains(what));
         assert!(named, "{} {what}: {}", urls[url], ended.stderr);
     }
 }

@@ -19,7 +19,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{connections::plain_server, endpoint, replies, request, send, text, tls_acceptor, tls_server};
+use super::{
+    connections::plain_server, endpoint, replies, request, send, text, tls_acceptor, tls_server,
+};
 
 /// `me:pw`, RFC 7617.
 const LOGIN: &str = "Basic bWU6cHc=";
@@ -96,9 +98,8 @@ async fn https_goes_through_a_tunnel_that_the_proxy_cannot_read() {
     }
 
     let host = format!("api.invalid:{port}");
-    let expected = format!(
-        "CONNECT {host} HTTP/1.1\r\nhost: {host}\r\nproxy-authorization: {LOGIN}\r\n\r\n"
-    );
+    let expected =
+        format!("CONNECT {host} HTTP/1.1\r\nhost: {host}\r\nproxy-authorization: {LOGIN}\r\n\r\n");
     assert_eq!(*heads.lock().expect("whole"), [expected]);
 }
 
@@ -114,7 +115,11 @@ async fn a_proxy_is_reached_over_tls() {
     settings.ca_file = Some(both);
     let (proxy, heads) = tunnels(Some(acceptor)).await;
 
-    let right = send(&through(settings.clone(), &format!("https://localhost:{proxy}"))).await;
+    let right = send(&through(
+        settings.clone(),
+        &format!("https://localhost:{proxy}"),
+    ))
+    .await;
     let wrong = send(&through(settings, &format!("https://127.0.0.1:{proxy}"))).await;
 
     assert_eq!(right.expect("a response").body, "HTTP/2.0");
@@ -123,7 +128,9 @@ async fn a_proxy_is_reached_over_tls() {
         panic!("{wrong:?}");
     };
     assert!(
-        text.starts_with("the proxy `http://proxy.test` cannot be reached: invalid peer certificate"),
+        text.starts_with(
+            "the proxy `http://proxy.test` cannot be reached: invalid peer certificate"
+        ),
         "{text}"
     );
 }
@@ -138,9 +145,15 @@ async fn http_is_sent_to_the_proxy_whole_and_http2_through_a_tunnel() {
 
     assert_eq!(response.expect("a response").body, "ok");
     let text = text(&proxy);
-    assert!(text.starts_with("POST http://api.invalid/v1?k=1 HTTP/1.1\r\n"), "{text}");
+    assert!(
+        text.starts_with("POST http://api.invalid/v1?k=1 HTTP/1.1\r\n"),
+        "{text}"
+    );
     assert!(text.contains("\r\nhost: api.invalid\r\n"), "{text}");
-    assert!(text.contains(&format!("\r\nproxy-authorization: {LOGIN}\r\n")), "{text}");
+    assert!(
+        text.contains(&format!("\r\nproxy-authorization: {LOGIN}\r\n")),
+        "{text}"
+    );
 
     let server = plain_server().await;
     let (proxy, heads) = tunnels(None).await;
@@ -174,7 +187,11 @@ async fn what_a_proxy_answers_is_the_connections_failure_and_shows_no_secret() {
             says("HTTP/1.1 403 canary"),
             "answered 403: it does not allow this host or port",
         ),
-        ("https://api.invalid/", says("HTTP/1.1 502 canary"), "answered 502"),
+        (
+            "https://api.invalid/",
+            says("HTTP/1.1 502 canary"),
+            "answered 502",
+        ),
         (
             "https://api.invalid/",
             write("\x05\x01canary, no HTTP\r\n\r\n"),
@@ -215,7 +232,7 @@ async fn a_proxy_that_is_down_or_silent_is_named() {
         ),
         (
             format!("socks5://{gone}"),
-            "the proxy `http://proxy.test` opened no tunnel: Connection refused (os error 111)",
+            "the proxy `http://proxy.test` cannot be reached: Connection refused (os error 111)",
         ),
         (
             silent.url(),
@@ -245,7 +262,10 @@ async fn socks(listener: TcpListener, lets_in: bool) -> (String, u16) {
     let mut login = [0; 7];
     stream.read_exact(&mut login).await.expect("a login");
     assert_eq!(login, *b"\x01\x02me\x02pw");
-    stream.write_all(&[1, u8::from(!lets_in)]).await.expect("written");
+    stream
+        .write_all(&[1, u8::from(!lets_in)])
+        .await
+        .expect("written");
     if !lets_in {
         return (String::new(), 0);
     }
@@ -255,8 +275,13 @@ async fn socks(listener: TcpListener, lets_in: bool) -> (String, u16) {
     let mut name = vec![0; usize::from(head[4])];
     stream.read_exact(&mut name).await.expect("a name");
     let port = stream.read_u16().await.expect("a port");
-    let mut inner = TcpStream::connect(("127.0.0.1", port)).await.expect("an endpoint");
-    stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.expect("written");
+    let mut inner = TcpStream::connect(("127.0.0.1", port))
+        .await
+        .expect("an endpoint");
+    stream
+        .write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+        .await
+        .expect("written");
     drop(tokio::io::copy_bidirectional(&mut stream, &mut inner).await);
     (String::from_utf8(name).expect("ASCII"), port)
 }
@@ -288,12 +313,18 @@ async fn a_socks_proxy_that_refuses_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let proxy = listener.local_addr().expect("an address");
     tokio::spawn(socks(listener, false));
-    let settings = through(endpoint("http://api.invalid/"), &format!("socks5://me:pw@{proxy}"));
+    let settings = through(
+        endpoint("http://api.invalid/"),
+        &format!("socks5://me:pw@{proxy}"),
+    );
 
     let failure = send(&settings).await.expect_err("it lets nobody in");
 
     let Failure::Connect(text) = failure else {
         panic!("{failure:?}");
     };
-    assert!(text.starts_with("the proxy `http://proxy.test` opened no tunnel: "), "{text}");
+    assert!(
+        text.starts_with("the proxy `http://proxy.test` opened no tunnel: "),
+        "{text}"
+    );
 }
