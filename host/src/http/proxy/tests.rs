@@ -21,8 +21,8 @@ fn before(rule: &ProxyRule, url: &str) -> String {
 #[test]
 fn the_environment_is_read_as_curl_reads_it() {
     let (http, https) = ("http://api.test/", "https://api.test/");
-    let table: [(&[(&str, &str)], &str, &str); 16] = [
-        (&[], http, ""),
+    let table = [
+        (&[][..], http, ""),
         (&[("http_proxy", "http://p:1")], http, "http://p:1/"),
         (&[("http_proxy", "http://p:1")], https, ""),
         (&[("https_proxy", "http://p:1")], https, "http://p:1/"),
