@@ -13,7 +13,10 @@ use nozzle::{
     },
     outcome::Failure,
 };
-use nozzle_testkit::fault_endpoint::{Step, write};
+use nozzle_testkit::{
+    Server,
+    fault_endpoint::{Step, write},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -247,6 +250,46 @@ async fn a_proxy_that_is_down_or_silent_is_named() {
 
         let text = format!("{expected} (`${{Api:url}}`)");
         assert_eq!(failure, Err(Failure::Connect(text)));
+    }
+}
+
+/// Proxies that are not ours, with an endpoint of this machine under a name that they know.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_proxies_let_those_in_who_know_the_password() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (port, pem) = tls_server(folder.path(), vec!["localhost".to_owned()], &["h2"]).await;
+    let mut https = endpoint(&format!("https://localhost:{port}/"));
+    https.ca_file = Some(pem);
+    let plain = plain_server().await.port();
+    let http = endpoint(&format!("http://localhost:{plain}/v1"));
+    let servers = tokio::task::spawn_blocking(|| {
+        let http = Server::proxy_py("me:pw");
+        let socks = Server::pproxy("me:pw");
+        [("http", http), ("socks5h", socks)]
+    });
+    for (scheme, server) in &servers.await.expect("they come up") {
+        let at = |login: &str| {
+            let address = server.url().replace("http://", "");
+            format!("{scheme}://{login}@{address}")
+        };
+        for (settings, body) in [
+            (&https, "HTTP/2.0".to_owned()),
+            (&http, format!("HTTP/1.1 localhost:{plain} /v1")),
+        ] {
+            let right = send(&through(settings.clone(), &at("me:pw"))).await;
+            let wrong = send(&through(settings.clone(), &at("me:canary"))).await;
+
+            assert_eq!(right.expect("a response").body, body, "{scheme}");
+            let Err(Failure::Connect(text)) = wrong else {
+                panic!("{scheme}: {wrong:?}");
+            };
+            assert!(text.starts_with("the proxy `http://proxy.test` "), "{text}");
+            assert!(
+                *scheme != "http" || text.contains(" answered 407"),
+                "{text}"
+            );
+            assert!(!text.contains("canary"), "{text}");
+        }
     }
 }
 
