@@ -2,6 +2,7 @@
 
 use std::{
     path::PathBuf,
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,8 +15,9 @@ use nozzle::{
     outcome::Failure,
 };
 use nozzle_testkit::{
-    Server,
-    fault_endpoint::{Step, write},
+    Child, Server,
+    fault_endpoint::{Step, ok, write},
+    plugin,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
@@ -251,6 +253,81 @@ async fn a_proxy_that_is_down_or_silent_is_named() {
         let text = format!("{expected} (`${{Api:url}}`)");
         assert_eq!(failure, Err(Failure::Connect(text)));
     }
+}
+
+/// `nozzle` with these variables, and no other proxy's.
+fn host(variables: &[(&str, &str)], arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nozzle"));
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        command.env_remove(name).env_remove(name.to_uppercase());
+    }
+    Child::start(command.envs(variables.iter().copied()).args(arguments))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environments_proxy_is_used_where_no_other_is_written() {
+    let proxy = replies([ok(b"")]).await;
+    let direct = replies([ok(b"")]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (plugin, state) = (plugin("json_batch.wasm"), folder.path().join("state"));
+    let run = |name: &str, url: &str| {
+        let (name, proxy, url) = (name.to_owned(), proxy.url(), url.to_owned());
+        let (plugin, state) = (plugin.display().to_string(), state.display().to_string());
+        tokio::task::spawn_blocking(move || {
+            let arguments = ["run", "--plugin", &plugin, "--url", &url, "--count", "3"];
+            let arguments = [&arguments[..], &["--state-dir", &state]].concat();
+            host(&[(&name, &proxy)], &arguments).finish()
+        })
+    };
+
+    let elsewhere = run("http_proxy", "http://api.invalid/v1").await;
+    let here = run("ALL_PROXY", &direct.url()).await;
+
+    for ended in [elsewhere, here] {
+        let ended = ended.expect("it ends");
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    }
+    let targets: Vec<_> = proxy.requests().into_iter().map(|it| it.target).collect();
+    assert_eq!(targets, ["http://api.invalid/v1"]);
+    assert_eq!(direct.requests().len(), 1);
+}
+
+#[test]
+fn an_environment_that_names_no_proxy_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plugin = plugin("json_batch.wasm").display().to_string();
+    let module = |name: &str, endpoint: &str| {
+        let path = folder.path().join(name);
+        let text = format!(
+            "version: \"1\"\ningresses:\n  - {{ id: t/in, datagen: {{}}, routers: [{{ to: [t/sink] }}] }}\n\
+             sinks:\n  - id: t/sink\n    plugin: {{ path: {plugin} }}\n    endpoint: {{ url: \"https://api.invalid/\"{endpoint} }}\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let variables = [("https_proxy", "socks4://canary:1")];
+    let flags = [
+        "run",
+        "--plugin",
+        &plugin,
+        "--url",
+        "https://api.invalid/",
+        "--count",
+        "3",
+    ];
+    let open = module("open.yaml", "");
+    let around = module("around.yaml", ", proxy: none");
+
+    for arguments in [&flags[..], &["check", &open]] {
+        let ended = host(&variables, arguments).finish();
+
+        assert_eq!(ended.code(), 2, "{}", ended.stderr);
+        let text = "the environment variable `https_proxy` names no proxy";
+        assert!(ended.stderr.contains(text), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    }
+    let ended = host(&variables, &["check", &around]).finish();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
 }
 
 /// Proxies that are not ours, with an endpoint of this machine under a name that they know.
