@@ -31,6 +31,7 @@ demo: guests build ## Shows it: a stream, a plugin, an endpoint that misbehaves,
 
 servers: ## Installs the Kinesis servers that the tests run against (Python and Node.js are needed).
 	host/testkit/servers/install.sh host/testkit/servers "$(NOZZLE_TEST_SERVERS)"
+	host/testkit/servers/install.sh host/testkit/proxies "$(NOZZLE_TEST_SERVERS)/proxies"
 
 test: guests servers build ## Runs every test.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --lib

@@ -230,7 +230,7 @@ fn checked(text: &str, sources: &Sources) -> Result<Module, Vec<Problem>> {
             format!("the module cannot be read: {error}"),
         )]
     })?;
-    Checker::new(&root, sources.folder.clone()).module(yaml)
+    Checker::new(&root, sources).module(yaml)
 }
 
 /// A path of the file, relative to its folder.

@@ -3,12 +3,20 @@
 //! Implementations neither retry nor sleep: pacing lives above this seam, so that a test can drive
 //! the engine with a scripted endpoint and a paused clock.
 
+mod body;
 mod client;
 pub mod compress;
+mod connector;
+mod failover;
 mod failure;
 mod framing;
+mod link;
+mod proxy;
 pub mod settings;
+mod stream;
+mod stuck;
 mod tls;
+mod tunnel;
 
 pub use client::{ClientError, HttpClient};
 pub use tls::TlsError;

@@ -1,5 +1,9 @@
 //! The client against servers that misbehave, on real sockets. Promise 4: the host owns what is dangerous.
 
+#[path = "http/connections.rs"]
+mod connections;
+#[path = "http/failover.rs"]
+mod failover;
 #[path = "http/faults.rs"]
 mod faults;
 #[path = "http/framing.rs"]
@@ -8,8 +12,12 @@ mod framing;
 mod http2;
 #[path = "http/malformed.rs"]
 mod malformed;
+#[path = "http/proxies.rs"]
+mod proxies;
 #[path = "http/secrets.rs"]
 mod secrets;
+#[path = "http/stuck.rs"]
+mod stuck;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,7 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
 mod admin;
+mod connections;
 mod delivery;
 mod endpoint;
 mod gate;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use super::{
     EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, file_of,
+    interpolate::Sources,
     problem::{Mark, Problem},
     relative,
     shape::{EgressYaml, ModuleYaml},
@@ -22,6 +24,7 @@ use super::{
 };
 use crate::{
     egress::settings::FileEgressSettings,
+    http::settings::Environment,
     ingress::settings::{FileIngressSettings, FilePath},
 };
 
@@ -29,14 +32,17 @@ use crate::{
 pub(super) struct Checker<'a> {
     root: &'a Node,
     folder: PathBuf,
+    /// What the environment says of proxies.
+    environment: Environment,
     problems: Vec<Problem>,
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(root: &'a Node, folder: PathBuf) -> Self {
+    pub(super) fn new(root: &'a Node, sources: &Sources) -> Self {
         Self {
             root,
-            folder,
+            folder: sources.folder.clone(),
+            environment: Environment::read(sources.env),
             problems: Vec::new(),
         }
     }

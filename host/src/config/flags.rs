@@ -20,7 +20,7 @@ use crate::{
     batch::BatchSettings,
     delivery::{gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::FileEgressSettings,
-    http::settings::EndpointSettings,
+    http::settings::{EndpointSettings, Environment, ProxyRule},
     ingress::settings::{
         DatagenSettings, FileIngressSettings, FilePath, KinesisIngressSettings, StreamStart,
     },
@@ -104,6 +104,11 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     let url = check_url(&filled("--url", &flags.url)?)
         .map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
     let mut endpoint = EndpointSettings::new(url, flags.url.clone());
+    endpoint.proxy = ProxyRule::Environment(Environment::read(sources.env));
+    endpoint
+        .proxy
+        .before(&endpoint.url)
+        .map_err(|error| format!("--url: {error}"))?;
     if let Some(header) = &flags.auth_header {
         let (name, value) = header
             .split_once(':')

@@ -159,7 +159,8 @@ pub fn action(status: u16, policy: &StatusPolicy) -> StatusAction {
         .or_else(|| policy.classes.get(&class));
     configured.copied().unwrap_or(match status {
         200..=299 => StatusAction::Delivered,
-        408 | 425 | 429 | 500..=599 => StatusAction::Retry,
+        // What is no status of HTTP is taken for a 5xx (RFC 9110, section 15).
+        408 | 425 | 429 | 500.. => StatusAction::Retry,
         413 => StatusAction::Split,
         _ => StatusAction::Reject,
     })
@@ -203,8 +204,8 @@ mod tests {
             (503, Retry),
             (504, Retry),
             (599, Retry),
-            (600, Reject),
-            (999, Reject),
+            (600, Retry),
+            (999, Retry),
         ];
 
         for (code, expected) in table {

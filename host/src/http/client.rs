@@ -1,43 +1,27 @@
-//! The hyper client: keep-alive HTTP/1.1, HTTP/2 by ALPN, caps on what a response may be.
+//! The client of one endpoint: chooses the URL, completes the request, and hands it to that URL's connections.
 
-use std::{future::Future, pin::Pin, task, time::Duration};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header::USER_AGENT, response,
-};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{CaptureConnection, HttpConnector, capture_connection},
-    },
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-};
-use tokio::net::TcpStream;
-use tower_service::Service;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header::USER_AGENT};
+use http_body_util::Full;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
 use super::{
     Request, TlsError, Transport,
-    failure::{self, Name},
-    framing,
+    failover::{Change, Failover, Sign, Ticket},
+    link::Link,
+    proxy::ProxyError,
     settings::EndpointSettings,
     tls,
 };
-use crate::outcome::{Failure, Response};
+use crate::{
+    network::TargetError,
+    outcome::{Failure, Outcome, Response},
+};
 
-/// Idle connections are closed after this, before most servers close them.
-const IDLE: Duration = Duration::from_secs(50);
-/// An HTTP/2 connection that is silent for so long is asked for a sign of life, idle or not: dropping an
-/// attempt closes its stream only, so that later ones would go into the same dead connection.
-const PING_AFTER: Duration = Duration::from_secs(10);
-/// Without an answer for so long, the connection is closed, and all requests on it are failures.
-const PONG_WITHIN: Duration = Duration::from_secs(10);
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nozzle/", env!("CARGO_PKG_VERSION")));
-/// As many as a head of 64 KiB can hold in earnest; hyper's own default is 100.
-const MAX_RESPONSE_HEADERS: usize = 256;
 
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -46,61 +30,49 @@ pub enum ClientError {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A URL is none that requests can be made of.
+    #[error(transparent)]
+    Url(#[from] TargetError),
+    /// The proxy cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 /// Sends requests to one endpoint, over connections that it keeps.
 #[derive(Debug)]
 pub struct HttpClient {
-    client: Client<Timed<HttpsConnector<HttpConnector>>, Full<Bytes>>,
+    /// In the order of the settings, at least one.
+    links: Vec<Link>,
+    failover: Mutex<Failover>,
     /// The endpoint's own headers, the secret ones among them.
     headers: Vec<(HeaderName, HeaderValue)>,
-    max_body: usize,
-    name: Name,
 }
 
 impl HttpClient {
-    /// A client for `endpoint` that keeps up to `connections` idle ones.
+    /// A client for `endpoint` that keeps up to `connections` idle ones to each of its URLs.
     ///
     /// # Errors
-    /// When TLS cannot be set up: the CA file, or no roots at all for an `https` endpoint.
+    /// When TLS cannot be set up (the CA file, or no roots at all for an `https` endpoint), or a URL or its proxy
+    /// cannot be used.
     pub fn new(endpoint: &EndpointSettings, connections: usize) -> Result<Self, ClientError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(endpoint.connect_timeout));
         let tls = match endpoint.url.scheme() {
             "https" => tls::client_config(endpoint.ca_file.as_deref())?,
             _ => tls::no_roots(),
         };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(tcp);
-        let head = endpoint.max_response_head;
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(connections)
-            .http1_max_buf_size(head.max(8 * 1024))
-            .http1_max_headers(MAX_RESPONSE_HEADERS)
-            .http2_max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
-            .http2_adaptive_window(true)
-            .http2_keep_alive_interval(PING_AFTER)
-            .http2_keep_alive_timeout(PONG_WITHIN)
-            .http2_keep_alive_while_idle(true)
-            .build(Timed {
-                inner: connector,
-                limit: endpoint.connect_timeout,
-            });
+        let others = endpoint
+            .others
+            .iter()
+            .map(|other| (&other.url, &other.label));
+        let links = std::iter::once((&endpoint.url, &endpoint.label))
+            .chain(others)
+            .map(|(url, label)| Link::new(endpoint, url, label, tls.clone(), connections))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut headers = endpoint.headers.clone();
         headers.extend(endpoint.auth.clone());
         Ok(Self {
-            client,
+            failover: Mutex::new(Failover::new(links.len(), endpoint.prefer)),
+            links,
             headers,
-            max_body: endpoint.max_response_body,
-            name: Name::of(endpoint),
         })
     }
 
@@ -119,148 +91,74 @@ impl HttpClient {
         }
         message
     }
+
+    /// Begins an attempt: chooses its URL.
+    fn begin(&self) -> Attempt<'_> {
+        let ticket = self.failover().choose(Instant::now());
+        Attempt {
+            client: self,
+            ticket,
+            sign: Sign::Failed,
+        }
+    }
+
+    fn failover(&self) -> MutexGuard<'_, Failover> {
+        // Nothing panics halfway through a change of it.
+        self.failover.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Transport for HttpClient {
-    async fn send(&self, request: Request) -> Result<Response, Failure> {
-        // hyper-util sends a request again by itself only where it was not written at all: a kept
-        // connection that the endpoint had closed. That is no second attempt.
-        let method = request.method.clone();
-        let mut message = self.to_hyper(request);
-        let connection = capture_connection(&mut message);
-        let response = self.client.request(message).await;
-        let response = response.map_err(|error| failure::classify(&error, &self.name))?;
-        let (head, body) = response.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            // hyper passes over the other informational ones. No final response will come.
-            return Err(Failure::Protocol(
-                "the endpoint switched to another protocol, which no request asks for".to_owned(),
-            ));
+    async fn send(&self, mut request: Request) -> Result<Response, Failure> {
+        let mut attempt = self.begin();
+        let (first, link) = (&self.links[0], &self.links[attempt.ticket.url]);
+        if attempt.ticket.url > 0 {
+            request.uri = link.place(first, &request.uri)?;
         }
-        if let Some(why) = framing::doubt(&method, head.status, &head.headers) {
-            // Before the body is dropped: if little is left of it, hyper reads it and keeps the connection.
-            give_up(&connection);
-            return Err(Failure::Protocol(why.to_owned()));
-        }
-        let (body, truncated) = read(body, &head, self.max_body).await?;
-        Ok(Response {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-            truncated,
-        })
+        let message = self.to_hyper(request);
+        // Method, URI, headers and body are now what is sent: here is the place to sign them.
+        let outcome = link.send(message).await;
+        attempt.ended(&outcome);
+        outcome
     }
 }
 
-/// Sends no further request on it.
-fn give_up(connection: &CaptureConnection) {
-    if let Some(connection) = &*connection.connection_metadata() {
-        connection.poison();
-    }
+/// An attempt on one of the URLs. Dropped before its end, by its timeout, it counts as a failure of the URL.
+struct Attempt<'a> {
+    client: &'a HttpClient,
+    ticket: Ticket,
+    sign: Sign,
 }
 
-/// Reads a body up to `max` bytes. What is beyond is not read: dropping the body closes the connection
-/// (HTTP/2: the stream).
-async fn read(
-    mut body: Incoming,
-    head: &response::Parts,
-    max: usize,
-) -> Result<(Bytes, bool), Failure> {
-    let mut first: Option<Bytes> = None;
-    let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| failure::broke_off(&error))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        let have = first.as_ref().map_or(0, Bytes::len) + rest.len();
-        let room = max - have;
-        let cut = data.len() > room;
-        let data = if cut { data.slice(..room) } else { data };
-        match &first {
-            None => first = Some(data),
-            Some(_) => {
-                if rest.is_empty() {
-                    rest.reserve(
-                        announced(&head.headers)
-                            .unwrap_or(0)
-                            .min(max)
-                            .saturating_sub(have),
-                    );
-                }
-                rest.extend_from_slice(&data);
+impl Attempt<'_> {
+    fn ended(&mut self, outcome: &Outcome) {
+        let unavailable = [
+            StatusCode::BAD_GATEWAY,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ];
+        self.sign = match outcome {
+            Ok(response) if unavailable.iter().any(|status| *status == response.status) => {
+                Sign::Failed
             }
+            Ok(_) => Sign::Answered,
+            Err(_) => Sign::Failed,
+        };
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let change = (self.client.failover()).settle(&self.ticket, self.sign, Instant::now());
+        let url = self.client.links[self.ticket.url].label();
+        match change {
+            // With nowhere else to go, the engine says what is to be said.
+            _ if self.client.links.len() == 1 => {}
+            Some(Change::Unhealthy) => {
+                warn!(%url, "a url of the endpoint fails, its calls go to the others");
+            }
+            Some(Change::Healthy) => info!(%url, "a url of the endpoint answers again"),
+            None => {}
         }
-        if cut {
-            return Ok((joined(first, rest), true));
-        }
-    }
-    // hyper takes a stream that is closed without an error for one that came to its end.
-    if head.version == Version::HTTP_2 && !body.is_end_stream() {
-        return Err(Failure::Protocol(
-            "the response broke off: the endpoint closed the HTTP/2 stream before its end"
-                .to_owned(),
-        ));
-    }
-    Ok((joined(first, rest), false))
-}
-
-fn joined(first: Option<Bytes>, rest: BytesMut) -> Bytes {
-    match first {
-        None => Bytes::new(),
-        // Copied: hyper's frame may be a view of a much larger read buffer.
-        Some(first) if rest.is_empty() => Bytes::copy_from_slice(&first),
-        Some(first) => {
-            let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-            whole.extend_from_slice(&first);
-            whole.extend_from_slice(&rest);
-            whole.freeze()
-        }
-    }
-}
-
-fn announced(headers: &HeaderMap) -> Option<usize> {
-    headers
-        .get(http::header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
-/// A connector with one limit over TCP and TLS together.
-#[derive(Debug, Clone)]
-struct Timed<C> {
-    inner: C,
-    limit: Duration,
-}
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
-
-impl<C> Service<Uri> for Timed<C>
-where
-    C: Service<Uri, Response = Stream, Error = BoxError>,
-    C::Future: Send + 'static,
-{
-    type Response = Stream;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> task::Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let (connecting, limit) = (self.inner.call(uri), self.limit);
-        Box::pin(async move {
-            tokio::time::timeout(limit, connecting)
-                .await
-                .unwrap_or_else(|_| {
-                    let text =
-                        format!("no connection within {limit:?} (`endpoint.connect-timeout`)");
-                    Err(std::io::Error::new(std::io::ErrorKind::TimedOut, text).into())
-                })
-        })
     }
 }

@@ -9,7 +9,6 @@ use std::{error::Error, io};
 use hyper_util::client::legacy;
 use url::Url;
 
-use super::settings::EndpointSettings;
 use crate::outcome::Failure;
 
 /// Characters of a foreign text that are shown.
@@ -25,18 +24,21 @@ pub(super) struct Name {
 }
 
 impl Name {
-    pub(super) fn of(endpoint: &EndpointSettings) -> Self {
-        let written = endpoint.label.parse::<Url>().ok();
+    pub(super) fn of(url: &Url, label: &str) -> Self {
+        let written = label.parse::<Url>().ok();
         let host = written.as_ref().and_then(Url::host);
         Self {
-            label: endpoint
-                .label
+            label: label
                 .split(['?', '#'])
                 .next()
                 .unwrap_or_default()
                 .to_owned(),
-            host_is_known: host.is_some() && host == endpoint.url.host(),
+            host_is_known: host.is_some() && host == url.host(),
         }
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
     }
 }
 
@@ -59,6 +61,14 @@ pub(super) fn classify(error: &legacy::Error, name: &Name) -> Failure {
 /// Says why the body did not come whole.
 pub(super) fn broke_off(error: &hyper::Error) -> Failure {
     Failure::Protocol(format!("the response broke off: {}", why(error)))
+}
+
+/// The same of an error that is a cause itself.
+pub(super) fn why_boxed(error: &(dyn Error + 'static)) -> String {
+    match inner(error) {
+        Some(_) => why(error),
+        None => bounded(&error.to_string()),
+    }
 }
 
 /// The deepest cause says most.
@@ -127,6 +137,9 @@ fn explain_tls(error: &rustls::Error, name: &Name) -> String {
         rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
             " (the certificate has expired, or this machine's clock is wrong)"
         }
+        rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol) => {
+            " (the endpoint does not speak the HTTP version that `endpoint.http` asks for)"
+        }
         _ => "",
     };
     format!("{}{hint}", bounded(&error.to_string()))
@@ -188,9 +201,9 @@ mod tests {
             ("http://[::1]/", "http://[::1]:80/", true),
         ];
         for (label, url, known) in table {
-            let url = url.parse().expect("a URL");
+            let url: Url = url.parse().expect("a URL");
 
-            let name = Name::of(&EndpointSettings::new(url, label.to_owned()));
+            let name = Name::of(&url, label);
 
             assert_eq!(name.host_is_known, known, "{label}");
         }

@@ -5,6 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
+pub use super::{
+    failover::Prefer,
+    proxy::{Environment, Proxy, ProxyError, ProxyRule},
+};
+
 /// One endpoint. `Debug` shows no secret: secret header values are marked sensitive, and the
 /// URL is shown as its `label`.
 #[derive(Clone)]
@@ -13,6 +18,16 @@ pub struct EndpointSettings {
     pub url: Url,
     /// The URL as the module file writes it, before `${…}` is filled in: the form for logs and errors.
     pub label: String,
+    /// Further URLs of the same endpoint, of the same scheme, for when the first one fails.
+    pub others: Vec<OtherUrl>,
+    /// Which of the URLs gets a call.
+    pub prefer: Prefer,
+    /// The proxy before it.
+    pub proxy: ProxyRule,
+    /// The socket that connections go to, in place of the URL's host and port.
+    pub unix_socket: Option<UnixSocket>,
+    /// The version of HTTP.
+    pub http: HttpVersion,
     /// Sent with every request; a plugin may not set the same names.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The header that authenticates; marked sensitive. A plugin may not set the same name.
@@ -27,6 +42,48 @@ pub struct EndpointSettings {
     pub max_response_head: usize,
     /// Response body in bytes; what is beyond is cut off, and the response marked `truncated`.
     pub max_response_body: usize,
+}
+
+/// A further URL of an endpoint. `Debug` shows its label alone.
+#[derive(Clone)]
+pub struct OtherUrl {
+    /// As [`EndpointSettings::url`].
+    pub url: Url,
+    /// As [`EndpointSettings::label`].
+    pub label: String,
+}
+
+impl std::fmt::Debug for OtherUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OtherUrl").field(&self.label).finish()
+    }
+}
+
+/// `endpoint.unix-socket`. `Debug` shows its label alone.
+#[derive(Clone)]
+pub struct UnixSocket {
+    /// The socket's file.
+    pub path: PathBuf,
+    /// The path as the module file writes it.
+    pub label: String,
+}
+
+impl std::fmt::Debug for UnixSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("UnixSocket").field(&self.label).finish()
+    }
+}
+
+/// `endpoint.http`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HttpVersion {
+    /// HTTP/2 where TLS agrees on it, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, without TLS by prior knowledge.
+    Http2,
 }
 
 /// `endpoint.compression`.
@@ -44,6 +101,11 @@ impl EndpointSettings {
         Self {
             url,
             label,
+            others: Vec::new(),
+            prefer: Prefer::default(),
+            proxy: ProxyRule::default(),
+            unix_socket: None,
+            http: HttpVersion::default(),
             headers: Vec::new(),
             auth: None,
             compression: None,
@@ -59,6 +121,11 @@ impl std::fmt::Debug for EndpointSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EndpointSettings")
             .field("url", &self.label)
+            .field("others", &self.others)
+            .field("prefer", &self.prefer)
+            .field("proxy", &self.proxy)
+            .field("unix_socket", &self.unix_socket)
+            .field("http", &self.http)
             .field(
                 "headers",
                 &self

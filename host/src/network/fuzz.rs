@@ -42,17 +42,39 @@ const TARGET_WORDS: [&str; 24] = [
     "\u{ff0f}",
 ];
 
-/// A target that resolves stays on the endpoint, as two readers understand it; one that only names segments stays
-/// below the base's path.
+/// A target that resolves stays on the endpoint, as two readers understand it, with the base's query in front; one that only
+/// names segments stays below the base's path. Moved to another base, all of it holds there.
 pub(crate) fn target(input: &[u8]) {
     let mut draw = Draw::new(input);
     let base: Url = draw.pick(&BASES).parse().expect("a URL");
     let target = draw.text(&TARGET_WORDS);
+    // Drawn last: the inputs that are kept mean what they meant.
+    let other: Url = draw.pick(&BASES).parse().expect("a URL");
+    let (from, to) = (
+        BaseUrl::new(&base).expect("a base"),
+        BaseUrl::new(&other).expect("a base"),
+    );
 
-    let Ok(uri) = BaseUrl::new(&base).expect("a base").resolve(&target) else {
+    let Ok(uri) = from.resolve(&target) else {
         return;
     };
+    let moved = from.moved(&uri, &to).expect("it is short");
 
+    stays(&uri, &base, &target);
+    stays(&moved, &other, &target);
+    let path = target.split('?').next().unwrap_or_default();
+    let is_below = !path.starts_with('/')
+        && !path.contains("..")
+        && !path.to_ascii_lowercase().contains("%2e");
+    if is_below {
+        for (uri, base) in [(&uri, &base), (&moved, &other)] {
+            let folder = base.path().trim_end_matches('/');
+            assert!(uri.path().starts_with(folder), "{target:?} gives {uri}");
+        }
+    }
+}
+
+fn stays(uri: &Uri, base: &Url, target: &str) {
     let home: Uri = base.as_str().parse().expect("a URI");
     assert_eq!(
         (uri.scheme(), uri.authority()),
@@ -70,14 +92,11 @@ pub(crate) fn target(input: &[u8]) {
         line.starts_with('/') && line.bytes().all(|byte| byte.is_ascii_graphic()),
         "{line:?}"
     );
-    let path = target.split('?').next().unwrap_or_default();
-    let is_below = !path.starts_with('/')
-        && !path.contains("..")
-        && !path.to_ascii_lowercase().contains("%2e");
-    if is_below {
-        let folder = base.path().trim_end_matches('/');
-        assert!(uri.path().starts_with(folder), "{target:?} gives {uri}");
-    }
+    let query = uri.query().unwrap_or_default();
+    assert!(
+        query.starts_with(base.query().unwrap_or_default()),
+        "{target:?} gives {uri}"
+    );
 }
 
 const NAMES: [&str; 20] = [

@@ -1,17 +1,18 @@
 //! Targets: references that are resolved against the endpoint's base URL (RFC 3986, section 5).
 
-use http::Uri;
+use http::{Uri, uri::PathAndQuery};
 use url::Url;
 
 /// The longest target, in bytes: what common servers take as a request line.
 const MAX_TARGET: usize = 8 * 1024;
 
-/// The endpoint's base URL. Its path is a folder: relative targets stand below it.
-#[derive(Debug, Clone)]
+/// The endpoint's base URL. Its path is a folder: relative targets stand below it. Its query stands in front of every
+/// target's own.
+#[derive(Clone)]
 pub struct BaseUrl {
     /// Exactly as configured, for the empty target.
     exact: Uri,
-    /// With a path that ends in `/`, so that RFC 3986 resolves below it.
+    /// With a path that ends in `/`, so that RFC 3986 resolves below it; without a query.
     folder: Url,
     /// `scheme://host[:port]`.
     origin: String,
@@ -42,6 +43,9 @@ impl BaseUrl {
     /// # Errors
     /// When the URL has no host or is no valid URI for HTTP.
     pub fn new(url: &Url) -> Result<Self, TargetError> {
+        if url.as_str().len() > MAX_TARGET {
+            return Err(TargetError::TooLong(url.as_str().len()));
+        }
         let invalid =
             |reason: &str| TargetError::Invalid("the endpoint's URL".to_owned(), reason.to_owned());
         let exact: Uri = url
@@ -88,7 +92,7 @@ impl BaseUrl {
         if target.starts_with("//") {
             return Err(leaves());
         }
-        let url = self
+        let mut url = self
             .folder
             .join(target)
             .map_err(|error| TargetError::Invalid(target.to_owned(), error.to_string()))?;
@@ -105,11 +109,72 @@ impl BaseUrl {
                 "a request has no fragment (`#…`)".to_owned(),
             ));
         }
+        if let Some(base) = self.query() {
+            let query = joined(base, url.query());
+            url.set_query(Some(&query));
+        }
         url.as_str()
             .parse()
             .map_err(|error: http::uri::InvalidUri| {
                 TargetError::Invalid(target.to_owned(), error.to_string())
             })
+    }
+
+    /// Moves what this base resolved to `other`: to its scheme, host and port and with its query; what stands below
+    /// this one's path then stands below the other's. A path that is not below it stays as it is.
+    ///
+    /// # Errors
+    /// When the outcome is longer than a URI can be.
+    pub fn moved(&self, uri: &Uri, other: &Self) -> Result<Uri, TargetError> {
+        let path = match uri.path() {
+            exact if exact == self.exact.path() => other.exact.path().to_owned(),
+            path => match path.strip_prefix(self.folder.path()) {
+                Some(rest) => format!("{}{rest}", other.folder.path()),
+                None => path.to_owned(),
+            },
+        };
+        let own = match (uri.query(), self.query()) {
+            (Some(query), Some(base)) if query == base => None,
+            (Some(query), Some(base)) => query
+                .strip_prefix(base)
+                .and_then(|rest| rest.strip_prefix('&'))
+                .or(Some(query)),
+            (query, _) => query,
+        };
+        let query = match other.query() {
+            Some(base) => Some(joined(base, own)),
+            None => own.map(str::to_owned),
+        };
+        let line = match query {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
+        let mut parts = other.exact.clone().into_parts();
+        let too_long = |_| TargetError::TooLong(line.len());
+        parts.path_and_query = Some(PathAndQuery::try_from(&*line).map_err(too_long)?);
+        Ok(Uri::from_parts(parts).expect("scheme and authority are the other base's"))
+    }
+
+    /// The query that every target gets; an empty one is none.
+    fn query(&self) -> Option<&str> {
+        self.exact.query().filter(|query| !query.is_empty())
+    }
+}
+
+/// Without the query, which may be a secret.
+impl std::fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("BaseUrl")
+            .field(&self.folder.as_str())
+            .finish()
+    }
+}
+
+/// The base's query, then the target's own.
+fn joined(base: &str, own: Option<&str>) -> String {
+    match own {
+        None | Some("") => base.to_owned(),
+        Some(own) => format!("{base}&{own}"),
     }
 }
 
@@ -151,7 +216,28 @@ mod tests {
             (
                 "https://api.test/v1?k=1",
                 "items?x=1",
-                "https://api.test/v1/items?x=1",
+                "https://api.test/v1/items?k=1&x=1",
+            ),
+            (
+                "https://api.test/v1?k=1&l",
+                "items",
+                "https://api.test/v1/items?k=1&l",
+            ),
+            (
+                "https://api.test/v1?k=1",
+                "?x=1",
+                "https://api.test/v1/?k=1&x=1",
+            ),
+            ("https://api.test/v1?k=1", "/v2?", "https://api.test/v2?k=1"),
+            (
+                "https://api.test/v1?",
+                "items?x",
+                "https://api.test/v1/items?x",
+            ),
+            (
+                "https://api.test/v1?k=a%26b",
+                "items?k=2",
+                "https://api.test/v1/items?k=a%26b&k=2",
             ),
             (
                 "https://api.test/v1",
@@ -263,13 +349,133 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_resolved_is_moved_below_another_base() {
+        let table = [
+            ("https://a.test/v1", "", "https://b.test:8443/p/v1"),
+            (
+                "https://a.test/v1",
+                "items?x=1",
+                "https://b.test:8443/p/v1/items?x=1",
+            ),
+            (
+                "https://a.test/v1",
+                "/v1/items",
+                "https://b.test:8443/p/v1/items",
+            ),
+            // Not below the first base: the path stays.
+            ("https://a.test/v1", "/v2", "https://b.test:8443/v2"),
+            ("https://a.test/v1", "/v11", "https://b.test:8443/v11"),
+            ("https://a.test", "", "https://b.test:8443/p/v1"),
+            ("https://a.test", "items", "https://b.test:8443/p/v1/items"),
+            // Each base has its own query.
+            ("https://a.test/v1?k=1", "", "https://b.test:8443/p/v1"),
+            (
+                "https://a.test/v1?k=1",
+                "items?x=1",
+                "https://b.test:8443/p/v1/items?x=1",
+            ),
+            (
+                "https://a.test/v1?k=1",
+                "items?k=1",
+                "https://b.test:8443/p/v1/items?k=1",
+            ),
+        ];
+        for (from, target, expected) in table {
+            let uri = base(from).resolve(target).expect("it resolves");
+            let other = "https://b.test:8443/p/v1";
+            let keyed = if expected.contains('?') { "&" } else { "?" };
+
+            let plain = base(from).moved(&uri, &base(other));
+            let queried = base(from).moved(&uri, &base(&format!("{other}?q=2")));
+
+            assert_eq!(
+                plain.expect("short").to_string(),
+                expected,
+                "{from} + {target}"
+            );
+            let expected = match expected.split_once('?') {
+                Some((path, own)) => format!("{path}?q=2{keyed}{own}"),
+                None => format!("{expected}{keyed}q=2"),
+            };
+            assert_eq!(
+                queried.expect("short").to_string(),
+                expected,
+                "{from} + {target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_base_that_is_too_long_is_refused_and_a_query_is_not_shown() {
+        let long = format!("https://api.test/?k={}", "x".repeat(MAX_TARGET));
+        let url = long.parse().expect("a URL");
+
+        let shown = format!("{:?}", base("https://api.test/v1?key=canary"));
+
+        assert!(matches!(BaseUrl::new(&url), Err(TargetError::TooLong(_))));
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+
+    const BASES: [&str; 6] = [
+        "https://api.test:8443/v1",
+        "https://api.test:8443/v1?k=1&l=2",
+        "https://api.test:8443",
+        "https://other.test/a/b/?k=1",
+        "http://127.0.0.1:8080/v1/v1?v1",
+        "http://[::1]/?",
+    ];
+
     proptest! {
         #[test]
-        fn whatever_a_plugin_writes_the_origin_stays(target in "[a-z:/?#@.\\\\%\\[\\]0-9-]{0,30}|.*") {
-            if let Ok(uri) = base("https://api.test:8443/v1").resolve(&target) {
-                prop_assert_eq!(uri.scheme_str(), Some("https"));
-                prop_assert_eq!(uri.authority().map(|authority| authority.as_str()), Some("api.test:8443"));
+        fn whatever_a_plugin_writes_the_origin_stays(
+            target in "[a-z:/?#@.\\\\%\\[\\]0-9-]{0,30}|.*",
+            from in prop::sample::select(&BASES[..]),
+            to in prop::sample::select(&BASES[..]),
+        ) {
+            let origin = |uri: &Uri| (uri.scheme().cloned(), uri.authority().cloned());
+            if let Ok(uri) = base(from).resolve(&target) {
+                let moved = base(from).moved(&uri, &base(to)).expect("short");
+                prop_assert_eq!(origin(&uri), origin(&base(from).exact));
+                prop_assert_eq!(origin(&moved), origin(&base(to).exact));
+                prop_assert!(moved.path().starts_with('/'));
             }
+        }
+
+        #[test]
+        fn the_bases_query_comes_first_and_the_targets_own_is_whole(
+            path in "[a-z0-9/.]{0,12}", own in "[a-z0-9=&%/?:]{0,12}", url in prop::sample::select(&BASES[..]),
+        ) {
+            let target = format!("x{path}?{own}");
+            let first = base(url).exact.query().unwrap_or_default().to_owned();
+
+            let uri = base(url).resolve(&target).expect("it is below the base");
+
+            let expected = match (&*first, &*own) {
+                ("", own) => own.to_owned(),
+                (first, "") => first.to_owned(),
+                (first, own) => format!("{first}&{own}"),
+            };
+            prop_assert_eq!(uri.query().unwrap_or_default(), expected);
+        }
+
+        /// What names segments only is moved to where the other base would have resolved it.
+        #[test]
+        fn a_target_below_the_base_is_moved_to_where_the_other_resolves_it(
+            target in "|x[a-z0-9/]{0,12}([?][a-z0-9=&]{1,12})?",
+            from in prop::sample::select(&BASES[..]),
+            to in prop::sample::select(&BASES[..]),
+        ) {
+            let uri = base(from).resolve(&target).expect("it is below the base");
+
+            let moved = base(from).moved(&uri, &base(to)).expect("short");
+            let back = base(to).moved(&moved, &base(from)).expect("short");
+
+            let expected = base(to).resolve(&target).expect("it is below the base");
+            let queries = |uri: &Uri| uri.query().unwrap_or_default().to_owned();
+            prop_assert_eq!(moved.path(), expected.path());
+            prop_assert_eq!(queries(&moved), queries(&expected));
+            prop_assert_eq!(queries(&back), queries(&uri));
         }
     }
 }

@@ -67,6 +67,9 @@ pub enum Greeting {
     Hang,
     /// HTTP/2: taken in place of the usual SETTINGS, before the first answer.
     Frames(Vec<Step>),
+    /// HTTP/2: the connection's window is never given back, only the streams' own: after 65,535 bytes of bodies no more
+    /// are taken, and everything else goes on.
+    KeepWindow,
     /// TLS with this certificate instead of the right one.
     BadCertificate(Certificate),
     /// Instead of a TLS handshake, a whole 200 in the clear.

@@ -82,7 +82,36 @@ impl Server {
         Self::start(command, port, "/_ministack/health")
     }
 
+    /// `proxy.py` (PyPI), an HTTP proxy that wants this `user:password`.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not come up.
+    pub fn proxy_py(login: &str) -> Self {
+        let port = free_port();
+        let mut command = Command::new(proxies().join("python/bin/proxy"));
+        command
+            .args(["--hostname", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--num-workers", "1", "--num-acceptors", "1"])
+            .args(["--basic-auth", login]);
+        Self::start_until(command, port, |address| TcpStream::connect(address).is_ok())
+    }
+
+    /// `pproxy` (PyPI), a SOCKS 5 proxy that wants this `user:password`.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not come up.
+    pub fn pproxy(login: &str) -> Self {
+        let port = free_port();
+        let mut command = Command::new(proxies().join("python/bin/pproxy"));
+        command.args(["-l", &format!("socks5://127.0.0.1:{port}#{login}")]);
+        Self::start_until(command, port, |address| TcpStream::connect(address).is_ok())
+    }
+
     fn start(command: Command, port: u16, health: &str) -> Self {
+        Self::start_until(command, port, |address| answers(address, health))
+    }
+
+    fn start_until(command: Command, port: u16, is_up: impl Fn(SocketAddr) -> bool) -> Self {
         let mut guard = Command::new("sh");
         guard
             .arg("-c")
@@ -103,7 +132,7 @@ impl Server {
         };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let started = now();
-        while !answers(address, health) {
+        while !is_up(address) {
             assert!(
                 started.elapsed() < DEADLINE,
                 "{command:?} does not come up: run `make servers`, and look at its log"
@@ -140,6 +169,10 @@ fn now() -> Instant {
 /// When it is missing.
 pub(crate) fn folder() -> PathBuf {
     installed(folder_of_all(), "make servers")
+}
+
+fn proxies() -> PathBuf {
+    installed(folder_of_all().join("proxies"), "make servers")
 }
 
 fn folder_of_all() -> PathBuf {

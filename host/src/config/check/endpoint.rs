@@ -56,19 +56,7 @@ impl Checker<'_> {
         place: &[&str],
         yaml: EndpointYaml,
     ) -> Option<EndpointSettings> {
-        let at = [place, &["url"]].concat();
-        let label = self.written(&at).to_owned();
-        let url = match check_url(&yaml.url) {
-            Ok(url) => url,
-            Err(reason) => {
-                self.problems.push(Problem::new(
-                    self.mark(&at),
-                    format!("`{label}` is no endpoint: {reason}"),
-                ));
-                return None;
-            }
-        };
-        let mut settings = EndpointSettings::new(url, label);
+        let mut settings = self.connections(place, &yaml)?;
         for (name, value) in &yaml.headers {
             let path = [place, &["headers", name]].concat();
             let Some(header) = self.header(&path, name, value) else {

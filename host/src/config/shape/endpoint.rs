@@ -32,8 +32,22 @@ pub(in crate::config) enum EndpointOfSinkYaml {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct EndpointYaml {
-    /// The base URL, `http` or `https`: a plugin's targets stand below it and cannot leave its host and port.
-    pub(in crate::config) url: String,
+    /// The base URL, `http` or `https`: a plugin's targets stand below it and cannot leave its host and port. Its query
+    /// stands in front of each target's own.
+    pub(in crate::config) url: Option<String>,
+    /// In place of `url`, several base URLs of one scheme: a call goes to one that is healthy, a retry to the next such one.
+    /// What is below the first one's path is below the others' paths.
+    pub(in crate::config) urls: Option<Vec<String>>,
+    /// Which of the healthy `urls` gets a call. Default: `first`.
+    pub(in crate::config) prefer: Option<PreferYaml>,
+    /// The proxy before the endpoint: `http://user:password@host:port`, with `https`, `socks5` or `socks5h` too, or `none`.
+    /// Default: that of `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` in the environment, but none to this machine.
+    pub(in crate::config) proxy: Option<String>,
+    /// The version of HTTP. Default: `auto`.
+    #[serde(default)]
+    pub(in crate::config) http: HttpYaml,
+    /// A Unix socket that connections go to, in place of the URL's host and port; relative to the module file.
+    pub(in crate::config) unix_socket: Option<String>,
     /// Headers for every request; a plugin may not set the same ones.
     #[serde(default)]
     pub(in crate::config) headers: BTreeMap<String, String>,
@@ -105,6 +119,29 @@ pub(in crate::config) struct RateYaml {
 
 /// The fastest rate of calls: beyond it there is nothing to limit.
 pub(in crate::config) const MAX_RATE: u64 = 10_000_000;
+
+/// Which of the healthy URLs gets a call.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum PreferYaml {
+    /// The first one in their order.
+    First,
+    /// Each in turn.
+    Spread,
+}
+
+/// The version of HTTP.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum HttpYaml {
+    /// HTTP/2 where TLS agrees on it, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2; without TLS by prior knowledge.
+    Http2,
+}
 
 /// How requests are authenticated.
 #[derive(Debug, Deserialize, JsonSchema)]

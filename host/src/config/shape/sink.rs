@@ -45,7 +45,7 @@ pub(in crate::config) struct SinkYaml {
     #[serde(default)]
     pub(in crate::config) on_outage: OnOutageYaml,
     /// What a status means, by code (`409`) or class (`4xx`), where it differs from the default: 2xx delivered;
-    /// 408, 425, 429 and 5xx retry; 413 split; all others reject.
+    /// 408, 425, 429, 5xx and beyond retry; 413 split; all others reject.
     #[serde(default)]
     pub(in crate::config) status: BTreeMap<String, StatusYaml>,
     /// Which events wait for which. Default: `none`.

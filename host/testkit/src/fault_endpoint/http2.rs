@@ -45,6 +45,7 @@ pub(super) async fn serve(
     shared: &Shared,
     greeting: Greeting,
 ) {
+    let keeps_window = matches!(greeting, Greeting::KeepWindow);
     let mut steps = match greeting {
         Greeting::Frames(steps) => steps,
         _ => vec![Step::Frames(vec![Frame::settings(&[])])],
@@ -63,6 +64,7 @@ pub(super) async fn serve(
         bodies: HashMap::new(),
         places: 0,
         windows: Windows::default(),
+        keeps_window,
         tasks: JoinSet::new(),
         running: HashMap::new(),
         outbox: outbox.clone(),
@@ -163,6 +165,8 @@ struct Streams {
     /// Requests that were read.
     places: u64,
     windows: Windows,
+    /// [`Greeting::KeepWindow`].
+    keeps_window: bool,
     tasks: JoinSet<()>,
     running: HashMap<u32, AbortHandle>,
     outbox: mpsc::Sender<Out>,
@@ -193,7 +197,9 @@ impl Streams {
                     body.extend_from_slice(&frame.payload);
                     let taken = u32::try_from(frame.payload.len()).expect("a frame is short");
                     // The connection's window is for all streams, those that have ended among them.
-                    room.extend(encode(WINDOW_UPDATE, 0, 0, &taken.to_be_bytes()));
+                    if !self.keeps_window {
+                        room.extend(encode(WINDOW_UPDATE, 0, 0, &taken.to_be_bytes()));
+                    }
                     if !is_last {
                         room.extend(encode(WINDOW_UPDATE, 0, id, &taken.to_be_bytes()));
                     }
