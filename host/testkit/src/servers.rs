@@ -115,7 +115,11 @@ impl Server {
         let mut guard = Command::new("sh");
         guard
             .arg("-c")
-            .arg(r#""$@" </dev/null & server=$!; cat >/dev/null; kill -9 $server 2>/dev/null"#)
+            // With its children: they would outlive it.
+            .arg(
+                r#""$@" </dev/null & server=$!; cat >/dev/null
+                kill -9 $server $(cat /proc/$server/task/*/children 2>/dev/null) 2>/dev/null"#,
+            )
             .arg("sh")
             .arg(command.get_program())
             .args(command.get_args())
