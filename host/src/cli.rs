@@ -1,11 +1,14 @@
 //! The command line. Standard output carries data only; everything for people goes to standard error.
 
 mod check;
+mod dead_letters;
 mod demo;
 mod endpoint;
 mod error;
+mod letters;
 mod numbers;
 mod progress;
+mod replay;
 mod run;
 mod summary;
 mod view;
@@ -51,6 +54,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows, exports or resets progress: up to where every event is settled.
     Progress(progress::ProgressArgs),
+    /// Counts dead letters by sink, cause and status.
+    DeadLetters(dead_letters::DeadLettersArgs),
+    /// Delivers dead letters again. Interrupted, it goes on where it stopped.
+    Replay(Box<replay::ReplayArgs>),
     /// Shows it: datagen, a plugin, and a local endpoint that misbehaves, for about 15 seconds.
     Demo(demo::DemoArgs),
     /// Serves that endpoint alone: random statuses, latency, Retry-After, resets, an API key.
@@ -118,6 +125,8 @@ async fn serve(command: Command) -> Result<(), CliError> {
         Command::Run(args) => run::run(*args).await,
         Command::Check(args) => check::check(args).await,
         Command::Progress(args) => progress::progress(args).await,
+        Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
+        Command::Replay(args) => replay::replay(*args).await,
         Command::Demo(args) => demo::demo(args).await,
         Command::Endpoint(args) => endpoint::endpoint(args).await,
         Command::Schema | Command::Completions { .. } => Ok(()),

@@ -1,11 +1,14 @@
 //! Wires a module together, starts it, drains it: the only part that knows all others.
 
+mod letters;
 mod progress;
 mod pump;
+mod relay;
 #[cfg(test)]
 mod simulation;
 mod start;
 mod summary;
+mod unrouted;
 
 pub use start::{StartError, endpoint_of, start};
 pub use summary::{Failures, SinkSummary, Summary};
@@ -56,6 +59,7 @@ pub struct IngressView {
 pub struct Running {
     ingresses: Vec<IngressView>,
     sinks: Vec<SinkView>,
+    /// Those of the ingresses.
     sources: Vec<Source>,
     ingress_tasks: JoinSet<Result<(), IngressError>>,
     sink_tasks: JoinSet<(Arc<str>, SinkEnd)>,
@@ -171,6 +175,7 @@ impl Running {
             }
         };
         Summary::new(
+            &self.ingresses,
             &self.sinks,
             &self.sources,
             Failures {
@@ -178,6 +183,7 @@ impl Running {
                 store,
                 halted,
             },
+            shutdown.drain.is_cancelled(),
         )
     }
 }

@@ -3,53 +3,88 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
         "cli",
         &[
-            "config", "pipeline", "endpoint", "shutdown", "delivery", "plugin", "ingress",
+            "config",
+            "dead_letter",
+            "pipeline",
+            "endpoint",
+            "shutdown",
+            "delivery",
+            "plugin",
+            "ingress",
             "progress",
         ],
     ),
     (
         "pipeline",
         &[
-            "config", "delivery", "egress", "http", "ingress", "network", "plugin", "progress",
+            "config",
+            "dead_letter",
+            "delivery",
+            "egress",
+            "http",
+            "ingress",
+            "network",
+            "plugin",
+            "progress",
+            "router",
             "shutdown",
         ],
     ),
     (
         "config",
         &[
-            "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "aws",
+            "batch",
+            "dead_letter",
+            "delivery",
+            "egress",
+            "http",
+            "ingress",
+            "network",
+            "plugin",
             "progress",
+            "router",
         ],
     ),
     (
         "delivery",
-        &["batch", "egress", "http", "network", "plugin", "progress"],
+        &[
+            "batch",
+            "dead_letter",
+            "egress",
+            "http",
+            "network",
+            "plugin",
+            "progress",
+        ],
     ),
     ("http", &["network"]),
     ("plugin", &["network"]),
     ("aws", &[]),
     ("batch", &[]),
+    ("dead_letter", &[]),
     ("egress", &["aws"]),
     ("endpoint", &[]),
     ("event", &[]),
     ("fail_point", &[]),
-    ("ingress", &["aws"]),
+    ("ingress", &["aws", "dead_letter"]),
     ("metrics", &[]),
     ("network", &[]),
     ("outcome", &[]),
     ("progress", &["aws"]),
+    ("router", &[]),
     ("shutdown", &[]),
 ];
 const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
 /// Dependencies with one owner.
-const OWNERS: [(&str, &[&str]); 16] = [
+const OWNERS: [(&str, &[&str]); 17] = [
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("redb", &["progress"]),
@@ -64,6 +99,7 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("hyper_rustls", &["http"]),
     ("rustls", &["http"]),
     ("saphyr", &["config"]),
+    ("regex", &["config", "router"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
 ];

@@ -28,6 +28,9 @@ const COLUMNS: [&str; 10] = [
 )]
 pub(super) fn print(summary: &Summary, elapsed: Duration) {
     eprintln!("{}", table(&summary.sinks, elapsed));
+    for (ingress, count) in &summary.unrouted {
+        eprintln!("{ingress}: no router took {} events", grouped(*count));
+    }
 }
 
 fn table(sinks: &[SinkSummary], elapsed: Duration) -> String {

@@ -4,6 +4,7 @@ mod delivery;
 mod endpoint;
 mod ingress;
 mod kinesis;
+mod router;
 mod sink;
 
 pub(super) use endpoint::{check_header, check_url};
@@ -12,7 +13,8 @@ pub(super) use ingress::default_fields;
 use std::path::PathBuf;
 
 use super::{
-    EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, file_of,
+    Destination, EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, OnUnrouted,
+    SinkConfig, file_of,
     problem::{Mark, Problem},
     relative,
     shape::{EgressYaml, ModuleYaml},
@@ -76,13 +78,13 @@ impl<'a> Checker<'a> {
             .ingresses
             .into_iter()
             .enumerate()
-            .map(|(index, yaml)| self.ingress(index, yaml, &sink_ids))
+            .map(|(index, yaml)| self.ingress(index, yaml, &sink_ids, &egress_ids))
             .collect();
         let sinks: Vec<_> = yaml
             .sinks
             .into_iter()
             .enumerate()
-            .map(|(index, yaml)| self.sink(index, yaml, &egress_ids))
+            .map(|(index, yaml)| self.sink(index, yaml, &sink_ids, &egress_ids))
             .collect();
         let egresses: Vec<_> = yaml
             .egresses
@@ -94,10 +96,12 @@ impl<'a> Checker<'a> {
         let progress = self.progress(yaml.progress);
 
         let ingresses: Vec<_> = ingresses.into_iter().flatten().collect();
+        let sinks: Vec<_> = sinks.into_iter().flatten().collect();
+        if self.problems.is_empty() {
+            self.circles(&sinks);
+        }
         for (index, id) in sink_ids.iter().enumerate() {
-            if self.problems.is_empty()
-                && !ingresses.iter().any(|ingress| ingress.to.contains(&index))
-            {
+            if self.problems.is_empty() && !is_used(index, &ingresses, &sinks) {
                 let mark = self.mark(&["sinks", &index.to_string(), "id"]);
                 let problem = Problem::new(mark, format!("no router sends events to `{id}`"));
                 self.problems
@@ -111,7 +115,7 @@ impl<'a> Checker<'a> {
         }
         Ok(Module {
             ingresses,
-            sinks: sinks.into_iter().flatten().collect(),
+            sinks,
             egresses,
             progress: progress.unwrap_or_default(),
         })
@@ -162,7 +166,8 @@ impl<'a> Checker<'a> {
                 IngressKind::File(FileIngressSettings {
                     path: FilePath::Path(path),
                 }) => used.extend(file_of(path).map(|path| (path, format!("the ingress `{id}`")))),
-                IngressKind::Datagen(_) | IngressKind::Kinesis(_) => {}
+                IngressKind::Datagen(_) | IngressKind::Kinesis(_) | IngressKind::DeadLetters(_) => {
+                }
             }
         }
         if stdin > 1 {
@@ -243,4 +248,14 @@ impl<'a> Checker<'a> {
             .and_then(Node::written)
             .unwrap_or_default()
     }
+}
+
+/// Whether events come to a sink: from a router, as the one for what no router takes, or from another sink.
+fn is_used(sink: usize, ingresses: &[IngressConfig], sinks: &[SinkConfig]) -> bool {
+    let destination = Destination::Sink(sink);
+    let of_ingress = |ingress: &IngressConfig| {
+        ingress.to.contains(&sink) || ingress.on_unrouted == OnUnrouted::To(destination)
+    };
+    let of_sink = |sink: &SinkConfig| sink.dead_letters == Some(destination);
+    ingresses.iter().any(of_ingress) || sinks.iter().any(of_sink)
 }

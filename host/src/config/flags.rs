@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, SinkConfig,
+    Destination, EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, OnUnrouted,
+    SinkConfig,
     check::{check_header, check_url, default_fields},
     file_of,
     interpolate::{Sources, fill},
@@ -26,6 +27,7 @@ use crate::{
     },
     plugin::settings::{PluginLimits, PluginSettings},
     progress::settings::ProgressSettings,
+    router::Router,
 };
 
 /// The ids that the ingress of a run without a module file may have.
@@ -197,6 +199,8 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             id,
             kind,
             to: vec![0],
+            router: Router::to_all(1),
+            on_unrouted: OnUnrouted::File,
         }],
         sinks: vec![SinkConfig {
             id: known("run/sink")?,
@@ -204,7 +208,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             endpoint,
             delivery,
             results,
-            dead_letters,
+            dead_letters: dead_letters.map(Destination::Egress),
         }],
         egresses,
         progress: ProgressSettings::default(),

@@ -5,6 +5,7 @@ pub(super) mod delivery;
 pub(super) mod endpoint;
 pub(super) mod ingress;
 pub(super) mod kinesis;
+pub(super) mod router;
 pub(super) mod sink;
 
 use schemars::JsonSchema;

@@ -11,13 +11,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::{
-    Egress,
-    dead_letter::{CauseKind, DeadLetter, LastResponse},
-    file::FileEgress,
-    settings::FileEgressSettings,
-};
+use super::{Egress, file::FileEgress, settings::FileEgressSettings};
 use crate::{
+    dead_letter::{CauseKind, DeadLetter, LastResponse, Letter},
     event::{Event, Record},
     fuzzing::{draw::Draw, folder},
 };
@@ -132,9 +128,10 @@ fn letter(draw: &mut Draw<'_>) -> Record {
     let letter = DeadLetter {
         event: &event,
         ingress: "t/in",
-        sink: "t/sink",
+        sink: Some("t/sink"),
         cause: CauseKind::Status,
         message: &message,
+        given_up: at,
         attempts: 3,
         first_attempt: Some(at),
         last_attempt: None,
@@ -142,6 +139,12 @@ fn letter(draw: &mut Draw<'_>) -> Record {
     };
 
     let record = letter.to_record();
+
+    let read = Letter::parse(&record.data).expect("what is written is read");
+    assert_eq!(
+        (&read.event, read.sink.as_deref()),
+        (&event, Some("t/sink"))
+    );
 
     let json: Value = serde_json::from_slice(&record.data).expect("JSON");
     let own = &json["event"];

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     event::{Arrival, Incoming, Ticket},
     ingress::{Ingress, IngressError, ReadLimit},
+    metrics::IngressStats,
     progress::Ledger,
+    router::Router,
 };
 
 /// What one read takes at most: it is also what stands outside a sink's buffer, once for each sink.
@@ -24,8 +26,24 @@ pub(super) struct Route {
     pub(super) ledger: Arc<Ledger>,
     /// Events that the smallest of its sinks' buffers holds.
     pub(super) capacity: usize,
-    /// One queue for each sink that its routers name.
+    /// One queue for each sink that its routers name; one more may be that of `unrouted`.
     pub(super) sinks: Vec<mpsc::Sender<Vec<Arrival>>>,
+    /// Which of them an event goes to.
+    pub(super) router: Router,
+    /// What becomes of an event that goes to none.
+    pub(super) unrouted: Unrouted,
+    pub(super) stats: Arc<IngressStats>,
+}
+
+/// What becomes of an event that no router takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unrouted {
+    /// It is settled.
+    Drop,
+    /// Nothing is read any more.
+    Halt,
+    /// It goes to one of the queues, by its place.
+    To(usize),
 }
 
 /// Reads until the source ends or `stop`. A read begins only when every sink has taken the one before.
@@ -34,7 +52,6 @@ pub(super) async fn pump(
     route: Route,
     stop: CancellationToken,
 ) -> Result<(), IngressError> {
-    let sinks = u16::try_from(route.sinks.len()).unwrap_or(u16::MAX);
     let limit = ReadLimit {
         records: READ_LIMIT.records.min(route.capacity.div_ceil(4)),
         ..READ_LIMIT
@@ -52,32 +69,75 @@ pub(super) async fn pump(
             () = stop.cancelled() => return Ok(()),
             read = step => read?,
         };
-        let Some((permits, incoming)) = read else {
+        let Some((permits, mut incoming)) = read else {
             return Ok(());
         };
-        let positions = incoming
-            .iter()
-            .map(|read| (read.partition, read.position.clone()));
-        route.ledger.learn(ingress.partitions());
-        let ordinals = route.ledger.begin(positions, sinks);
-        route.ledger.begin(ingress.passed().into_iter(), 0);
-        if incoming.is_empty() {
-            continue;
+        let halted = if route.router.is_unconditional() {
+            let all = u16::try_from(route.sinks.len()).unwrap_or(u16::MAX);
+            let arrivals = begin(&ingress, &route, incoming, |_| all);
+            if !arrivals.is_empty() {
+                send(permits, arrivals);
+            }
+            None
+        } else {
+            let (places, halted) = places(&route, &mut incoming);
+            let sinks = |index: usize| places.get(index).map_or(0, Vec::len);
+            let arrivals = begin(&ingress, &route, incoming, |index| {
+                u16::try_from(sinks(index)).unwrap_or(u16::MAX)
+            });
+            send_each(permits, arrivals, &places);
+            halted
+        };
+        if let Some(event) = halted {
+            return Err(IngressError::Unrouted { event });
         }
-        let arrivals: Vec<Arrival> = incoming
-            .into_iter()
-            .zip(ordinals)
-            .map(|(read, ordinal)| Arrival {
-                event: Arc::new(read.event),
-                ticket: Ticket {
-                    ingress: route.ingress,
-                    partition: read.partition,
-                    ordinal,
-                },
-            })
-            .collect();
-        send(permits, arrivals);
+        // They lie behind all that was read.
+        route.ledger.begin(ingress.passed().into_iter(), 0);
     }
+}
+
+/// The sinks of each event, by their places; an event of which the ingress says to halt ends the list, and is named.
+fn places(route: &Route, incoming: &mut Vec<Incoming>) -> (Vec<Vec<usize>>, Option<String>) {
+    let mut all = Vec::with_capacity(incoming.len());
+    for read in incoming.iter() {
+        let mut places = route.router.route(&read.event);
+        if places.is_empty() {
+            route.stats.unrouted.add(1);
+            match route.unrouted {
+                Unrouted::Drop => {}
+                Unrouted::To(place) => places.push(place),
+                Unrouted::Halt => {
+                    let event = read.event.id.to_string();
+                    incoming.truncate(all.len());
+                    return (all, Some(event));
+                }
+            }
+        }
+        all.push(places);
+    }
+    (all, None)
+}
+
+/// Takes what was read into the ledger, each event for as many sinks as `sinks` says of its index.
+fn begin(
+    ingress: &impl Ingress,
+    route: &Route,
+    incoming: Vec<Incoming>,
+    sinks: impl Fn(usize) -> u16,
+) -> Vec<Arrival> {
+    route.ledger.learn(ingress.partitions());
+    let positions = (incoming.iter().enumerate())
+        .map(|(index, read)| (read.partition, read.position.clone(), sinks(index)));
+    let ordinals = route.ledger.begin_each(positions);
+    let arrival = |(read, ordinal): (Incoming, u64)| Arrival {
+        event: Arc::new(read.event),
+        ticket: Ticket {
+            ingress: route.ingress,
+            partition: read.partition,
+            ordinal,
+        },
+    };
+    incoming.into_iter().zip(ordinals).map(arrival).collect()
 }
 
 /// Reads from the partitions that are not held, for as long as they are not.
@@ -122,6 +182,25 @@ fn send(mut permits: Vec<OwnedPermit<Vec<Arrival>>>, arrivals: Vec<Arrival>) {
     }
     if let Some(permit) = last {
         permit.send(arrivals);
+    }
+}
+
+/// Sends each event to the sinks at its places.
+fn send_each(
+    permits: Vec<OwnedPermit<Vec<Arrival>>>,
+    arrivals: Vec<Arrival>,
+    places: &[Vec<usize>],
+) {
+    let mut lists = vec![Vec::new(); permits.len()];
+    for (arrival, places) in arrivals.into_iter().zip(places) {
+        for place in places {
+            lists[*place].push(arrival.clone());
+        }
+    }
+    for (permit, list) in permits.into_iter().zip(lists) {
+        if !list.is_empty() {
+            permit.send(list);
+        }
     }
 }
 

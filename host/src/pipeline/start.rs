@@ -1,6 +1,6 @@
 //! Opens everything that a module names, in an order in which the first failure costs nothing, and starts it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use http::header::CONTENT_ENCODING;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -8,19 +8,25 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    Held, IngressView, RunOptions, Running, SinkView, progress,
-    pump::{Route, pump},
+    Held, IngressView, RunOptions, Running, SinkView,
+    letters::Letters,
+    progress,
+    pump::{Route, Unrouted, pump},
+    unrouted,
 };
 use crate::{
-    config::{EgressConfig, EgressKind, IngressConfig, IngressKind, Module, SinkConfig},
+    config::{
+        Destination, EgressConfig, EgressKind, IngressConfig, IngressKind, Module, OnUnrouted,
+    },
     delivery::{self, Endpoint, Sink, Source},
     egress::{
         self, AnyEgress, EgressError, EgressHandle, file::FileEgress, kinesis::KinesisEgress,
-        settings::FileEgressSettings, stdout::StdoutEgress,
+        stdout::StdoutEgress,
     },
     http::{ClientError, HttpClient, settings::EndpointSettings},
     ingress::{
-        AnyIngress, IngressError, datagen::Datagen, file::FileIngress, kinesis::KinesisIngress,
+        AnyIngress, IngressError, datagen::Datagen, dead_letters::DeadLetters, file::FileIngress,
+        kinesis::KinesisIngress,
     },
     metrics::{IngressStats, SinkStats},
     network::{BaseUrl, HeaderRules, TargetError},
@@ -94,7 +100,7 @@ pub enum StartError {
 
 /// Requests that may wait in front of an egress: one for each sink's results and dead letters
 /// that is being written, and as many that wait.
-const EGRESS_QUEUE: usize = 16;
+pub(super) const EGRESS_QUEUE: usize = 16;
 
 /// Starts a module.
 ///
@@ -142,18 +148,23 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     for config in &module.egresses {
         egresses.push(open_egress(config, &mut egress_tasks, &egress_stop).await?);
     }
-    let default_letters = DefaultLetters {
+    let (queues, intakes): (Vec<_>, Vec<_>) = module.sinks.iter().map(|_| mpsc::channel(1)).unzip();
+    let mut letters = Letters {
         state_dir: &state_dir,
+        egresses: &egresses,
         tasks: &mut egress_tasks,
         stop: &egress_stop,
     };
-    let letters = default_letters.open(&module.sinks, &egresses).await?;
+    let mut all_sources = sources.clone();
+    let dead_letters = letters
+        .of_sinks(&module.sinks, &queues, &mut all_sources)
+        .await?;
 
     let mut sink_tasks = JoinSet::new();
     let mut views = Vec::new();
-    let mut queues = Vec::new();
     let mut capacities = Vec::new();
-    for ((config, plugin), dead_letters) in module.sinks.into_iter().zip(plugins).zip(letters) {
+    let parts = plugins.into_iter().zip(dead_letters).zip(intakes);
+    for (config, ((plugin, dead_letters), intake)) in module.sinks.into_iter().zip(parts) {
         let stats = Arc::new(SinkStats::default());
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
@@ -174,11 +185,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
                 .results
                 .and_then(|index| egresses.get(index).cloned()),
             dead_letters,
-            sources: sources.clone(),
+            sources: all_sources.clone(),
             stats: Arc::clone(&stats),
         };
-        let (queue, intake) = mpsc::channel(1);
-        queues.push(queue);
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
@@ -191,13 +200,39 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     for (index, ((ingress, config), source)) in
         (0..).zip(ingresses.into_iter().zip(&module.ingresses).zip(&sources))
     {
-        let sinks = config
+        let view: Option<&IngressView> = ingress_views.get(usize::from(index));
+        let mut sinks: Vec<_> = config
             .to
             .iter()
             .filter_map(|sink| queues.get(*sink).cloned())
             .collect();
-        let capacity = config
-            .to
+        let mut to = config.to.clone();
+        let unrouted = match config.on_unrouted {
+            // Then there are none.
+            _ if config.router.takes_all() => Unrouted::Drop,
+            OnUnrouted::Drop => Unrouted::Drop,
+            OnUnrouted::Halt => Unrouted::Halt,
+            OnUnrouted::To(Destination::Sink(sink)) => {
+                let place = to.iter().position(|other| *other == sink);
+                Unrouted::To(place.unwrap_or_else(|| {
+                    to.push(sink);
+                    sinks.extend(queues.get(sink).cloned());
+                    sinks.len() - 1
+                }))
+            }
+            egress => {
+                let handle = letters.of_unrouted(&source.id, egress).await?;
+                let (queue, intake) = mpsc::channel(1);
+                let ingress = source.clone();
+                sink_tasks.spawn(async move {
+                    let id = Arc::clone(&ingress.id);
+                    (id, unrouted::run(ingress, handle, intake).await)
+                });
+                sinks.push(queue);
+                Unrouted::To(sinks.len() - 1)
+            }
+        };
+        let capacity = to
             .iter()
             .filter_map(|sink| capacities.get(*sink))
             .min()
@@ -207,6 +242,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             ledger: Arc::clone(&source.ledger),
             capacity: capacity.unwrap_or(1),
             sinks,
+            router: config.router.clone(),
+            unrouted,
+            stats: view.map(|view| Arc::clone(&view.stats)).unwrap_or_default(),
         };
         ingress_tasks.spawn(pump(ingress, route, intake.clone()));
     }
@@ -277,6 +315,9 @@ async fn open_ingress(
         IngressKind::File(settings) => FileIngress::open(&id, settings, start)
             .await
             .map(|file| AnyIngress::File(Box::new(file))),
+        IngressKind::DeadLetters(settings) => DeadLetters::open(settings, start, stats)
+            .await
+            .map(|letters| AnyIngress::DeadLetters(Box::new(letters))),
         IngressKind::Kinesis(settings) => {
             Box::pin(KinesisIngress::open(&id, settings, start, stats))
                 .await
@@ -303,13 +344,12 @@ async fn open_ingress(
         store.forget(&id, ingress.forgotten().to_vec()).await?;
     }
     ingress.announce();
-    Ok((
-        ingress,
-        Source {
-            id: id.into(),
-            ledger: Arc::new(Ledger::default()),
-        },
-    ))
+    let source = Source {
+        id: id.into(),
+        ledger: Arc::new(Ledger::default()),
+        relays: ingress.relays(),
+    };
+    Ok((ingress, source))
 }
 
 async fn open_egress(
@@ -334,7 +374,7 @@ async fn open_egress(
     Ok(spawn_egress(id, egress, tasks, stop))
 }
 
-fn spawn_egress(
+pub(super) fn spawn_egress(
     id: String,
     egress: AnyEgress,
     tasks: &mut JoinSet<()>,
@@ -344,65 +384,4 @@ fn spawn_egress(
     let handle = handle.limited(egress.max_record());
     tasks.spawn(egress::task::run(id, egress, queue, stop.clone()));
     handle
-}
-
-/// Where the dead letters of sinks without `dead-letters` go: one file each in the state directory.
-struct DefaultLetters<'a> {
-    state_dir: &'a StateDir,
-    tasks: &'a mut JoinSet<()>,
-    stop: &'a CancellationToken,
-}
-
-impl DefaultLetters<'_> {
-    async fn open(
-        mut self,
-        sinks: &[SinkConfig],
-        egresses: &[EgressHandle],
-    ) -> Result<Vec<EgressHandle>, StartError> {
-        let mut handles = Vec::new();
-        for sink in sinks {
-            let named = sink.dead_letters.and_then(|index| egresses.get(index));
-            let id = sink.id.to_string();
-            let handle = match named {
-                None => {
-                    let handle = self.file(&id).await?;
-                    info!(sink = %id, path = %self.path(&id).display(), "dead letters go to a file, as the sink names no egress for them");
-                    handle
-                }
-                Some(named) if named.max_record().is_some() => {
-                    let overflow = self.file(&id).await?;
-                    info!(sink = %id, path = %self.path(&id).display(), "dead letters that are too large for their stream go to a file");
-                    named.clone().with_overflow(overflow)
-                }
-                Some(named) => named.clone(),
-            };
-            handles.push(handle);
-        }
-        Ok(handles)
-    }
-
-    fn path(&self, sink: &str) -> PathBuf {
-        let name = format!("dead-letters-{}.ndjson", sink.replace('/', "_"));
-        self.state_dir.path().join(name)
-    }
-
-    async fn file(&mut self, sink: &str) -> Result<EgressHandle, StartError> {
-        let settings = FileEgressSettings {
-            path: self.path(sink),
-            max_bytes: None,
-            keep: None,
-        };
-        let egress = FileEgress::open(settings)
-            .await
-            .map_err(|source| StartError::Egress {
-                egress: format!("dead letters of {sink}"),
-                source,
-            })?;
-        Ok(spawn_egress(
-            sink.to_owned(),
-            AnyEgress::File(egress),
-            self.tasks,
-            self.stop,
-        ))
-    }
 }

@@ -2,12 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::SinkView;
-use crate::{delivery::Source, ingress::IngressError, progress::store::StoreError};
+use super::{IngressView, SinkView};
+use crate::{
+    delivery::Source, ingress::IngressError, metrics::IngressStats, progress::store::StoreError,
+};
 
 /// What a run came to.
 #[derive(Debug)]
 pub struct Summary {
+    /// Events that no router took, by ingress: those that have any.
+    pub unrouted: Vec<(Arc<str>, u64)>,
+    /// Whether a signal has ended it, perhaps before its sources.
+    pub stopped: bool,
+    /// What was read of dead letters; nothing but in a replay.
+    pub replayed: Replayed,
     /// In the order of the module.
     pub sinks: Vec<SinkSummary>,
     /// Events read that some sink has not settled.
@@ -27,6 +35,17 @@ pub struct Failures {
     pub halted: Vec<(Arc<str>, String)>,
 }
 
+/// What a replay has read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Dead letters that were given to the sink.
+    pub sent: u64,
+    /// Those that the filters left out.
+    pub left_out: u64,
+    /// Lines that are no dead letters.
+    pub unreadable: u64,
+}
+
 /// What one sink came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the metrics of the same names")]
@@ -41,6 +60,19 @@ pub struct SinkSummary {
     pub calls: u64,
     pub p50: Duration,
     pub p99: Duration,
+}
+
+impl Replayed {
+    fn of(ingresses: &[IngressView]) -> Self {
+        let sum = |number: fn(&IngressStats) -> u64| -> u64 {
+            ingresses.iter().map(|ingress| number(&ingress.stats)).sum()
+        };
+        Self {
+            sent: sum(|stats| stats.events.get()),
+            left_out: sum(|stats| stats.left_out.get()),
+            unreadable: sum(|stats| stats.unreadable.get()),
+        }
+    }
 }
 
 impl SinkSummary {
@@ -68,8 +100,21 @@ impl SinkSummary {
 }
 
 impl Summary {
-    pub(super) fn new(sinks: &[SinkView], sources: &[Source], failures: Failures) -> Self {
+    pub(super) fn new(
+        ingresses: &[IngressView],
+        sinks: &[SinkView],
+        sources: &[Source],
+        failures: Failures,
+        stopped: bool,
+    ) -> Self {
+        let unrouted = ingresses.iter().map(|ingress| {
+            let count = ingress.stats.unrouted.get();
+            (Arc::clone(&ingress.id), count)
+        });
         Self {
+            stopped,
+            replayed: Replayed::of(ingresses),
+            unrouted: unrouted.filter(|(_, count)| *count > 0).collect(),
             sinks: sinks.iter().map(SinkSummary::of).collect(),
             unsettled: sources.iter().map(|source| source.ledger.unsettled()).sum(),
             failures,

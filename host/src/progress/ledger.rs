@@ -63,9 +63,14 @@ impl Ledger {
     /// Takes in events that were read, in order, each for `sinks` sinks; gives the ordinals. With no sinks, the
     /// positions are settled as soon as all that was read before them is.
     pub fn begin(&self, events: impl Iterator<Item = (u32, Position)>, sinks: u16) -> Vec<u64> {
+        self.begin_each(events.map(|(partition, position)| (partition, position, sinks)))
+    }
+
+    /// As [`Ledger::begin`], each event for its own number of sinks.
+    pub fn begin_each(&self, events: impl Iterator<Item = (u32, Position, u16)>) -> Vec<u64> {
         let partitions = &mut self.lock().partitions;
         events
-            .map(|(partition, position)| {
+            .map(|(partition, position, sinks)| {
                 let index = partition as usize;
                 if partitions.len() <= index {
                     partitions.resize_with(index + 1, Partition::default);

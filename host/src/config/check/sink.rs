@@ -27,6 +27,7 @@ impl Checker<'_> {
         &mut self,
         index: usize,
         yaml: SinkYaml,
+        sinks: &[String],
         egresses: &[String],
     ) -> Option<SinkConfig> {
         let index = index.to_string();
@@ -54,12 +55,8 @@ impl Checker<'_> {
             )
         });
         let dead_letters = yaml.dead_letters.and_then(|letters| {
-            self.reference(
-                &["sinks", &index, "dead-letters"],
-                &letters,
-                egresses,
-                "egress",
-            )
+            let path = ["sinks", &index, "dead-letters"];
+            self.destination(&path, &letters, (sinks, egresses), &yaml.id)
         });
         let batch = batch(yaml.batch);
         let buffer = buffer(yaml.buffer);

@@ -18,10 +18,11 @@ use crate::{
     network::{BaseUrl, HeaderRules},
     pipeline::{
         IngressView, Running, SinkView, progress,
-        pump::{Route, pump},
+        pump::{Route, Unrouted, pump},
         summary::Summary,
     },
     progress::Ledger,
+    router::Router,
     shutdown::Shutdown,
 };
 
@@ -171,6 +172,7 @@ fn start(world: &Shared) -> Running {
         .map(|ingress| Source {
             id: format!("sim/in{ingress}").into(),
             ledger: Arc::new(Ledger::default()),
+            relays: false,
         })
         .collect();
 
@@ -226,15 +228,19 @@ fn start(world: &Shared) -> Running {
             .to
             .iter()
             .map(|sink| plan.sinks[*sink].settings.buffer.max_records);
+        let stats = Arc::new(IngressStats::default());
         let route = Route {
             ingress: u16::try_from(number).expect("a few ingresses"),
             ledger: Arc::clone(&source.ledger),
             capacity: buffers.min().unwrap_or(1),
             sinks: of.to.iter().map(|sink| queues[*sink].clone()).collect(),
+            router: Router::to_all(of.to.len()),
+            unrouted: Unrouted::Drop,
+            stats: Arc::clone(&stats),
         };
         ingresses.push(IngressView {
             id: Arc::clone(&source.id),
-            stats: Arc::new(IngressStats::default()),
+            stats,
         });
         ingress_tasks.spawn(pump(
             Scripted::new(world.clone(), number),

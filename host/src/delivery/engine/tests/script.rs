@@ -193,6 +193,7 @@ pub(super) fn start(
         sources: vec![Source {
             id: "t/in".into(),
             ledger: Arc::clone(&ledger),
+            relays: false,
         }],
         stats: Arc::clone(&stats),
     };
