@@ -147,7 +147,7 @@ impl IngressError {
         match self {
             Self::Shrunk { .. } | Self::Replaced { .. } => Some(
                 "to deliver the new file from its start, give it another name, or remove the progress in the \
-                 state directory"
+                 state directory; for a replay, pass --again"
                     .to_owned(),
             ),
             Self::LongLine { .. } => Some("the file ingress reads NDJSON: one record a line".to_owned()),

@@ -69,3 +69,11 @@ fn counts(bodies: &[String]) -> BTreeMap<&str, usize> {
     }
     counts
 }
+
+#[test]
+fn help_is_what_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let help = |command| done(folder.path(), &[command, "--help"]).stdout;
+
+    insta::assert_snapshot!([help("dead-letters"), help("replay")].join("\n=====\n"));
+}

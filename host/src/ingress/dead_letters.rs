@@ -75,6 +75,11 @@ pub async fn open_for_replay(
     settings: &DeadLetterSettings,
     start: &Start,
 ) -> Result<(LetterFile, String), IngressError> {
+    if path.as_os_str() == "-" {
+        return Err(IngressError::NoFile {
+            path: "-".to_owned(),
+        });
+    }
     let mut file = LetterFile::open(path).await?;
     let shown = file.lines.shown().to_owned();
     if !file.lines.is_file().await? {

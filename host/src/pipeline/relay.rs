@@ -16,8 +16,9 @@ use crate::{
     progress::Ledger,
 };
 
-/// Events in one hand-over: as an ingress reads them.
+/// Events and bytes in one hand-over, as an ingress reads them: it is what stands outside the other sink's buffer.
 const CHUNK: usize = 500;
+const CHUNK_BYTES: usize = 512 * 1024;
 
 /// Letters that are with the other sink at a time, about: what waits beyond comes next.
 const MAX_LETTERS: usize = 10_000;
@@ -67,11 +68,16 @@ impl Relay {
     async fn hand_over(&self, records: Vec<Record>, handed: &mut u64) -> Result<(), Halted> {
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
-            let chunk = records.by_ref().take(CHUNK);
             // The other sink's buffer is full: this one waits, and holds its events.
             let permit = self.to.reserve().await.map_err(|_| Halted)?;
-            let arrivals: Vec<Arrival> =
-                chunk.map(|record| self.arrival(&record, handed)).collect();
+            let (mut arrivals, mut bytes) = (Vec::new(), 0);
+            while arrivals.len() < CHUNK
+                && bytes < CHUNK_BYTES
+                && let Some(record) = records.next()
+            {
+                bytes += record.data.len();
+                arrivals.push(self.arrival(&record, handed));
+            }
             permit.send(arrivals);
         }
         Ok(())

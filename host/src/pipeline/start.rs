@@ -305,7 +305,9 @@ async fn open_ingress(
     let id = config.id.to_string();
     store.claim(&id).await?;
     let start = store.load(&id).await?;
-    if let Some((partition, position)) = start.first() {
+    let is_replay = matches!(config.kind, IngressKind::DeadLetters(_));
+    // A replay finds its own among those of other replays, and says so itself.
+    if let Some((partition, position)) = start.first().filter(|_| !is_replay) {
         info!(ingress = %id, %partition, ?position, "going on from stored progress");
     }
     let ingress = match &config.kind {

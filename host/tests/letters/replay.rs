@@ -110,7 +110,7 @@ async fn a_replay_that_is_killed_goes_on_and_loses_none() {
     modules(
         folder,
         &endpoint.url(),
-        "    in-flight: { max-calls: 4 }\n    buffer: { max-records: 100 }\n",
+        "    in-flight: { max-calls: 1 }\n    buffer: { max-records: 100 }\n",
     );
     let records = 4_000;
     let mut given_up = give_up(folder, records);
@@ -170,10 +170,16 @@ async fn what_fails_again_is_a_dead_letter_of_the_same_event() {
     let folder = folder.path();
     let (endpoint, _) = endpoint().await;
     modules(folder, &endpoint.url(), "");
-    give_up(folder, 20);
+    write_records(folder, 20);
+    // One that is no text comes back as every other.
+    let mut records = std::fs::read(folder.join("in.ndjson")).expect("readable");
+    records.extend_from_slice(b"\xff\x00 no text\n");
+    std::fs::write(folder.join("in.ndjson"), records).expect("written");
+    done(folder, &["run", "module.yaml"]);
     let replay = ["replay", "failed.ndjson", "--module", "module.yaml"];
 
     let own = nozzle(folder, &replay).finish();
+    let piped = nozzle(folder, &["replay", "-", "--module", "module.yaml"]).finish();
     done(
         folder,
         &[&replay[..], &["--dead-letters", "again.ndjson"]].concat(),
@@ -191,6 +197,12 @@ async fn what_fails_again_is_a_dead_letter_of_the_same_event() {
         "{}",
         own.stderr
     );
+    assert_eq!(piped.code(), 4, "{}", piped.stderr);
+    assert!(
+        piped.stderr.contains("caused by: `-` is no regular file"),
+        "{}",
+        piped.stderr
+    );
     let [mut before, mut again] =
         ["failed.ndjson", "again.ndjson"].map(|name| letters(&folder.join(name)));
     for letter in before.iter_mut().chain(&mut again) {
@@ -201,6 +213,12 @@ async fn what_fails_again_is_a_dead_letter_of_the_same_event() {
     }
     before.sort_by_key(|letter| letter["event"]["id"].to_string());
     again.sort_by_key(|letter| letter["event"]["id"].to_string());
+    assert_eq!(before.len(), 21);
+    assert!(
+        before
+            .iter()
+            .any(|letter| letter["event"]["data-base64"] == "/wAgbm8gdGV4dA==")
+    );
     assert_eq!(before, again);
 }
 
