@@ -1,6 +1,7 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
 mod delivery;
+mod destination;
 mod endpoint;
 mod ingress;
 mod kinesis;

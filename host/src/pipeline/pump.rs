@@ -206,7 +206,13 @@ fn send_each(
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::{
+        event::{Event, Position},
+        router::{Condition, Rule, Test},
+    };
 
     #[test]
     fn a_stuck_partition_leaves_room_and_a_single_one_has_all() {
@@ -221,5 +227,110 @@ mod tests {
             assert_eq!(share(10_000, active), expected, "{active} partitions");
         }
         assert_eq!((share(1, 1), share(0, 0)), (1, 1));
+    }
+
+    /// Gives events with these keys, and then waits for ever.
+    struct Keys(Vec<&'static str>);
+
+    impl Ingress for Keys {
+        fn partitions(&self) -> &[String] {
+            &[]
+        }
+
+        async fn read(&mut self, _: ReadLimit) -> Result<Option<Vec<Incoming>>, IngressError> {
+            if self.0.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            let incoming = |(number, key): (u64, &'static str)| Incoming {
+                event: Event {
+                    id: key.into(),
+                    key: Some(key.into()),
+                    timestamp_ms: 0,
+                    attributes: Vec::new(),
+                    data: Bytes::new(),
+                },
+                partition: 0,
+                position: Position::Count(number),
+            };
+            Ok(Some((1..).zip(self.0.drain(..)).map(incoming).collect()))
+        }
+    }
+
+    /// Pumps events with these keys: `a` goes to both sinks, `b` to the second.
+    fn start(unrouted: Unrouted) -> (Arc<Ledger>, [mpsc::Receiver<Vec<Arrival>>; 2], Pumping) {
+        let rule = |to: &[usize], key: &str| Rule {
+            to: to.to_vec(),
+            when: Some(Condition::Key(Test::Equals(key.to_owned()))),
+        };
+        let ledger = Arc::new(Ledger::default());
+        let [(first, first_intake), (second, second_intake)] = [(); 2].map(|()| mpsc::channel(1));
+        let route = Route {
+            ingress: 0,
+            ledger: Arc::clone(&ledger),
+            capacity: 100,
+            sinks: vec![first, second],
+            router: Router::new(vec![rule(&[0, 1], "a"), rule(&[1], "b")], 2),
+            unrouted,
+            stats: Arc::default(),
+        };
+        let keys = Keys(vec!["none", "b", "a", "none", "b"]);
+        let pumping = tokio::spawn(pump(keys, route, CancellationToken::new()));
+        (ledger, [first_intake, second_intake], pumping)
+    }
+
+    type Pumping = tokio::task::JoinHandle<Result<(), IngressError>>;
+
+    fn keys(arrivals: &[Arrival]) -> Vec<&str> {
+        arrivals.iter().map(|arrival| &*arrival.event.id).collect()
+    }
+
+    fn settled(ledger: &Ledger) -> Option<Position> {
+        let mut advanced = ledger.advanced();
+        advanced.pop().map(|advanced| advanced.position)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_waits_for_the_sinks_of_each_event_and_for_no_other() {
+        let (ledger, [mut first, mut second], pumping) = start(Unrouted::Drop);
+        let (first, second) = (first.recv().await, second.recv().await);
+        let (first, second) = (first.expect("events"), second.expect("events"));
+        let settle = |arrivals: &[Arrival]| {
+            ledger.settle(arrivals.iter().map(|arrival| arrival.ticket));
+            settled(&ledger)
+        };
+
+        let dropped = settled(&ledger);
+        let after_second = settle(&second);
+        let after_first = settle(&first);
+
+        assert_eq!(
+            (keys(&first), keys(&second)),
+            (vec!["a"], vec!["b", "a", "b"])
+        );
+        assert_eq!(dropped, Some(Position::Count(1)), "nobody has to settle it");
+        assert_eq!(after_second, Some(Position::Count(2)));
+        assert_eq!(after_first, Some(Position::Count(5)));
+        pumping.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_nobody_takes_goes_to_its_sink_or_ends_the_reading() {
+        let (_, [_first, mut second], pumping) = start(Unrouted::To(1));
+        let all = second.recv().await.expect("events");
+        pumping.abort();
+        let (ledger, [_kept, mut none], halted) = start(Unrouted::Halt);
+
+        let error = halted
+            .await
+            .expect("no panic")
+            .expect_err("the first is for nobody");
+
+        assert_eq!(keys(&all), ["none", "b", "a", "none", "b"]);
+        assert_eq!(error.to_string(), "no router takes the event `none`");
+        assert!(
+            none.recv().await.is_none(),
+            "what is behind it is not delivered"
+        );
+        assert_eq!((settled(&ledger), ledger.unsettled()), (None, 0));
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         summary::Summary,
     },
     progress::Ledger,
-    router::Router,
+    router::{Condition, Router, Rule, Test},
     shutdown::Shutdown,
 };
 
@@ -234,7 +234,7 @@ fn start(world: &Shared) -> Running {
             ledger: Arc::clone(&source.ledger),
             capacity: buffers.min().unwrap_or(1),
             sinks: of.to.iter().map(|sink| queues[*sink].clone()).collect(),
-            router: Router::to_all(of.to.len()),
+            router: router(of.to.len(), (number + plan.egress_depth) % 2 == 1),
             unrouted: Unrouted::Drop,
             stats: Arc::clone(&stats),
         };
@@ -272,4 +272,17 @@ fn start(world: &Shared) -> Running {
         grace,
         _held: None,
     }
+}
+
+/// To every sink; asked of each event where there is a condition, which all of them meet.
+fn router(sinks: usize, conditional: bool) -> Router {
+    if !conditional {
+        return Router::to_all(sinks);
+    }
+    let of_no_event = Condition::Key(Test::Equals("of no event".to_owned()));
+    let rule = |sink| Rule {
+        to: vec![sink],
+        when: Some(Condition::Not(Box::new(of_no_event.clone()))),
+    };
+    Router::new((0..sinks).map(rule).collect(), sinks)
 }
