@@ -1,12 +1,15 @@
 //! The command line. Standard output carries data only; everything for people goes to standard error.
 
 mod check;
+mod dead_letters;
 mod demo;
 mod endpoint;
 mod error;
+mod letters;
 mod log;
 mod numbers;
 mod progress;
+mod replay;
 mod run;
 mod summary;
 mod table;
@@ -64,6 +67,10 @@ enum Command {
     Progress(progress::ProgressArgs),
     /// Shows what a running host does, by its admin address.
     Top(top::TopArgs),
+    /// Counts dead letters by sink, cause and status.
+    DeadLetters(dead_letters::DeadLettersArgs),
+    /// Delivers dead letters again. Interrupted, it goes on where it stopped.
+    Replay(Box<replay::ReplayArgs>),
     /// Shows it: datagen, a plugin, and a local endpoint that misbehaves, for about 15 seconds.
     Demo(demo::DemoArgs),
     /// Serves that endpoint alone: random statuses, latency, Retry-After, resets, an API key.
@@ -135,6 +142,8 @@ async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
         Command::Run(args) => run::run(*args, format).await,
         Command::Check(args) => check::check(args).await,
         Command::Progress(args) => progress::progress(args).await,
+        Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
+        Command::Replay(args) => replay::replay(*args, format).await,
         Command::Top(args) => top::top(args).await,
         Command::Demo(args) => demo::demo(args, format).await,
         Command::Endpoint(args) => endpoint::endpoint(args).await,

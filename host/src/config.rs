@@ -7,6 +7,7 @@ pub(crate) mod fuzz;
 mod interpolate;
 mod problem;
 mod properties;
+mod replay;
 mod schema;
 mod shape;
 mod tree;
@@ -17,6 +18,7 @@ pub use flags::{Flags, RUN_INGRESSES, Source, from_flags};
 pub use interpolate::Sources;
 pub use problem::{Mark, Problem, Problems};
 pub use properties::{Groups, load_properties, parse_properties};
+pub use replay::{Replay, ReplayError};
 pub use schema::schema;
 pub use units::parse_duration;
 
@@ -33,9 +35,12 @@ use crate::{
     delivery::{gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::{FileEgressSettings, KinesisEgressSettings},
     http::settings::EndpointSettings,
-    ingress::settings::{DatagenSettings, FileIngressSettings, KinesisIngressSettings},
+    ingress::settings::{
+        DatagenSettings, DeadLetterSettings, FileIngressSettings, KinesisIngressSettings,
+    },
     plugin::settings::PluginSettings,
     progress::settings::ProgressSettings,
+    router::Router,
     trace::settings::OtlpSettings,
 };
 
@@ -94,6 +99,32 @@ pub struct IngressConfig {
     pub kind: IngressKind,
     /// The sinks that its routers name, each once: indices into [`Module::sinks`].
     pub to: Vec<usize>,
+    /// Which of them an event goes to; its places are those of `to`.
+    pub router: Router,
+    /// Where events go that no router takes.
+    pub on_unrouted: OnUnrouted,
+}
+
+/// Where events go that no router takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnrouted {
+    /// To a file in the state directory.
+    File,
+    /// Nowhere: they are counted.
+    Drop,
+    /// Nowhere: the ingress stops in front of the first.
+    Halt,
+    /// There.
+    To(Destination),
+}
+
+/// A sink or an egress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// An index into [`Module::egresses`].
+    Egress(usize),
+    /// An index into [`Module::sinks`].
+    Sink(usize),
 }
 
 /// What an ingress reads.
@@ -105,6 +136,8 @@ pub enum IngressKind {
     File(FileIngressSettings),
     /// A Kinesis stream.
     Kinesis(KinesisIngressSettings),
+    /// Dead letters; no module file names them, but `nozzle replay` does.
+    DeadLetters(DeadLetterSettings),
 }
 
 /// One endpoint.
@@ -131,8 +164,15 @@ pub struct SinkConfig {
     pub delivery: DeliverySettings,
     /// Its result egress: an index into [`Module::egresses`].
     pub results: Option<usize>,
-    /// Its dead-letter egress: an index into [`Module::egresses`].
-    pub dead_letters: Option<usize>,
+    /// Where its dead letters go; without it, to a file in the state directory.
+    pub dead_letters: Option<Destination>,
+}
+
+impl SinkConfig {
+    /// The file in the state directory that its dead letters go to, if they go nowhere else.
+    pub fn default_letters(&self) -> String {
+        format!("dead-letters-{}.ndjson", self.id.0.replace('/', "_"))
+    }
 }
 
 /// One egress.

@@ -36,7 +36,11 @@ use std::sync::Arc;
 
 use self::settings::DeliverySettings;
 use crate::{
-    egress::EgressHandle, event::Ticket, metrics::SinkStats, progress::Ledger, trace::Tracer,
+    egress::EgressHandle,
+    event::{Arrival, Ticket},
+    metrics::SinkStats,
+    progress::Ledger,
+    trace::Tracer,
 };
 
 /// Everything the engine of one sink works with.
@@ -74,13 +78,18 @@ pub struct Source {
     pub id: Arc<str>,
     /// Its progress.
     pub ledger: Arc<Ledger>,
+    /// Whether its events came to Nozzle through another ingress, which their ids name.
+    pub relays: bool,
 }
 
 impl<P, T> Sink<P, T> {
-    fn ingress_of(&self, ticket: Ticket) -> &str {
-        self.sources
-            .get(usize::from(ticket.ingress))
-            .map_or("", |source| &source.id)
+    /// The ingress through which an event came to Nozzle.
+    fn ingress_of<'a>(&'a self, arrival: &'a Arrival) -> &'a str {
+        let source = self.sources.get(usize::from(arrival.ticket.ingress));
+        match (source, arrival.event.origin()) {
+            (Some(source), Some(origin)) if source.relays => origin,
+            (source, _) => source.map_or("", |source| &source.id),
+        }
     }
 
     fn settle(&self, tickets: impl Iterator<Item = Ticket> + Clone) {

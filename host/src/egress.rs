@@ -4,7 +4,6 @@
 //! - [`EgressHandle::write`] returns only when the records are durable (file: fsync) or accepted.
 //! - A write that fails is tried again with back-off until it succeeds or the host stops: nothing is dropped.
 
-pub mod dead_letter;
 pub mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

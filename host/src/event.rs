@@ -33,6 +33,12 @@ impl Event {
         let key = self.key.as_ref().map_or(0, |key| key.len());
         ALLOCATIONS + self.id.len() + key + attributes + self.data.len()
     }
+
+    /// The ingress that the id names: its first two parts. None for an id that no ingress has made.
+    pub fn origin(&self) -> Option<&str> {
+        let (end, _) = self.id.match_indices('/').nth(1)?;
+        self.id.get(..end)
+    }
 }
 
 /// Where a record ends in its partition: reading goes on behind it.

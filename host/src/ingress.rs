@@ -4,8 +4,10 @@
 //! rate. It is polled only while every sink that it feeds has room.
 
 pub mod datagen;
+pub mod dead_letters;
 pub mod file;
 pub mod kinesis;
+pub mod lines;
 pub mod settings;
 mod stream_error;
 
@@ -108,6 +110,18 @@ pub enum IngressError {
         /// The most, in bytes.
         max: usize,
     },
+    /// What is not there to be read a second time.
+    #[error("`{path}` is no regular file")]
+    NoFile {
+        /// As the user names it.
+        path: String,
+    },
+    /// No router takes an event, and `unrouted` is `halt`.
+    #[error("no router takes the event `{event}`")]
+    Unrouted {
+        /// The event's id.
+        event: String,
+    },
     /// A Kinesis stream cannot be read.
     #[error("the stream `{stream}` cannot be read")]
     Stream {
@@ -133,11 +147,20 @@ impl IngressError {
         match self {
             Self::Shrunk { .. } | Self::Replaced { .. } => Some(
                 "to deliver the new file from its start, give it another name, or remove the progress in the \
-                 state directory"
+                 state directory; for a replay, pass --again"
                     .to_owned(),
             ),
             Self::LongLine { .. } => Some("the file ingress reads NDJSON: one record a line".to_owned()),
             Self::Stream { error, .. } => error.hint(),
+            Self::NoFile { .. } => Some(
+                "a replay that was interrupted reads on where it stopped, which a pipe cannot: write it to a file first"
+                    .to_owned(),
+            ),
+            Self::Unrouted { .. } => Some(
+                "everything before it is delivered. Add a router that takes it, or say under `unrouted` where such \
+                 events go; the next start goes on with it"
+                    .to_owned(),
+            ),
             Self::Read { .. } => None,
         }
     }
@@ -152,6 +175,8 @@ pub enum AnyIngress {
     File(Box<file::FileIngress>),
     /// `kinesis`.
     Kinesis(Box<kinesis::KinesisIngress>),
+    /// Dead letters, of `nozzle replay`.
+    DeadLetters(Box<dead_letters::DeadLetters>),
 }
 
 impl AnyIngress {
@@ -160,14 +185,19 @@ impl AnyIngress {
         match self {
             Self::Datagen(_) => false,
             Self::File(file) => file.keeps_progress(),
-            Self::Kinesis(_) => true,
+            Self::Kinesis(_) | Self::DeadLetters(_) => true,
         }
+    }
+
+    /// Whether its events came to Nozzle through another ingress, which their ids name.
+    pub fn relays(&self) -> bool {
+        matches!(self, Self::DeadLetters(_))
     }
 
     /// Where partitions begin that had no progress; to be stored before the first read.
     pub fn opening(&self) -> &[(String, Position)] {
         match self {
-            Self::Datagen(_) | Self::File(_) => &[],
+            Self::Datagen(_) | Self::File(_) | Self::DeadLetters(_) => &[],
             Self::Kinesis(kinesis) => kinesis.opening(),
         }
     }
@@ -175,7 +205,7 @@ impl AnyIngress {
     /// Says that reading begins, once [`AnyIngress::opening`] is stored.
     pub fn announce(&self) {
         match self {
-            Self::Datagen(_) | Self::File(_) => {}
+            Self::Datagen(_) | Self::File(_) | Self::DeadLetters(_) => {}
             Self::Kinesis(kinesis) => kinesis.announce(),
         }
     }
@@ -183,7 +213,7 @@ impl AnyIngress {
     /// Partitions with progress that the source has no more.
     pub fn forgotten(&self) -> &[String] {
         match self {
-            Self::Datagen(_) | Self::File(_) => &[],
+            Self::Datagen(_) | Self::File(_) | Self::DeadLetters(_) => &[],
             Self::Kinesis(kinesis) => kinesis.forgotten(),
         }
     }
@@ -195,6 +225,7 @@ impl Ingress for AnyIngress {
             Self::Datagen(datagen) => datagen.partitions(),
             Self::File(file) => file.partitions(),
             Self::Kinesis(kinesis) => kinesis.partitions(),
+            Self::DeadLetters(letters) => letters.partitions(),
         }
     }
 
@@ -203,6 +234,7 @@ impl Ingress for AnyIngress {
             Self::Datagen(datagen) => datagen.read(limit).await,
             Self::File(file) => file.read(limit).await,
             Self::Kinesis(kinesis) => kinesis.read(limit).await,
+            Self::DeadLetters(letters) => letters.read(limit).await,
         }
     }
 
@@ -211,6 +243,7 @@ impl Ingress for AnyIngress {
             Self::Datagen(datagen) => datagen.active(),
             Self::File(file) => file.active(),
             Self::Kinesis(kinesis) => kinesis.active(),
+            Self::DeadLetters(letters) => letters.active(),
         }
     }
 
@@ -218,6 +251,7 @@ impl Ingress for AnyIngress {
         match self {
             Self::Datagen(_) | Self::File(_) => {}
             Self::Kinesis(kinesis) => kinesis.hold(held),
+            Self::DeadLetters(letters) => letters.hold(held),
         }
     }
 
@@ -225,6 +259,7 @@ impl Ingress for AnyIngress {
         match self {
             Self::Datagen(_) | Self::File(_) => Vec::new(),
             Self::Kinesis(kinesis) => kinesis.passed(),
+            Self::DeadLetters(letters) => letters.passed(),
         }
     }
 }

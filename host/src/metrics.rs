@@ -172,6 +172,12 @@ metrics! {
     reshards: Counter = "nozzle_ingress_reshards_total",
     /// Ranges of records that the stream gave up before they were read.
     losses: Counter = "nozzle_ingress_lost_ranges_total",
+    /// Events that no router took, wherever they went then.
+    unrouted: Counter = "nozzle_ingress_unrouted_total",
+    /// Dead letters that a replay left out, as its filters say.
+    left_out: Counter = "nozzle_ingress_left_out_total",
+    /// Lines that are no dead letters.
+    unreadable: Counter = "nozzle_ingress_unreadable_lines_total",
     /// Shards that are being read.
     shards: Gauge = "nozzle_ingress_shards",
     /// How far the reader of a shard is behind its tip.

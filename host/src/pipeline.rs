@@ -1,11 +1,14 @@
 //! Wires a module together, starts it, drains it: the only part that knows all others.
 
+mod letters;
 mod progress;
 mod pump;
+mod relay;
 #[cfg(test)]
 mod simulation;
 mod start;
 mod summary;
+mod unrouted;
 
 pub use start::{StartError, endpoint_of, start};
 pub use summary::{Failures, SinkSummary, Summary};
@@ -41,6 +44,7 @@ pub struct Running {
     ingresses: Vec<IngressView>,
     sinks: Vec<SinkView>,
     egresses: Vec<EgressView>,
+    /// Those of the ingresses.
     sources: Vec<Source>,
     ingress_tasks: JoinSet<Result<(), IngressError>>,
     sink_tasks: JoinSet<(Arc<str>, SinkEnd)>,
@@ -164,6 +168,7 @@ impl Running {
             traces.finish().await;
         }
         Summary::new(
+            &self.ingresses,
             &self.sinks,
             &self.sources,
             Failures {
@@ -171,6 +176,7 @@ impl Running {
                 store,
                 halted,
             },
+            shutdown.drain.is_cancelled(),
         )
     }
 }

@@ -32,8 +32,18 @@ const COLUMNS: [&str; 10] = [
 )]
 pub(super) fn print(summary: &Summary, elapsed: Duration, format: LogFormat) {
     match format {
-        LogFormat::Text => eprintln!("{}", table(&summary.sinks, elapsed)),
-        LogFormat::Json => summary.sinks.iter().for_each(|sink| log(sink, elapsed)),
+        LogFormat::Text => {
+            eprintln!("{}", table(&summary.sinks, elapsed));
+            for (ingress, count) in &summary.unrouted {
+                eprintln!("{ingress}: no router took {} events", grouped(*count));
+            }
+        }
+        LogFormat::Json => {
+            summary.sinks.iter().for_each(|sink| log(sink, elapsed));
+            for (ingress, count) in &summary.unrouted {
+                info!(%ingress, events = count, "no router took these");
+            }
+        }
     }
 }
 

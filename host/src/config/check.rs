@@ -3,10 +3,12 @@
 mod admin;
 mod connections;
 mod delivery;
+mod destination;
 mod endpoint;
 mod gate;
 mod ingress;
 mod kinesis;
+mod router;
 mod sink;
 
 pub(super) use endpoint::{check_header, check_url};
@@ -14,8 +16,10 @@ pub(super) use ingress::default_fields;
 
 use std::path::PathBuf;
 
+use self::sink::Ids;
 use super::{
-    EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, file_of,
+    Destination, EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, OnUnrouted,
+    SinkConfig, file_of,
     interpolate::Sources,
     problem::{Mark, Problem},
     relative,
@@ -90,7 +94,7 @@ impl<'a> Checker<'a> {
             .ingresses
             .into_iter()
             .enumerate()
-            .map(|(index, yaml)| self.ingress(index, yaml, &sink_ids))
+            .map(|(index, yaml)| self.ingress(index, yaml, &sink_ids, &egress_ids))
             .collect();
         // All of them, so that an index is the same before and after: those that are wrong end in an error.
         let mut endpoints: Vec<_> = yaml
@@ -103,7 +107,14 @@ impl<'a> Checker<'a> {
             .sinks
             .into_iter()
             .enumerate()
-            .map(|(index, yaml)| self.sink(index, yaml, &egress_ids, &endpoint_ids, &mut endpoints))
+            .map(|(index, yaml)| {
+                let ids = Ids {
+                    sinks: &sink_ids,
+                    egresses: &egress_ids,
+                    endpoints: &endpoint_ids,
+                };
+                self.sink(index, yaml, &ids, &mut endpoints)
+            })
             .collect();
         let egresses: Vec<_> = yaml
             .egresses
@@ -117,17 +128,18 @@ impl<'a> Checker<'a> {
         let telemetry = yaml.telemetry.map(|yaml| self.telemetry(yaml));
 
         let ingresses: Vec<_> = ingresses.into_iter().flatten().collect();
+        let sinks: Vec<_> = sinks.into_iter().flatten().collect();
+        if self.problems.is_empty() {
+            self.circles(&sinks);
+        }
         for (index, id) in sink_ids.iter().enumerate() {
-            if self.problems.is_empty()
-                && !ingresses.iter().any(|ingress| ingress.to.contains(&index))
-            {
+            if self.problems.is_empty() && !is_used(index, &ingresses, &sinks) {
                 let mark = self.mark(&["sinks", &index.to_string(), "id"]);
                 let problem = Problem::new(mark, format!("no router sends events to `{id}`"));
                 self.problems
                     .push(problem.hint("name it under `to` in a router of an ingress"));
             }
         }
-        let sinks: Vec<_> = sinks.into_iter().flatten().collect();
         for (index, id) in endpoint_ids.iter().enumerate() {
             if self.problems.is_empty() && !sinks.iter().any(|sink| sink.endpoint == index) {
                 let mark = self.mark(&["endpoints", &index.to_string(), "id"]);
@@ -197,7 +209,8 @@ impl<'a> Checker<'a> {
                 IngressKind::File(FileIngressSettings {
                     path: FilePath::Path(path),
                 }) => used.extend(file_of(path).map(|path| (path, format!("the ingress `{id}`")))),
-                IngressKind::Datagen(_) | IngressKind::Kinesis(_) => {}
+                IngressKind::Datagen(_) | IngressKind::Kinesis(_) | IngressKind::DeadLetters(_) => {
+                }
             }
         }
         if stdin > 1 {
@@ -278,4 +291,14 @@ impl<'a> Checker<'a> {
             .and_then(Node::written)
             .unwrap_or_default()
     }
+}
+
+/// Whether events come to a sink: from a router, as the one for what no router takes, or from another sink.
+fn is_used(sink: usize, ingresses: &[IngressConfig], sinks: &[SinkConfig]) -> bool {
+    let destination = Destination::Sink(sink);
+    let of_ingress = |ingress: &IngressConfig| {
+        ingress.to.contains(&sink) || ingress.on_unrouted == OnUnrouted::To(destination)
+    };
+    let of_sink = |sink: &SinkConfig| sink.dead_letters == Some(destination);
+    ingresses.iter().any(of_ingress) || sinks.iter().any(of_sink)
 }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    EgressConfig, EgressKind, EndpointConfig, Id, IngressConfig, IngressKind, Module, SinkConfig,
+    Destination, EgressConfig, EgressKind, EndpointConfig, Id, IngressConfig, IngressKind, Module,
+    OnUnrouted, SinkConfig,
     check::{check_header, check_url, default_fields},
     file_of,
     interpolate::{Sources, fill},
@@ -26,6 +27,7 @@ use crate::{
     },
     plugin::settings::{PluginLimits, PluginSettings},
     progress::settings::ProgressSettings,
+    router::Router,
 };
 
 /// The ids that the ingress of a run without a module file may have.
@@ -202,6 +204,8 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             id,
             kind,
             to: vec![0],
+            router: Router::to_all(1),
+            on_unrouted: OnUnrouted::File,
         }],
         endpoints: vec![EndpointConfig {
             name: "endpoint of `--url`".to_owned(),
@@ -214,7 +218,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             endpoint: 0,
             delivery,
             results,
-            dead_letters,
+            dead_letters: dead_letters.map(Destination::Egress),
         }],
         egresses,
         progress: ProgressSettings::default(),

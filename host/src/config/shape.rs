@@ -6,6 +6,7 @@ pub(super) mod delivery;
 pub(super) mod endpoint;
 pub(super) mod ingress;
 pub(super) mod kinesis;
+pub(super) mod router;
 pub(super) mod sink;
 pub(super) mod telemetry;
 

@@ -12,7 +12,7 @@ use super::{
     verdict::Seen,
 };
 use crate::{
-    egress::dead_letter::{CauseKind, DeadLetter, LastResponse},
+    dead_letter::{CauseKind, DeadLetter, LastResponse},
     event::{Event, Record, now_ms},
     plugin::PluginError,
 };
@@ -110,8 +110,9 @@ pub(super) fn large_result(
         ),
         event: &event,
         ingress,
-        sink,
+        sink: Some(sink),
         cause: CauseKind::ResultTooLarge,
+        given_up: SystemTime::now(),
         attempts: 0,
         first_attempt: None,
         last_attempt: None,
@@ -136,8 +137,9 @@ pub(super) fn letter(
     DeadLetter {
         event: &item.arrival.event,
         ingress,
-        sink,
+        sink: Some(sink),
         cause: cause.kind,
+        given_up: SystemTime::now(),
         message: &cause.message,
         attempts: item.attempts,
         first_attempt: first,

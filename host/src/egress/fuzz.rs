@@ -11,13 +11,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::{
-    Egress,
-    dead_letter::{CauseKind, DeadLetter, LastResponse},
-    file::FileEgress,
-    settings::FileEgressSettings,
-};
+use super::{Egress, file::FileEgress, settings::FileEgressSettings};
 use crate::{
+    dead_letter::{CauseKind, DeadLetter, LastResponse, Letter},
     event::{Event, Record},
     fuzzing::{draw::Draw, folder},
 };
@@ -63,6 +59,10 @@ pub(crate) fn dead_letters(input: &[u8]) {
     let path = folder.path().join("letters.ndjson");
     std::fs::write(&path, before).expect("written");
 
+    for record in &records {
+        // Whatever a line holds: a letter, or a reason.
+        drop(Letter::parse(&record.data));
+    }
     write(&path, &records);
 
     let file = std::fs::read(&path).expect("readable");
@@ -132,9 +132,10 @@ fn letter(draw: &mut Draw<'_>) -> Record {
     let letter = DeadLetter {
         event: &event,
         ingress: "t/in",
-        sink: "t/sink",
+        sink: Some("t/sink"),
         cause: CauseKind::Status,
         message: &message,
+        given_up: at,
         attempts: 3,
         first_attempt: Some(at),
         last_attempt: None,
@@ -142,6 +143,12 @@ fn letter(draw: &mut Draw<'_>) -> Record {
     };
 
     let record = letter.to_record();
+
+    let read = Letter::parse(&record.data).expect("what is written is read");
+    assert_eq!(
+        (&read.event, read.sink.as_deref()),
+        (&event, Some("t/sink"))
+    );
 
     let json: Value = serde_json::from_slice(&record.data).expect("JSON");
     let own = &json["event"];

@@ -4,53 +4,25 @@
 //! - A position is the end of a line: reading goes on exactly behind it.
 //! - Progress is kept by the file's absolute path, and ids depend on it: another folder's file of the same name is
 //!   another file.
-//! - A read that is dropped has taken nothing: the bytes of the read under way stay with the reader task.
-
-use std::{
-    io::{self, SeekFrom},
-    path::Path,
-};
-
-use bytes::{Bytes, BytesMut};
-use tokio::{
-    fs::File,
-    io::{AsyncRead, AsyncReadExt, AsyncSeekExt, Stdin},
-};
 
 use super::{
     Ingress, IngressError, ReadLimit, Start,
+    lines::Lines,
     settings::{FileIngressSettings, FilePath},
 };
 use crate::event::{Event, Incoming, Position, now_ms};
 
-/// What is read in one go, in bytes.
-const CHUNK: usize = 256 * 1024;
 /// The longest line, in bytes: more than any sink's batch should hold.
 const MAX_LINE: usize = 64 * 1024 * 1024;
 
 /// A source of lines.
 #[derive(Debug)]
 pub struct FileIngress {
-    input: Input,
-    /// As in messages: the path, or `-`.
-    shown: String,
+    lines: Lines,
     partitions: [String; 1],
     id_prefix: String,
     /// Whether a later run finds the same bytes at the same offsets: not in a pipe.
     keeps_progress: bool,
-    buffer: BytesMut,
-    /// Bytes of `buffer` that are known to hold no line end.
-    searched: usize,
-    ended: bool,
-    /// Bytes and lines handed out or skipped.
-    offset: u64,
-    line: u64,
-}
-
-#[derive(Debug)]
-enum Input {
-    File(File),
-    Stdin(Stdin),
 }
 
 impl FileIngress {
@@ -67,57 +39,45 @@ impl FileIngress {
             FilePath::Stdin => {
                 // Another run's standard input is other data: its ids must differ.
                 let partition = format!("stdin-{}", now_ms());
-                Ok(Self::new(
-                    ingress,
-                    Input::Stdin(tokio::io::stdin()),
-                    "-",
-                    &partition,
-                ))
+                Ok(Self::new(ingress, Lines::stdin(MAX_LINE), &partition))
             }
             FilePath::Path(path) => {
-                let shown = path.display().to_string();
-                let failed = |source| IngressError::Read {
-                    path: shown.clone(),
-                    source,
-                };
-                let file = File::open(path).await.map_err(failed)?;
-                let name = path
-                    .file_name()
-                    .map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
-                if !file.metadata().await.map_err(failed)?.is_file() {
+                let lines = Lines::open(path, MAX_LINE).await?;
+                let name = path.file_name().map_or_else(
+                    || lines.shown().to_owned(),
+                    |name| name.to_string_lossy().into_owned(),
+                );
+                if !lines.is_file().await? {
                     // A pipe is read once, as standard input is.
                     let partition = format!("{name}-{}", now_ms());
-                    return Ok(Self::new(ingress, Input::File(file), &shown, &partition));
+                    return Ok(Self::new(ingress, lines, &partition));
                 }
-                let absolute = std::path::absolute(path).map_err(failed)?;
+                let absolute = std::path::absolute(path).map_err(|source| IngressError::Read {
+                    path: lines.shown().to_owned(),
+                    source,
+                })?;
                 let partition = absolute.to_string_lossy().into_owned();
                 // An id goes to the endpoint, so it does not tell the folder.
                 let name = format!("{name}-{:08x}", fingerprint(partition.as_bytes()));
-                let mut source = Self::new(ingress, Input::File(file), &shown, &name);
+                let mut source = Self::new(ingress, lines, &name);
                 source.keeps_progress = true;
                 source.partitions = [partition];
                 let [partition] = &source.partitions;
                 let stored = start.into_iter().find(|(name, _)| name == partition);
                 if let Some((_, Position::Line { offset, line })) = stored {
-                    source.resume(path, offset, line).await?;
+                    source.lines.resume(offset, line).await?;
                 }
                 Ok(source)
             }
         }
     }
 
-    fn new(ingress: &str, input: Input, shown: &str, partition: &str) -> Self {
+    fn new(ingress: &str, lines: Lines, partition: &str) -> Self {
         Self {
-            input,
-            shown: shown.to_owned(),
+            lines,
             id_prefix: format!("{ingress}/{partition}:"),
             partitions: [partition.to_owned()],
             keeps_progress: false,
-            buffer: BytesMut::new(),
-            searched: 0,
-            ended: false,
-            offset: 0,
-            line: 0,
         }
     }
 
@@ -126,118 +86,24 @@ impl FileIngress {
         self.keeps_progress
     }
 
-    async fn resume(&mut self, path: &Path, offset: u64, line: u64) -> Result<(), IngressError> {
-        let Input::File(file) = &mut self.input else {
-            return Ok(());
-        };
-        let shown = path.display().to_string();
-        let failed = |source| IngressError::Read {
-            path: shown.clone(),
-            source,
-        };
-        let len = file.metadata().await.map_err(failed)?.len();
-        if len < offset {
-            return Err(IngressError::Shrunk {
-                path: shown,
-                len,
-                offset,
-            });
-        }
-        let mut settled = offset;
-        if offset > 0 {
-            file.seek(SeekFrom::Start(offset - 1))
-                .await
-                .map_err(failed)?;
-            let before = file.read_u8().await.map_err(failed)?;
-            if before != b'\n' && len > offset {
-                // The last line had ended with the file, which has grown since: first by that line's end,
-                // which belongs to the line and is not one of its own.
-                let mut next = file.read_u8().await.map_err(failed)?;
-                settled += 1;
-                if next == b'\r' && len > settled {
-                    next = file.read_u8().await.map_err(failed)?;
-                    settled += 1;
-                }
-                if next != b'\n' {
-                    return Err(IngressError::Replaced {
-                        path: shown,
-                        offset,
-                        line,
-                    });
-                }
-            }
-            file.seek(SeekFrom::Start(settled)).await.map_err(failed)?;
-        }
-        (self.offset, self.line) = (settled, line);
-        Ok(())
-    }
-
-    /// Reads more into the buffer; false at the end.
-    async fn fill(&mut self) -> Result<bool, IngressError> {
-        let read = match &mut self.input {
-            Input::File(file) => read_some(file, &mut self.buffer).await,
-            Input::Stdin(stdin) => read_some(stdin, &mut self.buffer).await,
-        };
-        let read = read.map_err(|source| IngressError::Read {
-            path: self.shown.clone(),
-            source,
-        })?;
-        self.ended = read == 0;
-        Ok(read > 0)
-    }
-
-    /// Takes the next line out of the buffer, its end included.
-    fn take_line(&mut self) -> Option<BytesMut> {
-        let rest = self.buffer.get(self.searched..)?;
-        match memchr::memchr(b'\n', rest) {
-            Some(end) => {
-                let line = self.buffer.split_to(self.searched + end + 1);
-                self.searched = 0;
-                Some(line)
-            }
-            None if self.ended && !self.buffer.is_empty() => {
-                self.searched = 0;
-                Some(self.buffer.split())
-            }
-            None => {
-                self.searched = self.buffer.len();
-                None
-            }
-        }
-    }
-
     /// The next record that the buffer holds; empty lines are passed over.
     fn take_record(&mut self, now: u64) -> Option<Incoming> {
-        loop {
-            let line = self.take_line()?;
-            self.offset += line.len() as u64;
-            self.line += 1;
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            let text = text.strip_suffix(b"\r").unwrap_or(text);
-            if text.is_empty() {
-                continue;
-            }
-            let mut id = String::with_capacity(self.id_prefix.len() + 20);
-            id.push_str(&self.id_prefix);
-            id.push_str(&self.line.to_string());
-            let event = Event {
-                id: id.into_boxed_str(),
-                key: None,
-                timestamp_ms: now,
-                attributes: Vec::new(),
-                // Copied: a slice would keep the whole chunk alive, and the buffer's count would be wrong.
-                data: Bytes::copy_from_slice(text),
-            };
-            let position = Position::Line {
-                offset: self.offset,
-                line: self.line,
-            };
-            return Some(Incoming {
-                event,
-                partition: 0,
-                position,
-            });
-        }
+        let data = self.lines.take()?;
+        let mut id = String::with_capacity(self.id_prefix.len() + 20);
+        id.push_str(&self.id_prefix);
+        id.push_str(&self.lines.line().to_string());
+        let event = Event {
+            id: id.into_boxed_str(),
+            key: None,
+            timestamp_ms: now,
+            attributes: Vec::new(),
+            data,
+        };
+        Some(Incoming {
+            event,
+            partition: 0,
+            position: self.lines.position(),
+        })
     }
 }
 
@@ -261,34 +127,19 @@ impl Ingress for FileIngress {
             if !records.is_empty() {
                 return Ok(Some(records));
             }
-            if self.ended {
+            if self.lines.has_ended() {
                 return Ok(None);
             }
-            if self.buffer.len() > MAX_LINE {
-                return Err(IngressError::LongLine {
-                    path: self.shown.clone(),
-                    line: self.line + 1,
-                    max: MAX_LINE,
-                });
-            }
-            self.fill().await?;
+            self.lines.fill().await?;
         }
     }
 }
 
 /// FNV-1a: the same on every machine and in every version, as ids must be.
-fn fingerprint(bytes: &[u8]) -> u32 {
+pub(super) fn fingerprint(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })
-}
-
-async fn read_some(
-    input: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-) -> io::Result<usize> {
-    buffer.reserve(CHUNK);
-    input.read_buf(buffer).await
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::aws::settings::{AwsSettings, StreamName};
+use crate::{
+    aws::settings::{AwsSettings, StreamName},
+    dead_letter::{Filter, Letter},
+};
 
 /// `ingresses[].datagen`.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,6 +85,46 @@ pub enum FilePath {
     Stdin,
     /// A file.
     Path(PathBuf),
+}
+
+/// What `nozzle replay` reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterSettings {
+    /// Files of dead letters, read one after the other.
+    pub files: Vec<PathBuf>,
+    /// The sink that they go to.
+    pub to: String,
+    /// Which of them are meant. Without sinks: those of `to`, and those of no sink.
+    pub filter: Filter,
+}
+
+/// What a replay does with a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is sent.
+    Sent,
+    /// Another sink gave up on it.
+    OtherSink,
+    /// A filter leaves it out.
+    Filtered,
+    /// It holds a result, and no event that could be sent again.
+    Result,
+}
+
+impl DeadLetterSettings {
+    /// What a replay does with a letter.
+    pub fn takes(&self, letter: &Letter) -> Taken {
+        let foreign = letter.sink.as_ref().is_some_and(|sink| *sink != self.to);
+        if self.filter.sinks.is_empty() && foreign {
+            Taken::OtherSink
+        } else if !self.filter.takes(letter) {
+            Taken::Filtered
+        } else if !letter.is_of_an_event() {
+            Taken::Result
+        } else {
+            Taken::Sent
+        }
+    }
 }
 
 /// `ingresses[].kinesis`.

@@ -10,6 +10,7 @@ use crate::{
     ingress::{Ingress, IngressError, ReadLimit},
     metrics::IngressStats,
     progress::Ledger,
+    router::Router,
 };
 
 /// What one read takes at most: it is also what stands outside a sink's buffer, once for each sink.
@@ -23,12 +24,28 @@ pub(super) struct Route {
     /// The ingress, by its place in the module.
     pub(super) ingress: u16,
     pub(super) ledger: Arc<Ledger>,
-    /// Of an ingress that does not count what it reads itself.
-    pub(super) stats: Option<Arc<IngressStats>>,
+    /// Whether what is read is counted here: the ingress does not do so itself.
+    pub(super) counts: bool,
     /// Events that the smallest of its sinks' buffers holds.
     pub(super) capacity: usize,
-    /// One queue for each sink that its routers name.
+    /// One queue for each sink that its routers name; one more may be that of `unrouted`.
     pub(super) sinks: Vec<mpsc::Sender<Vec<Arrival>>>,
+    /// Which of them an event goes to.
+    pub(super) router: Router,
+    /// What becomes of an event that goes to none.
+    pub(super) unrouted: Unrouted,
+    pub(super) stats: Arc<IngressStats>,
+}
+
+/// What becomes of an event that no router takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unrouted {
+    /// It is settled.
+    Drop,
+    /// Nothing is read any more.
+    Halt,
+    /// It goes to one of the queues, by its place.
+    To(usize),
 }
 
 /// Reads until the source ends or `stop`. A read begins only when every sink has taken the one before.
@@ -37,7 +54,6 @@ pub(super) async fn pump(
     route: Route,
     stop: CancellationToken,
 ) -> Result<(), IngressError> {
-    let sinks = u16::try_from(route.sinks.len()).unwrap_or(u16::MAX);
     let limit = ReadLimit {
         records: READ_LIMIT.records.min(route.capacity.div_ceil(4)),
         ..READ_LIMIT
@@ -55,39 +71,84 @@ pub(super) async fn pump(
             () = stop.cancelled() => return Ok(()),
             read = step => read?,
         };
-        let Some((permits, incoming)) = read else {
+        let Some((permits, mut incoming)) = read else {
             return Ok(());
         };
-        let positions = incoming.iter().map(|read| {
-            (
-                read.partition,
-                read.position.clone(),
-                Some(read.event.timestamp_ms),
-            )
-        });
-        route.ledger.learn(ingress.partitions());
-        let ordinals = route.ledger.begin_at(positions, sinks);
+        if route.counts {
+            count(&route.stats, &incoming);
+        }
+        let halted = if route.router.is_unconditional() {
+            let all = u16::try_from(route.sinks.len()).unwrap_or(u16::MAX);
+            let arrivals = begin(&ingress, &route, incoming, |_| all);
+            if !arrivals.is_empty() {
+                send(permits, arrivals);
+            }
+            None
+        } else {
+            let (places, halted) = places(&route, &mut incoming);
+            let sinks = |index: usize| places.get(index).map_or(0, Vec::len);
+            let arrivals = begin(&ingress, &route, incoming, |index| {
+                u16::try_from(sinks(index)).unwrap_or(u16::MAX)
+            });
+            send_each(permits, arrivals, &places);
+            halted
+        };
+        if let Some(event) = halted {
+            return Err(IngressError::Unrouted { event });
+        }
+        // They lie behind all that was read.
         route.ledger.begin(ingress.passed().into_iter(), 0);
-        if incoming.is_empty() {
-            continue;
-        }
-        if let Some(stats) = &route.stats {
-            count(stats, &incoming);
-        }
-        let arrivals: Vec<Arrival> = incoming
-            .into_iter()
-            .zip(ordinals)
-            .map(|(read, ordinal)| Arrival {
-                event: Arc::new(read.event),
-                ticket: Ticket {
-                    ingress: route.ingress,
-                    partition: read.partition,
-                    ordinal,
-                },
-            })
-            .collect();
-        send(permits, arrivals);
     }
+}
+
+/// The sinks of each event, by their places; an event of which the ingress says to halt ends the list, and is named.
+fn places(route: &Route, incoming: &mut Vec<Incoming>) -> (Vec<Vec<usize>>, Option<String>) {
+    let mut all = Vec::with_capacity(incoming.len());
+    for read in incoming.iter() {
+        let mut places = route.router.route(&read.event);
+        if places.is_empty() {
+            route.stats.unrouted.add(1);
+            match route.unrouted {
+                Unrouted::Drop => {}
+                Unrouted::To(place) => places.push(place),
+                Unrouted::Halt => {
+                    let event = read.event.id.to_string();
+                    incoming.truncate(all.len());
+                    return (all, Some(event));
+                }
+            }
+        }
+        all.push(places);
+    }
+    (all, None)
+}
+
+/// Takes what was read into the ledger, each event for as many sinks as `sinks` says of its index.
+fn begin(
+    ingress: &impl Ingress,
+    route: &Route,
+    incoming: Vec<Incoming>,
+    sinks: impl Fn(usize) -> u16,
+) -> Vec<Arrival> {
+    route.ledger.learn(ingress.partitions());
+    let positions = (incoming.iter().enumerate()).map(|(index, read)| {
+        (
+            read.partition,
+            read.position.clone(),
+            Some(read.event.timestamp_ms),
+            sinks(index),
+        )
+    });
+    let ordinals = route.ledger.begin_each(positions);
+    let arrival = |(read, ordinal): (Incoming, u64)| Arrival {
+        event: Arc::new(read.event),
+        ticket: Ticket {
+            ingress: route.ingress,
+            partition: read.partition,
+            ordinal,
+        },
+    };
+    incoming.into_iter().zip(ordinals).map(arrival).collect()
 }
 
 fn count(stats: &IngressStats, incoming: &[Incoming]) {
@@ -143,9 +204,34 @@ fn send(mut permits: Vec<OwnedPermit<Vec<Arrival>>>, arrivals: Vec<Arrival>) {
     }
 }
 
+/// Sends each event to the sinks at its places.
+fn send_each(
+    permits: Vec<OwnedPermit<Vec<Arrival>>>,
+    arrivals: Vec<Arrival>,
+    places: &[Vec<usize>],
+) {
+    let mut lists = vec![Vec::new(); permits.len()];
+    for (arrival, places) in arrivals.into_iter().zip(places) {
+        for place in places {
+            lists[*place].push(arrival.clone());
+        }
+    }
+    for (permit, list) in permits.into_iter().zip(lists) {
+        if !list.is_empty() {
+            permit.send(list);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::{
+        event::{Event, Position},
+        router::{Condition, Rule, Test},
+    };
 
     #[test]
     fn a_stuck_partition_leaves_room_and_a_single_one_has_all() {
@@ -160,5 +246,111 @@ mod tests {
             assert_eq!(share(10_000, active), expected, "{active} partitions");
         }
         assert_eq!((share(1, 1), share(0, 0)), (1, 1));
+    }
+
+    /// Gives events with these keys, and then waits for ever.
+    struct Keys(Vec<&'static str>);
+
+    impl Ingress for Keys {
+        fn partitions(&self) -> &[String] {
+            &[]
+        }
+
+        async fn read(&mut self, _: ReadLimit) -> Result<Option<Vec<Incoming>>, IngressError> {
+            if self.0.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            let incoming = |(number, key): (u64, &'static str)| Incoming {
+                event: Event {
+                    id: key.into(),
+                    key: Some(key.into()),
+                    timestamp_ms: 0,
+                    attributes: Vec::new(),
+                    data: Bytes::new(),
+                },
+                partition: 0,
+                position: Position::Count(number),
+            };
+            Ok(Some((1..).zip(self.0.drain(..)).map(incoming).collect()))
+        }
+    }
+
+    /// Pumps events with these keys: `a` goes to both sinks, `b` to the second.
+    fn start(unrouted: Unrouted) -> (Arc<Ledger>, [mpsc::Receiver<Vec<Arrival>>; 2], Pumping) {
+        let rule = |to: &[usize], key: &str| Rule {
+            to: to.to_vec(),
+            when: Some(Condition::Key(Test::Equals(key.to_owned()))),
+        };
+        let ledger = Arc::new(Ledger::default());
+        let [(first, first_intake), (second, second_intake)] = [(); 2].map(|()| mpsc::channel(1));
+        let route = Route {
+            ingress: 0,
+            ledger: Arc::clone(&ledger),
+            capacity: 100,
+            sinks: vec![first, second],
+            router: Router::new(vec![rule(&[0, 1], "a"), rule(&[1], "b")], 2),
+            unrouted,
+            counts: false,
+            stats: Arc::default(),
+        };
+        let keys = Keys(vec!["none", "b", "a", "none", "b"]);
+        let pumping = tokio::spawn(pump(keys, route, CancellationToken::new()));
+        (ledger, [first_intake, second_intake], pumping)
+    }
+
+    type Pumping = tokio::task::JoinHandle<Result<(), IngressError>>;
+
+    fn keys(arrivals: &[Arrival]) -> Vec<&str> {
+        arrivals.iter().map(|arrival| &*arrival.event.id).collect()
+    }
+
+    fn settled(ledger: &Ledger) -> Option<Position> {
+        let mut advanced = ledger.advanced();
+        advanced.pop().map(|advanced| advanced.position)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_waits_for_the_sinks_of_each_event_and_for_no_other() {
+        let (ledger, [mut first, mut second], pumping) = start(Unrouted::Drop);
+        let (first, second) = (first.recv().await, second.recv().await);
+        let (first, second) = (first.expect("events"), second.expect("events"));
+        let settle = |arrivals: &[Arrival]| {
+            ledger.settle(arrivals.iter().map(|arrival| arrival.ticket));
+            settled(&ledger)
+        };
+
+        let dropped = settled(&ledger);
+        let after_second = settle(&second);
+        let after_first = settle(&first);
+
+        assert_eq!(
+            (keys(&first), keys(&second)),
+            (vec!["a"], vec!["b", "a", "b"])
+        );
+        assert_eq!(dropped, Some(Position::Count(1)), "nobody has to settle it");
+        assert_eq!(after_second, Some(Position::Count(2)));
+        assert_eq!(after_first, Some(Position::Count(5)));
+        pumping.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_nobody_takes_goes_to_its_sink_or_ends_the_reading() {
+        let (_, [_first, mut second], pumping) = start(Unrouted::To(1));
+        let all = second.recv().await.expect("events");
+        pumping.abort();
+        let (ledger, [_kept, mut none], halted) = start(Unrouted::Halt);
+
+        let error = halted
+            .await
+            .expect("no panic")
+            .expect_err("the first is for nobody");
+
+        assert_eq!(keys(&all), ["none", "b", "a", "none", "b"]);
+        assert_eq!(error.to_string(), "no router takes the event `none`");
+        assert!(
+            none.recv().await.is_none(),
+            "what is behind it is not delivered"
+        );
+        assert_eq!((settled(&ledger), ledger.unsettled()), (None, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! Opens everything that a module names, in an order in which the first failure costs nothing, and starts it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use http::header::CONTENT_ENCODING;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
@@ -8,22 +8,27 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    Held, RunOptions, Running, progress,
-    pump::{Route, pump},
+    Held, RunOptions, Running,
+    letters::Letters,
+    progress,
+    pump::{Route, Unrouted, pump},
+    unrouted,
 };
 use crate::{
     admin::{EgressView, IngressView, SinkView},
     config::{
-        EgressConfig, EgressKind, EndpointConfig, IngressConfig, IngressKind, Module, SinkConfig,
+        Destination, EgressConfig, EgressKind, EndpointConfig, IngressConfig, IngressKind, Module,
+        OnUnrouted,
     },
     delivery::{self, Endpoint, Sink, Source, gate::Gate},
     egress::{
         self, AnyEgress, EgressError, EgressHandle, file::FileEgress, kinesis::KinesisEgress,
-        settings::FileEgressSettings, stdout::StdoutEgress,
+        stdout::StdoutEgress,
     },
     http::{ClientError, HttpClient},
     ingress::{
-        AnyIngress, IngressError, datagen::Datagen, file::FileIngress, kinesis::KinesisIngress,
+        AnyIngress, IngressError, datagen::Datagen, dead_letters::DeadLetters, file::FileIngress,
+        kinesis::KinesisIngress,
     },
     metrics::{EgressStats, IngressStats, SinkStats, TraceStats},
     network::{BaseUrl, HeaderRules, TargetError},
@@ -107,7 +112,7 @@ pub enum StartError {
 
 /// Requests that may wait in front of an egress: one for each sink's results and dead letters
 /// that is being written, and as many that wait.
-const EGRESS_QUEUE: usize = 16;
+pub(super) const EGRESS_QUEUE: usize = 16;
 
 /// Starts a module.
 ///
@@ -158,18 +163,23 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     for config in &module.egresses {
         egresses.push(open_egress(config, &mut writers).await?);
     }
-    let default_letters = DefaultLetters {
+    let (queues, intakes): (Vec<_>, Vec<_>) = module.sinks.iter().map(|_| mpsc::channel(1)).unzip();
+    let mut letters = Letters {
         state_dir: &state_dir,
+        egresses: &egresses,
         writers: &mut writers,
     };
-    let letters = default_letters.open(&module.sinks, &egresses).await?;
+    let mut all_sources = sources.clone();
+    let dead_letters = letters
+        .of_sinks(&module.sinks, &queues, &mut all_sources)
+        .await?;
 
     let ways = open_endpoints(&module)?;
     let mut sink_tasks = JoinSet::new();
     let mut views = Vec::new();
-    let mut queues = Vec::new();
     let mut capacities = Vec::new();
-    for ((config, plugin), dead_letters) in module.sinks.into_iter().zip(plugins).zip(letters) {
+    let parts = plugins.into_iter().zip(dead_letters).zip(intakes);
+    for (config, ((plugin, dead_letters), intake)) in module.sinks.into_iter().zip(parts) {
         let stats = Arc::new(SinkStats::default());
         let plugin_stats = Arc::clone(plugin.stats());
         let id: Arc<str> = config.id.to_string().into();
@@ -189,12 +199,10 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
                 .results
                 .and_then(|index| egresses.get(index).cloned()),
             dead_letters,
-            sources: sources.clone(),
+            sources: all_sources.clone(),
             stats: Arc::clone(&stats),
             tracer: tracer.of_sink(&id, &way.label),
         };
-        let (queue, intake) = mpsc::channel(1);
-        queues.push(queue);
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
@@ -208,13 +216,39 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     for (index, ((ingress, config), source)) in
         (0..).zip(ingresses.into_iter().zip(&module.ingresses).zip(&sources))
     {
-        let sinks = config
+        let view: Option<&IngressView> = ingress_views.get(usize::from(index));
+        let mut sinks: Vec<_> = config
             .to
             .iter()
             .filter_map(|sink| queues.get(*sink).cloned())
             .collect();
-        let capacity = config
-            .to
+        let mut to = config.to.clone();
+        let unrouted = match config.on_unrouted {
+            // Then there are none.
+            _ if config.router.takes_all() => Unrouted::Drop,
+            OnUnrouted::Drop => Unrouted::Drop,
+            OnUnrouted::Halt => Unrouted::Halt,
+            OnUnrouted::To(Destination::Sink(sink)) => {
+                let place = to.iter().position(|other| *other == sink);
+                Unrouted::To(place.unwrap_or_else(|| {
+                    to.push(sink);
+                    sinks.extend(queues.get(sink).cloned());
+                    sinks.len() - 1
+                }))
+            }
+            egress => {
+                let handle = letters.of_unrouted(&source.id, egress).await?;
+                let (queue, intake) = mpsc::channel(1);
+                let ingress = source.clone();
+                sink_tasks.spawn(async move {
+                    let id = Arc::clone(&ingress.id);
+                    (id, unrouted::run(ingress, handle, intake).await)
+                });
+                sinks.push(queue);
+                Unrouted::To(sinks.len() - 1)
+            }
+        };
+        let capacity = to
             .iter()
             .filter_map(|sink| capacities.get(*sink))
             .min()
@@ -222,9 +256,15 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let route = Route {
             ingress: index,
             ledger: Arc::clone(&source.ledger),
-            stats: own_count(config, ingress_views.get(usize::from(index))),
+            // A stream counts itself, as it reads ahead; so do dead letters, as not all are sent.
+            counts: matches!(config.kind, IngressKind::Datagen(_) | IngressKind::File(_)),
             capacity: capacity.unwrap_or(1),
             sinks,
+            router: config.router.clone(),
+            unrouted,
+            stats: view
+                .map(|view| Arc::clone(&view.counted))
+                .unwrap_or_default(),
         };
         ingress_tasks.spawn(pump(ingress, route, intake.clone()));
     }
@@ -335,7 +375,9 @@ async fn open_ingress(
     let id = config.id.to_string();
     store.claim(&id).await?;
     let start = store.load(&id).await?;
-    if let Some((partition, position)) = start.first() {
+    let is_replay = matches!(config.kind, IngressKind::DeadLetters(_));
+    // A replay finds its own among those of other replays, and says so itself.
+    if let Some((partition, position)) = start.first().filter(|_| !is_replay) {
         info!(ingress = %id, %partition, ?position, "going on from stored progress");
     }
     let ingress = match &config.kind {
@@ -345,6 +387,9 @@ async fn open_ingress(
         IngressKind::File(settings) => FileIngress::open(&id, settings, start)
             .await
             .map(|file| AnyIngress::File(Box::new(file))),
+        IngressKind::DeadLetters(settings) => DeadLetters::open(settings, start, stats)
+            .await
+            .map(|letters| AnyIngress::DeadLetters(Box::new(letters))),
         IngressKind::Kinesis(settings) => {
             Box::pin(KinesisIngress::open(&id, settings, start, stats))
                 .await
@@ -371,13 +416,12 @@ async fn open_ingress(
         store.forget(&id, ingress.forgotten().to_vec()).await?;
     }
     ingress.announce();
-    Ok((
-        ingress,
-        Source {
-            id: id.into(),
-            ledger: Arc::new(Ledger::default()),
-        },
-    ))
+    let source = Source {
+        id: id.into(),
+        ledger: Arc::new(Ledger::default()),
+        relays: ingress.relays(),
+    };
+    Ok((ingress, source))
 }
 
 async fn open_egress(
@@ -401,26 +445,16 @@ async fn open_egress(
     Ok(writers.spawn(id, egress))
 }
 
-/// What an ingress counts, if the pump is to count it: a stream does so itself, as it reads ahead.
-fn own_count(config: &IngressConfig, view: Option<&IngressView>) -> Option<Arc<IngressStats>> {
-    match config.kind {
-        IngressKind::Kinesis(_) => None,
-        IngressKind::Datagen(_) | IngressKind::File(_) => {
-            view.map(|view| Arc::clone(&view.counted))
-        }
-    }
-}
-
 /// The tasks that own the egresses.
 #[derive(Debug, Default)]
-struct Writers {
-    tasks: JoinSet<()>,
+pub(super) struct Writers {
+    pub(super) tasks: JoinSet<()>,
     views: Vec<EgressView>,
     stop: CancellationToken,
 }
 
 impl Writers {
-    fn spawn(&mut self, id: String, egress: AnyEgress) -> EgressHandle {
+    pub(super) fn spawn(&mut self, id: String, egress: AnyEgress) -> EgressHandle {
         let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
         let handle = handle.limited(egress.max_record());
         let stats = Arc::new(EgressStats::default());
@@ -431,61 +465,5 @@ impl Writers {
         let task = egress::task::run(id, egress, queue, self.stop.clone(), stats);
         self.tasks.spawn(task);
         handle
-    }
-}
-
-/// Where the dead letters of sinks without `dead-letters` go: one file each in the state directory.
-struct DefaultLetters<'a> {
-    state_dir: &'a StateDir,
-    writers: &'a mut Writers,
-}
-
-impl DefaultLetters<'_> {
-    async fn open(
-        mut self,
-        sinks: &[SinkConfig],
-        egresses: &[EgressHandle],
-    ) -> Result<Vec<EgressHandle>, StartError> {
-        let mut handles = Vec::new();
-        for sink in sinks {
-            let named = sink.dead_letters.and_then(|index| egresses.get(index));
-            let id = sink.id.to_string();
-            let handle = match named {
-                None => {
-                    let handle = self.file(&id).await?;
-                    info!(sink = %id, path = %self.path(&id).display(), "dead letters go to a file, as the sink names no egress for them");
-                    handle
-                }
-                Some(named) if named.max_record().is_some() => {
-                    let overflow = self.file(&id).await?;
-                    info!(sink = %id, path = %self.path(&id).display(), "dead letters that are too large for their stream go to a file");
-                    named.clone().with_overflow(overflow)
-                }
-                Some(named) => named.clone(),
-            };
-            handles.push(handle);
-        }
-        Ok(handles)
-    }
-
-    fn path(&self, sink: &str) -> PathBuf {
-        let name = format!("dead-letters-{}.ndjson", sink.replace('/', "_"));
-        self.state_dir.path().join(name)
-    }
-
-    async fn file(&mut self, sink: &str) -> Result<EgressHandle, StartError> {
-        let settings = FileEgressSettings {
-            path: self.path(sink),
-            max_bytes: None,
-            keep: None,
-        };
-        let egress = FileEgress::open(settings)
-            .await
-            .map_err(|source| StartError::Egress {
-                egress: format!("dead letters of {sink}"),
-                source,
-            })?;
-        let id = format!("{sink} (dead letters)");
-        Ok(self.writers.spawn(id, AnyEgress::File(egress)))
     }
 }

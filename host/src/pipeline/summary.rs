@@ -3,12 +3,22 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    admin::SinkView, delivery::Source, ingress::IngressError, progress::store::StoreError,
+    admin::{IngressView, SinkView},
+    delivery::Source,
+    ingress::IngressError,
+    metrics::IngressStats,
+    progress::store::StoreError,
 };
 
 /// What a run came to.
 #[derive(Debug)]
 pub struct Summary {
+    /// Events that no router took, by ingress: those that have any.
+    pub unrouted: Vec<(Arc<str>, u64)>,
+    /// Whether a signal has ended it, perhaps before its sources.
+    pub stopped: bool,
+    /// What was read of dead letters; nothing but in a replay.
+    pub replayed: Replayed,
     /// In the order of the module.
     pub sinks: Vec<SinkSummary>,
     /// Events read that some sink has not settled.
@@ -28,6 +38,17 @@ pub struct Failures {
     pub halted: Vec<(Arc<str>, String)>,
 }
 
+/// What a replay has read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Dead letters that were given to the sink.
+    pub sent: u64,
+    /// Those that the filters left out.
+    pub left_out: u64,
+    /// Lines that are no dead letters.
+    pub unreadable: u64,
+}
+
 /// What one sink came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the metrics of the same names")]
@@ -42,6 +63,22 @@ pub struct SinkSummary {
     pub calls: u64,
     pub p50: Duration,
     pub p99: Duration,
+}
+
+impl Replayed {
+    fn of(ingresses: &[IngressView]) -> Self {
+        let sum = |number: fn(&IngressStats) -> u64| -> u64 {
+            ingresses
+                .iter()
+                .map(|ingress| number(&ingress.counted))
+                .sum()
+        };
+        Self {
+            sent: sum(|stats| stats.events.get()),
+            left_out: sum(|stats| stats.left_out.get()),
+            unreadable: sum(|stats| stats.unreadable.get()),
+        }
+    }
 }
 
 impl SinkSummary {
@@ -69,8 +106,21 @@ impl SinkSummary {
 }
 
 impl Summary {
-    pub(super) fn new(sinks: &[SinkView], sources: &[Source], failures: Failures) -> Self {
+    pub(super) fn new(
+        ingresses: &[IngressView],
+        sinks: &[SinkView],
+        sources: &[Source],
+        failures: Failures,
+        stopped: bool,
+    ) -> Self {
+        let unrouted = ingresses.iter().map(|ingress| {
+            let count = ingress.counted.unrouted.get();
+            (Arc::clone(&ingress.id), count)
+        });
         Self {
+            stopped,
+            replayed: Replayed::of(ingresses),
+            unrouted: unrouted.filter(|(_, count)| *count > 0).collect(),
             sinks: sinks.iter().map(SinkSummary::of).collect(),
             unsettled: sources.iter().map(|source| source.ledger.unsettled()).sum(),
             failures,

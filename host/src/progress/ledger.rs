@@ -86,21 +86,19 @@ impl Ledger {
     /// Takes in events that were read, in order, each for `sinks` sinks; gives the ordinals. With no sinks, the
     /// positions are settled as soon as all that was read before them is.
     pub fn begin(&self, events: impl Iterator<Item = (u32, Position)>, sinks: u16) -> Vec<u64> {
-        self.begin_at(
-            events.map(|(partition, position)| (partition, position, None)),
-            sinks,
-        )
+        let events = events.map(|(partition, position)| (partition, position, None, sinks));
+        self.begin_each(events)
     }
 
-    /// The same, of events that entered the ingress at these times, in milliseconds since the Unix epoch.
-    pub fn begin_at(
+    /// As [`Ledger::begin`], each event for its own number of sinks, and with the time when it entered the ingress, in
+    /// milliseconds since the Unix epoch.
+    pub fn begin_each(
         &self,
-        events: impl Iterator<Item = (u32, Position, Option<u64>)>,
-        sinks: u16,
+        events: impl Iterator<Item = (u32, Position, Option<u64>, u16)>,
     ) -> Vec<u64> {
         let partitions = &mut self.lock().partitions;
         events
-            .map(|(partition, position, timestamp_ms)| {
+            .map(|(partition, position, timestamp_ms, sinks)| {
                 let index = partition as usize;
                 if partitions.len() <= index {
                     partitions.resize_with(index + 1, Partition::default);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Checker;
+use super::{Checker, router::Routers};
 use crate::{
     config::{
         IngressConfig, IngressKind,
@@ -20,29 +20,14 @@ impl Checker<'_> {
         index: usize,
         yaml: IngressYaml,
         sinks: &[String],
+        egresses: &[String],
     ) -> Option<IngressConfig> {
         let index = index.to_string();
         let at = ["ingresses", &*index];
         let id = self.id(&["ingresses", &index, "id"], &yaml.id);
-        let mut to = Vec::new();
-        for (router, yaml) in yaml.routers.iter().enumerate() {
-            for (place, sink) in yaml.to.iter().enumerate() {
-                let (router, place) = (router.to_string(), place.to_string());
-                let path = ["ingresses", &index, "routers", &router, "to", &place];
-                if let Some(sink) = self.reference(&path, sink, sinks, "sink")
-                    && !to.contains(&sink)
-                {
-                    to.push(sink);
-                }
-            }
-        }
-        if yaml.routers.iter().all(|router| router.to.is_empty()) {
-            let mark = self.mark(&["ingresses", &index, "routers"]);
-            self.problems.push(Problem::new(
-                mark,
-                format!("the routers of `{}` name no sink", yaml.id),
-            ));
-        }
+        let Routers { to, router } = self.routers(&index, &yaml.id, yaml.routers, sinks);
+        let unrouted = yaml.unrouted.as_deref();
+        let on_unrouted = self.unrouted(&index, unrouted, router.takes_all(), (sinks, egresses));
         let kind = match (yaml.datagen, yaml.file, yaml.kinesis) {
             (Some(datagen), None, None) => IngressKind::Datagen(self.datagen(&index, datagen)),
             (None, Some(file), None) if file.path == "-" => {
@@ -62,7 +47,13 @@ impl Checker<'_> {
                 return None;
             }
         };
-        Some(IngressConfig { id: id?, kind, to })
+        Some(IngressConfig {
+            id: id?,
+            kind,
+            to,
+            router,
+            on_unrouted,
+        })
     }
 
     fn datagen(&mut self, index: &str, yaml: DatagenYaml) -> DatagenSettings {

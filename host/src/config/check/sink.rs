@@ -23,13 +23,19 @@ use crate::{
     plugin::settings::{PluginLimits, PluginSettings},
 };
 
+/// What a sink may name.
+pub(super) struct Ids<'a> {
+    pub(super) sinks: &'a [String],
+    pub(super) egresses: &'a [String],
+    pub(super) endpoints: &'a [String],
+}
+
 impl Checker<'_> {
     pub(super) fn sink(
         &mut self,
         index: usize,
         yaml: SinkYaml,
-        egresses: &[String],
-        endpoint_ids: &[String],
+        ids: &Ids<'_>,
         endpoints: &mut Vec<Option<EndpointConfig>>,
     ) -> Option<SinkConfig> {
         let index = index.to_string();
@@ -45,7 +51,7 @@ impl Checker<'_> {
         let endpoint = match yaml.endpoint {
             EndpointOfSinkYaml::Named(id) => {
                 let place = ["sinks", &index, "endpoint"];
-                self.reference(&place, &id, endpoint_ids, "endpoint")
+                self.reference(&place, &id, ids.endpoints, "endpoint")
             }
             EndpointOfSinkYaml::Own(own) => {
                 let place = ["sinks", &index, "endpoint"];
@@ -63,17 +69,13 @@ impl Checker<'_> {
             self.reference(
                 &["sinks", &index, "results", "to"],
                 &results.to,
-                egresses,
+                ids.egresses,
                 "egress",
             )
         });
         let dead_letters = yaml.dead_letters.and_then(|letters| {
-            self.reference(
-                &["sinks", &index, "dead-letters"],
-                &letters,
-                egresses,
-                "egress",
-            )
+            let path = ["sinks", &index, "dead-letters"];
+            self.destination(&path, &letters, (ids.sinks, ids.egresses), &yaml.id)
         });
         let batch = batch(yaml.batch);
         let buffer = buffer(yaml.buffer);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EmptyYaml, kinesis::KinesisIngressYaml};
+use super::{EmptyYaml, kinesis::KinesisIngressYaml, router::RouterYaml};
 use crate::config::units::Size;
 
 /// A source of events: exactly one of `datagen`, `file` and `kinesis`.
@@ -24,15 +24,10 @@ pub(in crate::config) struct IngressYaml {
     pub(in crate::config) kinesis: Option<KinesisIngressYaml>,
     /// Which sinks its events go to. An event goes to each sink once, however many routers name it.
     pub(in crate::config) routers: Vec<RouterYaml>,
-}
-
-/// Sends all events of its ingress to sinks.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(in crate::config) struct RouterYaml {
-    /// The sinks' ids.
+    /// Where events go that no router takes: the id of a sink or of an egress (as dead letters with the cause
+    /// `unrouted`), `drop`, or `halt`. They are counted in any case. Default: a file in the state directory.
     #[schemars(extend("x-written-out" = true))]
-    pub(in crate::config) to: Vec<String>,
+    pub(in crate::config) unrouted: Option<String>,
 }
 
 /// Makes records from a seed: the same seed gives the same records.

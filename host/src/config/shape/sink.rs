@@ -53,7 +53,8 @@ pub(in crate::config) struct SinkYaml {
     pub(in crate::config) order: OrderYaml,
     /// What becomes of the results that the plugin emits. Default: they are thrown away.
     pub(in crate::config) results: Option<ResultsYaml>,
-    /// The egress for events that are given up on. Default: a file in the state directory.
+    /// The egress for events that are given up on, or another sink, which they go to as events. Default: a file in the
+    /// state directory.
     #[schemars(extend("x-written-out" = true))]
     pub(in crate::config) dead_letters: Option<String>,
     /// What becomes of an event that the plugin fails on. Default: `dead-letter`.

@@ -39,7 +39,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         last: Option<&LastAttempt>,
     ) {
         for item in ended.dead.get(ended.letters.len()..).unwrap_or_default() {
-            let ingress = self.sink.ingress_of(item.arrival.ticket);
+            let ingress = self.sink.ingress_of(&item.arrival);
             ended
                 .letters
                 .push(letters::letter(&self.sink.id, ingress, item, cause, last));
@@ -96,7 +96,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             results.into_iter().partition(|record| egress.takes(record));
         ended.results = fit;
         let of = ended.items().next();
-        let ingress = of.map_or("", |item| self.sink.ingress_of(item.arrival.ticket));
+        let ingress = of.map_or("", |item| self.sink.ingress_of(&item.arrival));
         let large: Vec<_> = (0..)
             .zip(large)
             .map(|(number, record)| {

@@ -23,10 +23,11 @@ use crate::{
     network::{BaseUrl, HeaderRules},
     pipeline::{
         IngressView, Running, SinkView, progress,
-        pump::{Route, pump},
+        pump::{Route, Unrouted, pump},
         summary::Summary,
     },
     progress::Ledger,
+    router::{Condition, Router, Rule, Test},
     shutdown::Shutdown,
 };
 
@@ -182,6 +183,7 @@ fn start(world: &Shared) -> Running {
         .map(|ingress| Source {
             id: format!("sim/in{ingress}").into(),
             ledger: Arc::new(Ledger::default()),
+            relays: false,
         })
         .collect();
 
@@ -240,16 +242,20 @@ fn start(world: &Shared) -> Running {
             .to
             .iter()
             .map(|sink| plan.sinks[*sink].settings.buffer.max_records);
+        let stats = Arc::new(IngressStats::default());
         let route = Route {
             ingress: u16::try_from(number).expect("a few ingresses"),
             ledger: Arc::clone(&source.ledger),
-            stats: None,
+            counts: false,
             capacity: buffers.min().unwrap_or(1),
             sinks: of.to.iter().map(|sink| queues[*sink].clone()).collect(),
+            router: router(of.to.len(), (number + plan.egress_depth) % 2 == 1),
+            unrouted: Unrouted::Drop,
+            stats: Arc::clone(&stats),
         };
         ingresses.push(IngressView {
             id: Arc::clone(&source.id),
-            counted: Arc::new(IngressStats::default()),
+            counted: stats,
             ledger: Arc::clone(&source.ledger),
         });
         ingress_tasks.spawn(pump(
@@ -285,4 +291,17 @@ fn start(world: &Shared) -> Running {
         grace,
         _held: None,
     }
+}
+
+/// To every sink; asked of each event where there is a condition, which all of them meet.
+fn router(sinks: usize, conditional: bool) -> Router {
+    if !conditional {
+        return Router::to_all(sinks);
+    }
+    let of_no_event = Condition::Key(Test::Equals("of no event".to_owned()));
+    let rule = |sink| Rule {
+        to: vec![sink],
+        when: Some(Condition::Not(Box::new(of_no_event.clone()))),
+    };
+    Router::new((0..sinks).map(rule).collect(), sinks)
 }

@@ -132,7 +132,7 @@ fn a_partition_is_held_when_its_window_is_full_of_settled_events() {
 #[test]
 fn the_watermark_is_the_oldest_event_that_is_not_settled() {
     let ledger = Ledger::default();
-    let event = |partition, count, ms| (partition, Position::Count(count), Some(ms));
+    let event = |partition, count, ms| (partition, Position::Count(count), Some(ms), 1);
     let ticket = |partition, ordinal| Ticket {
         ingress: 0,
         partition,
@@ -141,7 +141,7 @@ fn the_watermark_is_the_oldest_event_that_is_not_settled() {
 
     let nothing = ledger.watermark();
     let events = [event(0, 1, 50), event(0, 2, 70), event(1, 1, 60)];
-    ledger.begin_at(events.into_iter(), 1);
+    ledger.begin_each(events.into_iter());
     let all_open = ledger.watermark();
     ledger.settle([ticket(0, 1)].into_iter());
     let behind_the_first = ledger.watermark();

@@ -231,6 +231,7 @@ pub(super) fn start_over(
         sources: vec![Source {
             id: "t/in".into(),
             ledger: Arc::clone(&ledger),
+            relays: false,
         }],
         stats: Arc::clone(&stats),
         tracer: Default::default(),

@@ -1,4 +1,16 @@
-//! The one schema of dead letters; documented for users in `docs/dead-letters.md`.
+//! The one schema of dead letters, as they are written and as they are read again; documented for users in
+//! `docs/dead-letters.md`.
+//!
+//! # Invariants
+//! - What [`DeadLetter::to_record`] writes, [`Letter::parse`] gives back: the event exactly as it was.
+
+mod filter;
+mod read;
+mod summary;
+
+pub use filter::{Filter, FilterError, StatusFilter, parse_time};
+pub use read::{Letter, NoLetter};
+pub use summary::{Group, GroupKey, Groups};
 
 use std::time::SystemTime;
 
@@ -9,8 +21,7 @@ use serde::Serialize;
 use crate::event::{Event, Record};
 
 /// Why an event was given up on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CauseKind {
     /// The status policy rejects the response's status.
     Status,
@@ -30,6 +41,40 @@ pub enum CauseKind {
     TooLarge,
     /// No event but a result, larger than its egress takes.
     ResultTooLarge,
+    /// No router of its ingress takes it.
+    Unrouted,
+}
+
+impl CauseKind {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 10] = [
+        Self::Status,
+        Self::RejectedByShape,
+        Self::RejectedByVerdict,
+        Self::AttemptsExhausted,
+        Self::TimedOut,
+        Self::PluginFailed,
+        Self::ContractViolation,
+        Self::TooLarge,
+        Self::ResultTooLarge,
+        Self::Unrouted,
+    ];
+
+    /// As it is written in a letter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::RejectedByShape => "rejected-by-shape",
+            Self::RejectedByVerdict => "rejected-by-verdict",
+            Self::AttemptsExhausted => "attempts-exhausted",
+            Self::TimedOut => "timed-out",
+            Self::PluginFailed => "plugin-failed",
+            Self::ContractViolation => "contract-violation",
+            Self::TooLarge => "too-large",
+            Self::ResultTooLarge => "result-too-large",
+            Self::Unrouted => "unrouted",
+        }
+    }
 }
 
 /// An event that was given up on, and why.
@@ -41,9 +86,10 @@ pub enum CauseKind {
 pub struct DeadLetter<'a> {
     pub event: &'a Event,
     pub ingress: &'a str,
-    pub sink: &'a str,
+    pub sink: Option<&'a str>,
     pub cause: CauseKind,
     pub message: &'a str,
+    pub given_up: SystemTime,
     pub attempts: u32,
     pub first_attempt: Option<SystemTime>,
     pub last_attempt: Option<SystemTime>,
@@ -61,12 +107,14 @@ pub struct LastResponse<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Letter<'a> {
-    event: LetterEvent<'a>,
+struct Written<'a> {
+    event: WrittenEvent<'a>,
     ingress: &'a str,
-    sink: &'a str,
-    cause: CauseKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sink: Option<&'a str>,
+    cause: &'static str,
     message: &'a str,
+    given_up: String,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_attempt: Option<String>,
@@ -82,7 +130,7 @@ struct Letter<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct LetterEvent<'a> {
+struct WrittenEvent<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
@@ -106,8 +154,8 @@ impl DeadLetter<'_> {
             .filter(|body| !body.is_empty());
         let (last_response, last_response_base64) = body.map(lossless).unwrap_or_default();
         let time = |at: SystemTime| humantime::format_rfc3339_millis(at).to_string();
-        let letter = Letter {
-            event: LetterEvent {
+        let letter = Written {
+            event: WrittenEvent {
                 id: &event.id,
                 key: event.key.as_deref(),
                 timestamp_ms: event.timestamp_ms,
@@ -117,8 +165,9 @@ impl DeadLetter<'_> {
             },
             ingress: self.ingress,
             sink: self.sink,
-            cause: self.cause,
+            cause: self.cause.name(),
             message: self.message,
+            given_up: time(self.given_up),
             attempts: self.attempts,
             first_attempt: self.first_attempt.map(time),
             last_attempt: self.last_attempt.map(time),
@@ -172,9 +221,10 @@ mod tests {
         let record = DeadLetter {
             event: &event,
             ingress: "shop/orders",
-            sink: "shop/score",
+            sink: Some("shop/score"),
             cause: CauseKind::Status,
             message: "the endpoint answered 400",
+            given_up: at + Duration::from_millis(5),
             attempts: 1,
             first_attempt: Some(at),
             last_attempt: Some(at + Duration::from_millis(5)),
@@ -207,6 +257,7 @@ mod tests {
             "timestamp-ms": 1700000000000
           },
           "first-attempt": "2023-11-14T22:13:21.000Z",
+          "given-up": "2023-11-14T22:13:21.005Z",
           "ingress": "shop/orders",
           "last-attempt": "2023-11-14T22:13:21.005Z",
           "last-response": "no such item",
