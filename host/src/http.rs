@@ -3,12 +3,16 @@
 //! Implementations neither retry nor sleep: pacing lives above this seam, so that a test can drive
 //! the engine with a scripted endpoint and a paused clock.
 
+mod authenticator;
 mod client;
 pub mod compress;
 mod failure;
 mod framing;
+mod lease;
 pub mod settings;
 mod tls;
+mod tokens;
+mod watch;
 
 pub use client::{ClientError, HttpClient};
 pub use tls::TlsError;

@@ -10,6 +10,7 @@
 //!    └─────────────── progress: the contiguous settled prefix of each partition is stored ◀───────────┘
 //! ```
 
+pub mod auth;
 pub mod aws;
 pub mod batch;
 pub mod cli;

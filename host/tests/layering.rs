@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -16,14 +16,14 @@ const ARROWS: [(&str, &[&str]); 20] = [
     (
         "pipeline",
         &[
-            "config", "delivery", "egress", "http", "ingress", "network", "plugin", "progress",
-            "shutdown",
+            "auth", "config", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "progress", "shutdown",
         ],
     ),
     (
         "config",
         &[
-            "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
+            "auth", "aws", "batch", "delivery", "egress", "http", "ingress", "network", "plugin",
             "progress",
         ],
     ),
@@ -31,8 +31,9 @@ const ARROWS: [(&str, &[&str]); 20] = [
         "delivery",
         &["batch", "egress", "http", "network", "plugin", "progress"],
     ),
-    ("http", &["network"]),
+    ("http", &["auth", "aws", "network"]),
     ("plugin", &["network"]),
+    ("auth", &["aws"]),
     ("aws", &[]),
     ("batch", &[]),
     ("egress", &["aws"]),
@@ -49,7 +50,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
 const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
 /// Dependencies with one owner.
-const OWNERS: [(&str, &[&str]); 16] = [
+const OWNERS: [(&str, &[&str]); 18] = [
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("redb", &["progress"]),
@@ -63,6 +64,8 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("h2", &["http"]),
     ("hyper_rustls", &["http"]),
     ("rustls", &["http"]),
+    ("ring", &["auth"]),
+    ("aws_sigv4", &["auth"]),
     ("saphyr", &["config"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

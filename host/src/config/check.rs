@@ -1,10 +1,12 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
+mod auth;
 mod delivery;
 mod endpoint;
 mod ingress;
 mod kinesis;
 mod sink;
+mod tls;
 
 pub(super) use endpoint::{check_header, check_url};
 pub(super) use ingress::default_fields;

@@ -1,6 +1,7 @@
 //! The module file, exactly as it is written. The JSON Schema and `docs/configuration.md` are made from these
 //! types and their comments.
 
+pub(super) mod auth;
 pub(super) mod delivery;
 pub(super) mod endpoint;
 pub(super) mod ingress;

@@ -8,7 +8,9 @@ use http::{
 };
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{
+    FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream,
+};
 use hyper_util::{
     client::legacy::{
         Client,
@@ -21,12 +23,17 @@ use tower_service::Service;
 
 use super::{
     Request, TlsError, Transport,
+    authenticator::Authenticator,
     failure::{self, Name},
     framing,
-    settings::EndpointSettings,
-    tls,
+    settings::{EndpointSettings, TlsSettings},
+    tls::{self, Identity},
+    tokens::Tokens,
 };
-use crate::outcome::{Failure, Response};
+use crate::{
+    auth::{AuthError, Outgoing, settings::OAuth2Settings},
+    outcome::{Failure, Response},
+};
 
 /// Idle connections are closed after this, before most servers close them.
 const IDLE: Duration = Duration::from_secs(50);
@@ -39,6 +46,9 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("nozzle/", env!("CAR
 /// As many as a head of 64 KiB can hold in earnest; hyper's own default is 100.
 const MAX_RESPONSE_HEADERS: usize = 256;
 
+/// What is read of a token endpoint's answer, in bytes.
+const MAX_TOKEN: usize = 64 * 1024;
+
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,14 +56,20 @@ pub enum ClientError {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Requests could not be authenticated.
+    #[error("`endpoint.auth` cannot be used")]
+    Auth(#[from] AuthError),
 }
 
 /// Sends requests to one endpoint, over connections that it keeps.
 #[derive(Debug)]
 pub struct HttpClient {
     client: Client<Timed<HttpsConnector<HttpConnector>>, Full<Bytes>>,
-    /// The endpoint's own headers, the secret ones among them.
+    /// The endpoint's own headers.
     headers: Vec<(HeaderName, HeaderValue)>,
+    auth: Option<Authenticator>,
+    /// The client's certificate, for an endpoint that asks for one.
+    identity: Option<Identity>,
     max_body: usize,
     name: Name,
 }
@@ -62,21 +78,24 @@ impl HttpClient {
     /// A client for `endpoint` that keeps up to `connections` idle ones.
     ///
     /// # Errors
-    /// When TLS cannot be set up: the CA file, or no roots at all for an `https` endpoint.
+    /// When TLS cannot be set up (a file, or no roots at all for an `https` endpoint), or a secret cannot be used.
     pub fn new(endpoint: &EndpointSettings, connections: usize) -> Result<Self, ClientError> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(endpoint.connect_timeout));
-        let tls = match endpoint.url.scheme() {
-            "https" => tls::client_config(endpoint.ca_file.as_deref())?,
-            _ => tls::no_roots(),
+        let (config, identity) = match endpoint.url.scheme() {
+            "https" => tls::client_config(&endpoint.tls)?,
+            _ => (tls::no_roots(), None),
         };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(tcp);
+        let builder = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_or_http();
+        let builder = match tls::server_name(&endpoint.tls)? {
+            None => builder,
+            Some(name) => builder.with_server_name_resolver(FixedServerNameResolver::new(name)),
+        };
+        let connector = builder.enable_all_versions().wrap_connector(tcp);
         let head = endpoint.max_response_head;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -94,22 +113,35 @@ impl HttpClient {
                 inner: connector,
                 limit: endpoint.connect_timeout,
             });
-        let mut headers = endpoint.headers.clone();
-        headers.extend(endpoint.auth.clone());
+        let auth = endpoint.auth.as_ref();
+        let auth = auth.map(|auth| {
+            Authenticator::new(auth, |settings| {
+                let client = Self::new(&token_endpoint(endpoint, settings), 1)?;
+                Ok::<_, ClientError>(Tokens::new(client, settings)?)
+            })
+        });
         Ok(Self {
             client,
-            headers,
+            headers: endpoint.headers.clone(),
+            auth: auth.transpose()?,
+            identity,
             max_body: endpoint.max_response_body,
             name: Name::of(endpoint),
         })
     }
 
-    fn to_hyper(&self, request: Request) -> http::Request<Full<Bytes>> {
-        let mut message = http::Request::new(request.body.map_or_else(Full::default, Full::new));
-        *message.method_mut() = request.method;
-        *message.uri_mut() = request.uri;
-        *message.headers_mut() = request.headers;
-        let headers = message.headers_mut();
+    /// Sends a request for an authenticator, which a client has: the recursion is of the types alone, as a client
+    /// that asks for tokens authenticates by none.
+    pub(super) fn send_boxed(
+        &self,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send + '_>> {
+        Box::pin(self.send(request))
+    }
+
+    /// The request as the endpoint gets it, but for what authenticates it.
+    fn complete(&self, mut request: Request) -> Request {
+        let headers = &mut request.headers;
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, AGENT);
         }
@@ -117,16 +149,14 @@ impl HttpClient {
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        message
+        request
     }
-}
 
-impl Transport for HttpClient {
-    async fn send(&self, request: Request) -> Result<Response, Failure> {
+    async fn exchange(&self, request: Request) -> Result<Response, Failure> {
         // hyper-util sends a request again by itself only where it was not written at all: a kept
         // connection that the endpoint had closed. That is no second attempt.
         let method = request.method.clone();
-        let mut message = self.to_hyper(request);
+        let mut message = to_hyper(request);
         let connection = capture_connection(&mut message);
         let response = self.client.request(message).await;
         let response = response.map_err(|error| failure::classify(&error, &self.name))?;
@@ -150,6 +180,81 @@ impl Transport for HttpClient {
             truncated,
         })
     }
+}
+
+impl Transport for HttpClient {
+    async fn send(&self, request: Request) -> Result<Response, Failure> {
+        let Some(identity) = &self.identity else {
+            return self.authenticate(request).await;
+        };
+        // New connections show what the files hold now.
+        let used = identity.get().await;
+        let outcome = self.authenticate(request).await;
+        let refused = outcome
+            .as_ref()
+            .map_or(true, |response| matches!(response.status, 400 | 401 | 403));
+        if refused {
+            // The certificate may be the reason: the next attempt has another, if there is one.
+            identity.newer(&used).await;
+        }
+        outcome
+    }
+}
+
+impl HttpClient {
+    /// Sends a request with what shows who sends it; once more, if that was refused and there is better.
+    async fn authenticate(&self, request: Request) -> Result<Response, Failure> {
+        let request = self.complete(request);
+        let Some(auth) = &self.auth else {
+            return self.exchange(request).await;
+        };
+        let mut first = true;
+        loop {
+            let outgoing = Outgoing {
+                method: &request.method,
+                uri: &request.uri,
+                headers: &request.headers,
+                body: request.body.as_deref().unwrap_or_default(),
+            };
+            let (headers, used) = auth.sign(&outgoing).await?;
+            let mut signed = request.clone();
+            for (name, value) in headers {
+                signed.headers.insert(name, value);
+            }
+            let response = self.exchange(signed).await?;
+            let status = StatusCode::from_u16(response.status);
+            let status = status.expect("it came from one");
+            // The endpoint refused the credentials, so that it did nothing: newer ones are tried at once, and once.
+            if !(auth.answered(status, &used).await && std::mem::take(&mut first)) {
+                return Ok(response);
+            }
+        }
+    }
+}
+
+/// The endpoint that tokens come from: reached as the endpoint is that they are for.
+fn token_endpoint(endpoint: &EndpointSettings, settings: &OAuth2Settings) -> EndpointSettings {
+    EndpointSettings {
+        url: settings.token_url.clone(),
+        label: settings.label.clone(),
+        headers: Vec::new(),
+        auth: None,
+        compression: None,
+        tls: TlsSettings {
+            server_name: None,
+            ..endpoint.tls.clone()
+        },
+        max_response_body: MAX_TOKEN,
+        ..endpoint.clone()
+    }
+}
+
+fn to_hyper(request: Request) -> http::Request<Full<Bytes>> {
+    let mut message = http::Request::new(request.body.map_or_else(Full::default, Full::new));
+    *message.method_mut() = request.method;
+    *message.uri_mut() = request.uri;
+    *message.headers_mut() = request.headers;
+    message
 }
 
 /// Sends no further request on it.

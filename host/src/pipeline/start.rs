@@ -12,6 +12,7 @@ use super::{
     pump::{Route, pump},
 };
 use crate::{
+    auth::AuthSettings,
     config::{EgressConfig, EgressKind, IngressConfig, IngressKind, Module, SinkConfig},
     delivery::{self, Endpoint, Sink, Source},
     egress::{
@@ -246,16 +247,16 @@ pub fn endpoint_of(sink: &str, settings: &EndpointSettings) -> Result<Endpoint, 
         sink: sink.to_owned(),
         source,
     })?;
-    let configured = settings
-        .headers
-        .iter()
-        .chain(&settings.auth)
-        .map(|(name, _)| name.clone());
-    let headers = HeaderRules::new(configured.chain([CONTENT_ENCODING]).collect());
+    let configured = settings.headers.iter().map(|(name, _)| name.clone());
+    let auth = settings.auth.as_ref();
+    let authenticating = auth.map(AuthSettings::headers).unwrap_or_default();
+    let reserved = configured.chain(authenticating).chain([CONTENT_ENCODING]);
+    let headers = HeaderRules::new(reserved.collect());
     Ok(Endpoint {
         base,
         headers,
         compression: settings.compression,
+        call_id: auth.and_then(AuthSettings::call_id_header),
     })
 }
 

@@ -10,7 +10,6 @@ use super::{
 use crate::{
     config::{
         problem::Problem,
-        relative,
         shape::endpoint::{CompressionYaml, EndpointYaml},
     },
     http::settings::{Compression, EndpointSettings},
@@ -43,31 +42,18 @@ impl Checker<'_> {
             }
             settings.headers.push(header);
         }
-        if let Some(auth) = &yaml.auth {
-            let path = ["sinks", index, "endpoint", "auth", "header", "value"];
-            if auth.header.value.trim().is_empty() {
-                let message = "`value` is empty, which authenticates nobody";
-                self.problems.push(Problem::new(self.mark(&path), message));
-            }
-            settings.auth = self
-                .header(&path, &auth.header.name, &auth.header.value)
-                .map(|(name, mut value)| {
-                    value.set_sensitive(true);
-                    (name, value)
-                });
-            if let Some((name, _)) = &settings.auth
-                && settings.headers.iter().any(|(other, _)| other == name)
-            {
-                let path = ["sinks", index, "endpoint", "auth", "header", "name"];
-                let message = format!("the header `{name}` stands under `headers` too");
-                self.problems.push(Problem::new(self.mark(&path), message));
-            }
-        }
+        let at = ["sinks", index, "endpoint"];
+        let names: Vec<_> = settings
+            .headers
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
+        settings.auth = yaml.auth.and_then(|auth| self.auth(&at, auth, &names));
+        settings.tls = self.tls(&at, yaml.tls);
         settings.compression = yaml.compression.map(|compression| match compression {
             CompressionYaml::Gzip => Compression::Gzip,
             CompressionYaml::Zstd => Compression::Zstd,
         });
-        settings.ca_file = yaml.ca_file.map(|path| relative(&self.folder, &path));
         set(
             &mut settings.connect_timeout,
             yaml.connect_timeout.map(|span| span.0),

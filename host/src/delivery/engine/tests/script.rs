@@ -180,6 +180,7 @@ pub(super) fn start(
             base: BaseUrl::new(&"http://t.test/".parse().expect("a URL")).expect("a base"),
             headers: HeaderRules::default(),
             compression: None,
+            call_id: None,
         },
         plugin,
         transport: Script {
