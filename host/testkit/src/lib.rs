@@ -9,6 +9,7 @@ mod process;
 mod recorder;
 mod serve;
 mod servers;
+mod verifier;
 
 pub use boto::{Boto, credentials};
 pub use faults::{Fault, FaultLayer, ServiceCall};
@@ -17,6 +18,7 @@ pub use os_faults::{OsFault, OsFaults};
 pub use process::{Child, Ended};
 pub use recorder::Recorder;
 pub use servers::{ACCOUNT, Server};
+pub use verifier::Verifier;
 
 use std::{path::PathBuf, time::Duration};
 
