@@ -173,9 +173,12 @@ mod tests {
         assert!(!format!("{basic:?} {post:?}").contains("c%26"));
     }
 
+    /// The header and the seconds, or why not.
+    type Read = Result<(&'static str, Option<u64>), &'static str>;
+
     #[test]
     fn an_answer_is_a_token_or_says_why_not() {
-        let table: [(u16, &str, Result<(&str, Option<u64>), &str>); 9] = [
+        let table: [(u16, &str, Read); 9] = [
             // RFC 6749, section 4.4.3.
             (
                 200,

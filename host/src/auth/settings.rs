@@ -1,6 +1,6 @@
 //! How an endpoint's requests are authenticated, checked: built by `config`. `Debug` shows no secret.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use http::{HeaderName, header::AUTHORIZATION};
 use url::Url;
@@ -45,8 +45,8 @@ pub enum AuthSettings {
     Hmac(HmacSettings),
 }
 
-/// Where tokens come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where tokens come from. `Debug` shows the URL as its `label`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct OAuth2Settings {
     /// The token endpoint.
     pub token_url: Url,
@@ -64,6 +64,20 @@ pub struct OAuth2Settings {
     pub params: Vec<(String, Secret)>,
     /// Where the client's secret stands.
     pub client_auth: ClientAuth,
+}
+
+impl fmt::Debug for OAuth2Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth2Settings")
+            .field("token_url", &self.label)
+            .field("client_id", &self.client_id)
+            .field("client_secret", &self.client_secret)
+            .field("scopes", &self.scopes)
+            .field("audience", &self.audience)
+            .field("params", &self.params)
+            .field("client_auth", &self.client_auth)
+            .finish()
+    }
 }
 
 /// How a client shows who it is (RFC 6749, section 2.3.1).

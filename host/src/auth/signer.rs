@@ -38,7 +38,7 @@ enum Kind {
     SigV4(SigV4, Credentials),
     Webhooks(Webhooks),
     Signature(Box<Signature>),
-    Hmac(Hmac),
+    Hmac(Box<Hmac>),
 }
 
 impl std::fmt::Debug for Kind {
@@ -85,7 +85,7 @@ impl Signer {
             AuthSettings::HttpSignature(settings) => {
                 Kind::Signature(Box::new(Signature::new(settings)?))
             }
-            AuthSettings::Hmac(settings) => Kind::Hmac(Hmac::new(settings)?),
+            AuthSettings::Hmac(settings) => Kind::Hmac(Box::new(Hmac::new(settings)?)),
         };
         Ok(Some(Self(kind)))
     }
@@ -226,7 +226,7 @@ mod tests {
             let text = value.to_str().expect("text");
             assert_eq!(format!("{name}: {text}"), expected);
             assert!(value.is_sensitive());
-            assert_eq!(settings.headers(), [name.clone()]);
+            assert_eq!(settings.headers(), std::slice::from_ref(name));
         }
     }
 

@@ -205,6 +205,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_put_together_again_from_its_pieces() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sources = Sources {
+            folder: folder.path().to_owned(),
+            ..sources()
+        };
+        let write = |text| std::fs::write(folder.path().join("a"), text).expect("written");
+        write("old\n");
+        let text = "$${x} ${Api:key}-${file:a}${file:a}/${env:HOME}";
+
+        let (filled, pieces) = fill_pieces(text, &sources).expect("it can be filled in");
+        let secret = crate::auth::Secret::new(&filled.text, pieces);
+        let same = secret.reread().expect("it is there");
+        write("new");
+        let changed = secret.reread().expect("it is there");
+
+        assert_eq!(filled.text, "${x} k-oldold//root");
+        assert_eq!(same, secret);
+        assert_eq!(changed.reveal(), "${x} k-newnew//root");
+    }
+
+    #[test]
     fn what_is_missing_is_named_with_what_there_is() {
         for (text, part) in [
             ("${Api:token}", "has no `token`"),

@@ -1,11 +1,12 @@
 //! Authenticates attempts: holds the keys as their files have them, and what is lent by others.
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use http::{HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
 
 use super::{
     lease::Lent,
+    settings::NamedFile,
     tokens::Tokens,
     watch::{Watched, explain},
 };
@@ -118,12 +119,7 @@ impl Authenticator {
 
 fn signer(settings: &AuthSettings) -> Result<Watched<Signer>, AuthError> {
     let settings = settings.clone();
-    let secrets = settings.secrets();
-    let files: Vec<PathBuf> = secrets
-        .iter()
-        .flat_map(|secret| secret.files())
-        .map(Into::into)
-        .collect();
+    let files = NamedFile::of_secrets(&settings);
     // The secrets of the configuration are those of its files, read a moment ago.
     Watched::new(files, move || {
         let settings = settings.reread()?;

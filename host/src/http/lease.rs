@@ -16,6 +16,7 @@ use std::{
 };
 
 use tokio::{sync::Mutex, time::Instant};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 /// A value is renewed when so little of its life is left, and no earlier than this before its end.
@@ -61,15 +62,27 @@ impl<T> Lent<T> {
 /// A value that is lent, for all who need it.
 pub(super) struct Lease<T> {
     held: RwLock<Option<Arc<Lent<T>>>>,
-    /// The last failure, and when it was.
-    fetching: Mutex<Option<(Instant, String)>>,
+    fetching: Mutex<Fetching<T>>,
 }
+
+/// What is known of fetches.
+struct Fetching<T> {
+    /// One that goes on, and when it began. It outlives the attempt that began it, whose time may be too short for it.
+    now: Option<(Instant, AbortOnDropHandle<Fetched<T>>)>,
+    /// The last failure, and when it was.
+    failure: Option<(Instant, String)>,
+}
+
+type Fetched<T> = Result<Grant<T>, String>;
 
 impl<T> Default for Lease<T> {
     fn default() -> Self {
         Self {
             held: RwLock::new(None),
-            fetching: Mutex::new(None),
+            fetching: Mutex::new(Fetching {
+                now: None,
+                failure: None,
+            }),
         }
     }
 }
@@ -80,24 +93,24 @@ impl<T> fmt::Debug for Lease<T> {
     }
 }
 
-impl<T> Lease<T> {
+impl<T: Send + 'static> Lease<T> {
     /// The value, fetched if need be.
     ///
     /// # Errors
     /// Why there is none.
     ///
     /// # Cancel safety
-    /// Dropping the future drops its fetch; who waits makes the next.
-    pub(super) async fn get(
-        &self,
-        fetch: impl Future<Output = Result<Grant<T>, String>> + Send,
-    ) -> Result<Arc<Lent<T>>, String> {
+    /// Dropping the future loses nothing: who comes next waits for the same fetch.
+    pub(super) async fn get<F>(&self, fetch: impl FnOnce() -> F) -> Result<Arc<Lent<T>>, String>
+    where
+        F: Future<Output = Fetched<T>> + Send + 'static,
+    {
         let asked = Instant::now();
         let held = self.held().filter(|lent| lent.is_good(asked));
-        let mut failure = match &held {
+        let mut fetching = match &held {
             Some(lent) if asked < lent.renew => return Ok(Arc::clone(lent)),
             Some(lent) => match self.fetching.try_lock() {
-                Ok(failure) => failure,
+                Ok(fetching) => fetching,
                 Err(_) => return Ok(Arc::clone(lent)),
             },
             None => self.fetching.lock().await,
@@ -107,20 +120,26 @@ impl<T> Lease<T> {
         if let Some(lent) = self.held().filter(|lent| now < lent.renew) {
             return Ok(lent);
         }
-        if let Some((at, why)) = &*failure {
+        if let Some((at, why)) = &fetching.failure {
             match &held {
                 Some(lent) if at.elapsed() < PAUSE => return Ok(Arc::clone(lent)),
                 None if *at > asked => return Err(why.clone()),
                 _ => {}
             }
         }
-        match (fetch.await, held) {
-            (Ok(grant), _) => {
-                *failure = None;
-                Ok(self.hold(grant, now))
+        let (began, running) = fetching
+            .now
+            .get_or_insert_with(|| (now, AbortOnDropHandle::new(tokio::spawn(fetch()))));
+        let began = *began;
+        let fetched = running.await;
+        fetching.now = None;
+        match fetched.unwrap_or_else(|_| Err("it was given up".to_owned())) {
+            Ok(grant) => {
+                fetching.failure = None;
+                Ok(self.hold(grant, began))
             }
-            (Err(why), held) => {
-                *failure = Some((Instant::now(), why.clone()));
+            Err(why) => {
+                fetching.failure = Some((Instant::now(), why.clone()));
                 let lent = held.ok_or_else(|| why.clone())?;
                 warn!(error = %why, "credentials could not be renewed, and are still good");
                 Ok(lent)
@@ -168,7 +187,7 @@ impl<T> Lease<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU32;
+    use std::{pin::Pin, sync::atomic::AtomicU32};
 
     use super::*;
 
@@ -181,8 +200,16 @@ mod tests {
         down: AtomicBool,
     }
 
+    /// A fetch, for a lease.
+    fn fetch(
+        server: &Arc<Server>,
+    ) -> impl FnOnce() -> Pin<Box<dyn Future<Output = Fetched<u32>> + Send>> {
+        let server = Arc::clone(server);
+        || Box::pin(async move { server.fetch().await })
+    }
+
     impl Server {
-        async fn fetch(&self) -> Result<Grant<u32>, String> {
+        async fn fetch(&self) -> Fetched<u32> {
             let number = self.fetches.fetch_add(1, Ordering::Relaxed) + 1;
             tokio::time::sleep(Duration::from_secs(1)).await;
             match self.down.load(Ordering::Relaxed) {
@@ -203,7 +230,7 @@ mod tests {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..50 {
             let (lease, server) = (Arc::clone(lease), Arc::clone(server));
-            tasks.spawn(async move { lease.get(server.fetch()).await.map(|lent| lent.value) });
+            tasks.spawn(async move { lease.get(fetch(&server)).await.map(|lent| lent.value) });
         }
         tasks.join_all().await
     }
@@ -216,6 +243,23 @@ mod tests {
 
         assert_eq!(values, vec![Ok(1); 50]);
         assert_eq!(server.fetches(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fetch_outlives_the_attempts_that_wait_for_it() {
+        let (lease, server) = (Lease::default(), Arc::<Server>::default());
+        let short = Duration::from_millis(300);
+
+        let mut waits = 0;
+        let value = loop {
+            waits += 1;
+            let waiting = tokio::time::timeout(short, lease.get(fetch(&server)));
+            if let Ok(value) = waiting.await {
+                break value.map(|lent| lent.value);
+            }
+        };
+
+        assert_eq!((value, waits, server.fetches()), (Ok(1), 4, 1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -269,14 +313,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_value_is_replaced_once_it_was_good_or_is_old() {
-        let (lease, server) = (Lease::default(), Server::default());
-        let first = lease.get(server.fetch()).await.expect("a value");
+        let (lease, server) = (Lease::default(), Arc::<Server>::default());
+        let first = lease.get(fetch(&server)).await.expect("a value");
 
         let young = lease.refused(&first);
         first.accepted();
         let good = lease.refused(&first);
         let gone = lease.refused(&first);
-        let second = lease.get(server.fetch()).await.expect("a value");
+        let second = lease.get(fetch(&server)).await.expect("a value");
         let stale = lease.refused(&first);
         tokio::time::advance(YOUNG).await;
         let old = lease.refused(&second);

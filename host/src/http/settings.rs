@@ -62,6 +62,19 @@ pub struct NamedFile {
     pub label: String,
 }
 
+impl NamedFile {
+    /// The files of an authentication's secrets, as `${file:…}` names them.
+    pub(super) fn of_secrets(auth: &AuthSettings) -> Vec<Self> {
+        let secrets = auth.secrets();
+        let paths = secrets.iter().flat_map(|secret| secret.files());
+        let named = paths.map(|path| Self {
+            path: path.to_owned(),
+            label: path.display().to_string(),
+        });
+        named.collect()
+    }
+}
+
 impl fmt::Debug for NamedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.label)

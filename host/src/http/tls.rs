@@ -91,7 +91,7 @@ pub(super) fn client_config(
         return Ok((builder.with_no_client_auth(), None));
     };
     let files = [&client.cert_file, &client.key_file];
-    let files = files.map(|file| file.path.clone()).to_vec();
+    let files = files.map(Clone::clone).to_vec();
     let client = client.clone();
     let identity = Arc::new(Watched::new(files, move || read(&client))?);
     let resolver = Arc::new(Resolver(Arc::clone(&identity)));

@@ -1,6 +1,6 @@
 //! Tokens of OAuth 2.0: fetched from their endpoint, kept, renewed.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Uri};
@@ -9,6 +9,7 @@ use tracing::debug;
 use super::{
     HttpClient, Request,
     lease::{Grant, Lease, Lent},
+    settings::NamedFile,
     watch::{Watched, explain},
 };
 use crate::auth::{
@@ -23,11 +24,17 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The tokens of one endpoint.
 #[derive(Debug)]
 pub(super) struct Tokens {
+    source: Arc<Source>,
+    lease: Lease<HeaderValue>,
+}
+
+/// Where they come from.
+#[derive(Debug)]
+struct Source {
     client: HttpClient,
     uri: Uri,
     label: String,
     request: Watched<TokenRequest>,
-    lease: Lease<HeaderValue>,
 }
 
 impl Tokens {
@@ -42,21 +49,19 @@ impl Tokens {
             reason: "is no URI".to_owned(),
         })?;
         let auth = AuthSettings::OAuth2(settings.clone());
-        let files: Vec<PathBuf> = auth
-            .secrets()
-            .iter()
-            .flat_map(|secret| secret.files())
-            .map(Into::into)
-            .collect();
+        let files = NamedFile::of_secrets(&auth);
         let request = Watched::new(files, move || match auth.reread()? {
             AuthSettings::OAuth2(settings) => TokenRequest::new(&settings),
             _ => unreachable!("settings stay of their kind"),
         })?;
-        Ok(Self {
+        let source = Source {
             client,
             uri,
             label: settings.label.clone(),
             request,
+        };
+        Ok(Self {
+            source: Arc::new(source),
             lease: Lease::default(),
         })
     }
@@ -66,14 +71,17 @@ impl Tokens {
     /// # Errors
     /// Why there is none.
     pub(super) async fn get(&self) -> Result<Arc<Lent<HeaderValue>>, String> {
-        self.lease.get(self.fetch()).await
+        let source = Arc::clone(&self.source);
+        self.lease.get(|| async move { source.fetch().await }).await
     }
 
     /// Takes a token out of use; whether there is, or may be, a better one.
     pub(super) fn refused(&self, token: &Arc<Lent<HeaderValue>>) -> bool {
         self.lease.refused(token)
     }
+}
 
+impl Source {
     async fn fetch(&self) -> Result<Grant<HeaderValue>, String> {
         let request = self.request.get().await;
         let token = match self.ask(&request).await {

@@ -10,7 +10,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -18,6 +18,8 @@ use std::{
 use sha2::{Digest, Sha256};
 use tokio::{sync::Mutex, time::Instant};
 use tracing::{info, warn};
+
+use super::settings::NamedFile;
 
 /// Between two looks at the files.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -30,7 +32,7 @@ type Load<T> = dyn Fn() -> Result<T, BoxError> + Send + Sync;
 /// A value and the files that it comes from.
 pub(super) struct Watched<T> {
     current: RwLock<Arc<T>>,
-    files: Arc<[PathBuf]>,
+    files: Arc<[NamedFile]>,
     load: Arc<Load<T>>,
     /// When the files were looked at, and what they held.
     look: Mutex<(Instant, Contents)>,
@@ -53,7 +55,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
     /// # Errors
     /// What `load` says.
     pub(super) fn new<E: Error + Send + Sync + 'static>(
-        files: Vec<PathBuf>,
+        files: Vec<NamedFile>,
         load: impl Fn() -> Result<T, E> + Send + Sync + 'static,
     ) -> Result<Self, E> {
         // Looked at before they are loaded: a change in between is found by the next look.
@@ -133,10 +135,10 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
     texts.join(": ")
 }
 
-fn contents(files: &[PathBuf]) -> Contents {
+fn contents(files: &[NamedFile]) -> Contents {
     let mut digest = Sha256::new();
     for file in files {
-        let part = match read(file) {
+        let part = match read(&file.path) {
             Ok(bytes) => Sha256::digest(bytes),
             Err(error) => Sha256::digest(error.to_string()),
         };
@@ -153,6 +155,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::{path::PathBuf, sync::Mutex as Lock};
+
     use super::*;
 
     fn watched(folder: &Path) -> (PathBuf, Watched<u32>) {
@@ -163,7 +167,11 @@ mod tests {
             let text = std::fs::read_to_string(&file)?;
             text.parse().map_err(io::Error::other)
         };
-        let watched = Watched::new(vec![path.clone()], load).expect("a number");
+        let file = NamedFile {
+            path: path.clone(),
+            label: "${env:DIR}/number".to_owned(),
+        };
+        let watched = Watched::new(vec![file], load).expect("a number");
         (path, watched)
     }
 
@@ -202,8 +210,30 @@ mod tests {
         );
     }
 
+    /// What is logged while the guard lives.
+    fn log() -> (Arc<Lock<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+        struct Shared(Arc<Lock<Vec<u8>>>);
+        impl io::Write for Shared {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().expect("not poisoned").write(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Arc::default();
+        let shared = Arc::clone(&lines);
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || Shared(Arc::clone(&shared)))
+            .with_ansi(false)
+            .finish();
+        (lines, tracing::subscriber::set_default(subscriber))
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_broken_file_changes_nothing() {
+    async fn a_broken_file_changes_nothing_and_is_warned_of_once() {
+        let (lines, _guard) = log();
         let folder = tempfile::tempdir().expect("a folder");
         let (path, watched) = watched(folder.path());
         let mut seen = vec![*watched.get().await];
@@ -213,10 +243,21 @@ mod tests {
                 Some(text) => std::fs::write(&path, text).expect("written"),
                 None => std::fs::remove_file(&path).expect("removed"),
             }
-            tokio::time::advance(PERIOD).await;
-            seen.push(*watched.get().await);
+            // Looked at more than once, and by a suspicion.
+            for _ in 0..2 {
+                tokio::time::advance(PERIOD).await;
+                seen.push(*watched.get().await);
+                watched.newer(&watched.current()).await;
+            }
         }
 
-        assert_eq!(seen, [1, 1, 1, 4]);
+        assert_eq!(seen, [1, 1, 1, 1, 1, 4, 4]);
+        let lines = String::from_utf8(lines.lock().expect("not poisoned").clone());
+        let lines = lines.expect("text");
+        assert_eq!(lines.matches(" WARN ").count(), 2, "{lines}");
+        assert_eq!(lines.matches(" INFO ").count(), 1, "{lines}");
+        assert!(lines.contains("${env:DIR}/number"), "{lines}");
+        let path = folder.path().display().to_string();
+        assert!(!lines.contains(&path), "{lines}");
     }
 }

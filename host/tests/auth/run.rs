@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-use nozzle_testkit::{Child, Verifier, fault_endpoint::answer, plugin};
+use nozzle_testkit::{
+    Child, Verifier,
+    fault_endpoint::{answer, ok},
+    plugin,
+};
 use serde_json::json;
 
 use super::{replies, sent};
@@ -15,7 +19,7 @@ fn run(folder: &Path, url: &str, endpoint: &str, set: impl FnOnce(&mut Command))
         "version: \"1\"\n\
          ingresses: [{{ id: t/in, file: {{ path: in.ndjson }}, routers: [{{ to: [t/out] }}] }}]\n\
          sinks:\n  - id: t/out\n    plugin: {{ path: {} }}\n    batch: {{ max-records: 10 }}\n    \
-         retry: {{ initial-delay: 1ms }}\n    in-flight: {{ max-calls: 1 }}\n    dead-letters: t/dead\n    \
+         retry: {{ initial-delay: 1ms, max-attempts: 3 }}\n    in-flight: {{ max-calls: 1 }}\n    dead-letters: t/dead\n    \
          endpoint: {{ url: \"{url}\", {endpoint} }}\n\
          egresses: [{{ id: t/dead, file: {{ path: dead.ndjson }} }}]\n",
         plugin("json_batch.wasm").display()
@@ -85,6 +89,26 @@ async fn aws_keys_come_from_the_environment_and_compressed_bodies_are_signed() {
             .expect("it is valid");
     }
     assert!(!log.contains(secret) && !log.contains(token), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_events_are_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = ok(br#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#);
+    let down = std::iter::repeat_n(answer(503, &[]), 5);
+    let provider = replies(down.chain([token])).await;
+    let server = replies([answer(200, &[])]).await;
+    let auth = format!(
+        "auth: {{ oauth2: {{ token-url: \"{}token\", client-id: a, client-secret: b }} }}",
+        provider.url()
+    );
+
+    run(folder.path(), &server.url(), &auth, |_| {});
+
+    let letters = std::fs::read_to_string(folder.path().join("dead.ndjson"));
+    assert_eq!(letters.unwrap_or_default(), "");
+    assert_eq!(sent(&server, "authorization"), ["Bearer t"; 2]);
+    assert_eq!(provider.requests().len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,8 @@ impl Chain {
     }
 
     pub(super) async fn get(&self) -> Result<Arc<Lent<Keys>>, String> {
-        self.lease.get(Box::pin(self.fetch())).await
+        let (service, aws) = (self.service.clone(), self.aws.clone());
+        self.lease.get(|| fetch(service, aws)).await
     }
 
     /// Whether there are other keys than those that were refused.
@@ -44,21 +45,17 @@ impl Chain {
         let now = self.get().await;
         now.is_ok_and(|now| !now.value.1.is(&used.value.1))
     }
+}
 
-    /// Asks the chain from its beginning: a profile that was changed is read again.
-    async fn fetch(&self) -> Result<Grant<Keys>, String> {
-        let keys = aws::keys(&self.aws)
-            .await
-            .map_err(|error| super::explain(&error))?;
-        let until = keys.credentials.expiry();
-        let lifetime =
-            until.map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
-        Ok(Grant {
-            value: (
-                SigV4::new(&self.service, &keys.region),
-                keys.credentials.into(),
-            ),
-            lifetime,
-        })
-    }
+/// Asks the chain from its beginning: a profile that was changed is read again.
+async fn fetch(service: String, aws: AwsSettings) -> Result<Grant<Keys>, String> {
+    let keys = Box::pin(aws::keys(&aws)).await;
+    let keys = keys.map_err(|error| super::explain(&error))?;
+    let until = keys.credentials.expiry();
+    let lifetime = until.map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
+    let sigv4 = SigV4::new(&service, &keys.region);
+    Ok(Grant {
+        value: (sigv4, keys.credentials.into()),
+        lifetime,
+    })
 }
