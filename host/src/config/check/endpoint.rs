@@ -8,7 +8,6 @@ use super::{
     sink::{bytes, set},
 };
 use crate::{
-    auth::AuthSettings,
     config::{
         problem::Problem,
         shape::endpoint::{CompressionYaml, EndpointYaml},
@@ -44,22 +43,7 @@ impl Checker<'_> {
             settings.headers.push(header);
         }
         let at = ["sinks", index, "endpoint"];
-        let names: Vec<_> = settings
-            .headers
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect();
-        settings.auth = yaml.auth.and_then(|auth| self.auth(&at, auth, &names));
-        settings.tls = self.tls(&at, yaml.tls);
-        let tls_at = [&at[..], &["tls"]].concat();
-        // A token endpoint is reached with the same; a URL from elsewhere may be another elsewhere.
-        let with_tokens = matches!(settings.auth, Some(AuthSettings::OAuth2(_)));
-        let http = settings.url.scheme() == "http" && !settings.label.contains("${");
-        if http && !with_tokens && self.root.at(&tls_at).is_some() {
-            let problem = Problem::new(self.mark(&tls_at), "`tls` has no effect");
-            let hint = "it is for an `https` URL";
-            self.problems.push(problem.hint(hint));
-        }
+        self.secured(&at, &mut settings, yaml.auth, yaml.tls);
         settings.compression = yaml.compression.map(|compression| match compression {
             CompressionYaml::Gzip => Compression::Gzip,
             CompressionYaml::Zstd => Compression::Zstd,

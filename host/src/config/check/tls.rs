@@ -1,18 +1,40 @@
-//! TLS to an endpoint.
+//! What secures an endpoint: authentication and TLS together.
 
 use super::Checker;
 use crate::{
+    auth::AuthSettings,
     config::{
         problem::Problem,
         relative,
-        shape::auth::{TlsVersionYaml, TlsYaml},
+        shape::auth::{AuthYaml, TlsVersionYaml, TlsYaml},
     },
-    http::settings::{ClientCertificate, NamedFile, TlsSettings},
+    http::settings::{ClientCertificate, EndpointSettings, NamedFile, TlsSettings},
 };
 
 impl Checker<'_> {
-    /// Checks `tls` of the endpoint at `at`.
-    pub(super) fn tls(&mut self, at: &[&str], yaml: TlsYaml) -> TlsSettings {
+    /// Checks `auth` and `tls` of the endpoint at `at`, whose URL and headers are settled.
+    pub(super) fn secured(
+        &mut self,
+        at: &[&str],
+        settings: &mut EndpointSettings,
+        auth: Option<AuthYaml>,
+        tls: TlsYaml,
+    ) {
+        let names = settings.headers.iter().map(|(name, _)| name.clone());
+        let names: Vec<_> = names.collect();
+        settings.auth = auth.and_then(|auth| self.auth(at, auth, &names));
+        settings.tls = self.tls(at, tls);
+        let at = [at, &["tls"]].concat();
+        // A token endpoint is reached with the same; a URL from elsewhere may be another elsewhere.
+        let with_tokens = matches!(settings.auth, Some(AuthSettings::OAuth2(_)));
+        let http = settings.url.scheme() == "http" && !settings.label.contains("${");
+        if http && !with_tokens && self.root.at(&at).is_some() {
+            let problem = Problem::new(self.mark(&at), "`tls` has no effect");
+            self.problems.push(problem.hint("it is for an `https` URL"));
+        }
+    }
+
+    fn tls(&mut self, at: &[&str], yaml: TlsYaml) -> TlsSettings {
         let at = [at, &["tls"]].concat();
         let named = |key: &'static str, path: Option<String>| {
             path.map(|path| NamedFile {
