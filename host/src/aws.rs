@@ -2,11 +2,13 @@
 
 mod backoff;
 mod failure;
+mod keys;
 pub mod settings;
 mod stream;
 
 pub use backoff::Backoff;
 pub use failure::{Failure, FailureKind};
+pub use keys::{Keys, keys};
 pub use stream::{OpenError, Stream, StreamSummary, persist};
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 //! Implementations neither retry nor sleep: pacing lives above this seam, so that a test can drive
 //! the engine with a scripted endpoint and a paused clock.
 
+mod authenticator;
 mod body;
 mod client;
 pub mod compress;
@@ -10,13 +11,16 @@ mod connector;
 mod failover;
 mod failure;
 mod framing;
+mod lease;
 mod link;
 mod proxy;
 pub mod settings;
 mod stream;
 mod stuck;
 mod tls;
+mod tokens;
 mod tunnel;
+mod watch;
 
 pub use client::{ClientError, HttpClient};
 pub use tls::TlsError;

@@ -11,6 +11,7 @@
 //! ```
 
 pub mod admin;
+pub mod auth;
 pub mod aws;
 pub mod batch;
 pub mod cli;

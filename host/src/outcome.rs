@@ -31,6 +31,9 @@ pub enum Failure {
     /// The TLS handshake failed.
     #[error("TLS handshake failed: {0}")]
     Tls(String),
+    /// No token, no key, or no signature: nothing was sent to the endpoint.
+    #[error("could not authenticate: {0}")]
+    Auth(String),
     /// The connection ended early, or what came was not HTTP.
     #[error("protocol error: {0}")]
     Protocol(String),

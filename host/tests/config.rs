@@ -53,6 +53,25 @@ fn a_full_module_is_read_as_it_says() {
     insta::assert_snapshot!(format!("{module:#?}").replace(&folder, "DIR"));
 }
 
+#[test]
+fn every_way_to_authenticate_is_read_and_shows_no_secret() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/valid/auth.yaml");
+    let properties = path.with_file_name("properties.json");
+
+    let module = config::load(&path, Some(&properties)).expect("it is valid");
+
+    let sinks = module.sinks.iter();
+    let auth = sinks.map(|sink| {
+        let auth = &module.endpoints[sink.endpoint].settings.auth;
+        format!("{}: {auth:#?}\n", sink.id)
+    });
+    let auth: String = auth.collect();
+    let folder = path.parent().expect("a folder").display().to_string();
+    let shown = auth.replace(&folder, "DIR");
+    assert!(!shown.contains("canary"), "a secret is shown: {shown}");
+    insta::assert_snapshot!(shown);
+}
+
 /// `docs/configuration.md` is made from the schema, which is made from the code.
 #[test]
 fn the_reference_is_up_to_date() {

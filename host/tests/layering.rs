@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
         "pipeline",
         &[
             "admin",
+            "auth",
             "config",
             "dead_letter",
             "delivery",
@@ -43,6 +44,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
         "config",
         &[
             "admin",
+            "auth",
             "aws",
             "batch",
             "dead_letter",
@@ -71,8 +73,9 @@ const ARROWS: [(&str, &[&str]); 22] = [
         ],
     ),
     ("admin", &["progress"]),
-    ("http", &["network"]),
+    ("http", &["auth", "aws", "network"]),
     ("plugin", &["network"]),
+    ("auth", &["aws"]),
     ("aws", &[]),
     ("batch", &[]),
     ("dead_letter", &[]),
@@ -92,7 +95,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
 const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
 /// Dependencies with one owner.
-const OWNERS: [(&str, &[&str]); 17] = [
+const OWNERS: [(&str, &[&str]); 19] = [
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("redb", &["progress"]),
@@ -106,6 +109,8 @@ const OWNERS: [(&str, &[&str]); 17] = [
     ("h2", &["http"]),
     ("hyper_rustls", &["http"]),
     ("rustls", &["http"]),
+    ("ring", &["auth"]),
+    ("aws_sigv4", &["auth"]),
     ("saphyr", &["config"]),
     ("regex", &["config", "router"]),
     ("clap", &["cli"]),

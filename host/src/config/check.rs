@@ -1,6 +1,7 @@
 //! From the file's shape to settings: what a schema cannot say is checked here.
 
 mod admin;
+mod auth;
 mod connections;
 mod delivery;
 mod destination;
@@ -10,6 +11,7 @@ mod ingress;
 mod kinesis;
 mod router;
 mod sink;
+mod tls;
 
 pub(super) use endpoint::{check_header, check_url};
 pub(super) use ingress::default_fields;

@@ -12,11 +12,12 @@ use super::{
     OnUnrouted, SinkConfig,
     check::{check_header, check_url, default_fields},
     file_of,
-    interpolate::{Sources, fill},
+    interpolate::{Sources, fill, fill_pieces},
     shape::delivery::{MAX_BATCH_RECORDS, MAX_CALLS},
     units::LONGEST,
 };
 use crate::{
+    auth::{AuthSettings, Secret},
     aws::settings::StreamName,
     batch::BatchSettings,
     delivery::{gate::settings::GateSettings, settings::DeliverySettings},
@@ -115,10 +116,15 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         let (name, value) = header
             .split_once(':')
             .ok_or("--auth-header is written `name: value`")?;
-        let (name, mut value) = check_header(name.trim(), &filled("--auth-header", value.trim())?)
+        let (value, pieces) = fill_pieces(value.trim(), sources).map_err(|unfilled| {
+            format!("--auth-header: {}; {}", unfilled.message, unfilled.hint)
+        })?;
+        let (name, _) = check_header(name.trim(), &value.text)
             .map_err(|reason| format!("--auth-header: {reason}"))?;
-        value.set_sensitive(true);
-        endpoint.auth = Some((name, value));
+        endpoint.auth = Some(AuthSettings::Header {
+            name,
+            value: Secret::new(&value.text, pieces),
+        });
     }
     let config = match flags.plugin_config {
         None => "null".to_owned(),

@@ -7,6 +7,7 @@ use super::{
     properties::Groups,
     read_text,
 };
+use crate::auth::{Piece, one_line};
 
 /// Where values come from.
 pub struct Sources {
@@ -42,29 +43,49 @@ impl Unfilled {
 
 /// Fills in the references of `text`; `$${` stands for `${`.
 pub(super) fn fill(text: &str, sources: &Sources) -> Result<Filled, Unfilled> {
+    let (filled, _) = fill_pieces(text, sources)?;
+    Ok(filled)
+}
+
+/// The same, and what the text was put together from, for a secret that is read again.
+pub(super) fn fill_pieces(text: &str, sources: &Sources) -> Result<(Filled, Vec<Piece>), Unfilled> {
     let mut out = String::with_capacity(text.len());
     let mut secret = false;
+    let mut pieces = Vec::new();
+    // What is fixed, behind the last piece.
+    let mut fixed = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         if let Some(before) = before.strip_suffix('$') {
-            out.push_str(before);
-            out.push_str("${");
+            fixed.push_str(before);
+            fixed.push_str("${");
             rest = after;
             continue;
         }
-        out.push_str(before);
+        fixed.push_str(before);
         let Some((name, after)) = after.split_once('}') else {
             return Err(unfilled(
                 "a `${` without its `}`",
                 "write `$${` for the text itself",
             ));
         };
-        out.push_str(&look_up(name, sources)?);
+        let value = look_up(name, sources)?;
+        match name.strip_prefix("file:") {
+            None => fixed.push_str(&value),
+            Some(path) => {
+                out.push_str(&fixed);
+                out.push_str(&value);
+                pieces.push(Piece::Text(std::mem::take(&mut fixed)));
+                pieces.push(Piece::File(sources.folder.join(path)));
+            }
+        }
         secret = true;
         rest = after;
     }
-    out.push_str(rest);
-    Ok(Filled { text: out, secret })
+    fixed.push_str(rest);
+    out.push_str(&fixed);
+    pieces.push(Piece::Text(fixed));
+    Ok((Filled { text: out, secret }, pieces))
 }
 
 fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
@@ -84,10 +105,7 @@ fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
         "file" => {
             let path = sources.folder.join(key);
             match read_text(&path) {
-                Ok(text) => {
-                    let line = text.strip_suffix('\n').unwrap_or(&text);
-                    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
-                }
+                Ok(text) => Ok(one_line(&text).to_owned()),
                 Err(error) => Err(unfilled(
                     format!("the file `{}` cannot be read: {error}", path.display()),
                     "a path is relative to the module file's folder",
@@ -184,6 +202,28 @@ mod tests {
 
             assert_eq!(filled.text, expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_text_is_put_together_again_from_its_pieces() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sources = Sources {
+            folder: folder.path().to_owned(),
+            ..sources()
+        };
+        let write = |text| std::fs::write(folder.path().join("a"), text).expect("written");
+        write("old\n");
+        let text = "$${x} ${Api:key}-${file:a}${file:a}/${env:HOME}";
+
+        let (filled, pieces) = fill_pieces(text, &sources).expect("it can be filled in");
+        let secret = crate::auth::Secret::new(&filled.text, pieces);
+        let same = secret.reread().expect("it is there");
+        write("new");
+        let changed = secret.reread().expect("it is there");
+
+        assert_eq!(filled.text, "${x} k-oldold//root");
+        assert_eq!(same, secret);
+        assert_eq!(changed.reveal(), "${x} k-newnew//root");
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl<'a> Schema<'a> {
         known.or_else(others).map(|schema| self.below(schema))
     }
 
+    /// What to write instead of a key that stood here in an earlier version: `x-moved`.
+    pub(super) fn moved(self, key: &str) -> Option<&'a str> {
+        self.at.get("x-moved")?.get(key)?.as_str()
+    }
+
     /// The keys that it names.
     pub(super) fn keys(self) -> Vec<&'a str> {
         let properties = self.at.get("properties").and_then(Value::as_object);

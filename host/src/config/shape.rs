@@ -2,6 +2,7 @@
 //! types and their comments.
 
 pub(super) mod admin;
+pub(super) mod auth;
 pub(super) mod delivery;
 pub(super) mod endpoint;
 pub(super) mod ingress;

@@ -8,9 +8,10 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use saphyr_parser::{Marker, Span};
 
 use super::{
-    interpolate::{Sources, Unfilled, fill},
+    interpolate::{Sources, Unfilled, fill_pieces},
     problem::{Mark, Problem},
 };
+use crate::auth::Secret;
 
 /// A value and its place.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub(super) struct Text {
     pub(super) written: String,
     /// Whether it came from outside the file: then only `written` is ever shown.
     pub(super) secret: bool,
+    /// What `value` was put together from.
+    pub(super) secret_of: Secret,
     /// Why a reference could not be filled in; then `value` means nothing.
     pub(super) unfilled: Option<Unfilled>,
 }
@@ -95,14 +98,16 @@ impl Node {
             YamlData::Value(Scalar::FloatingPoint(value)) => Data::Float(value.into_inner()),
             YamlData::Value(Scalar::String(written)) => {
                 let written = written.into_owned();
-                Data::Text(match fill(&written, sources) {
-                    Ok(filled) => Text {
+                Data::Text(match fill_pieces(&written, sources) {
+                    Ok((filled, pieces)) => Text {
+                        secret_of: Secret::new(&filled.text, pieces),
                         value: filled.text,
                         written,
                         secret: filled.secret,
                         unfilled: None,
                     },
                     Err(unfilled) => Text {
+                        secret_of: Secret::fixed(""),
                         value: String::new(),
                         written,
                         secret: true,
@@ -161,6 +166,14 @@ impl Node {
     pub(super) fn written(&self) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(&text.written),
+            _ => None,
+        }
+    }
+
+    /// The text as a secret that can be read again.
+    pub(super) fn secret(&self) -> Option<Secret> {
+        match &self.data {
+            Data::Text(text) => Some(text.secret_of.clone()),
             _ => None,
         }
     }

@@ -77,7 +77,10 @@ impl Walk<'_> {
                 Some(schema) => self.value(value, schema, key),
                 None => {
                     let problem = Problem::new(*mark, format!("unknown key `{key}`"));
-                    self.wrong_with(problem.suggest(key, schema.keys()))
+                    self.wrong_with(match schema.moved(key) {
+                        Some(hint) => problem.hint(hint),
+                        None => problem.suggest(key, schema.keys()),
+                    })
                 }
             };
             out.extend(read.map(|value| (key.clone(), value)));

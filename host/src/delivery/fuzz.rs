@@ -62,6 +62,7 @@ pub(crate) fn shaped(input: &[u8]) {
         base: BaseUrl::new(&base).expect("a base"),
         headers: HeaderRules::new(vec![AUTHORIZATION]),
         compression,
+        call_id: None,
     };
 
     let prepared = prepare(

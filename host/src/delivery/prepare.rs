@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header::CONTENT_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_ENCODING};
+use sha2::{Digest, Sha256};
 
 use crate::{
     event::Event,
@@ -25,6 +26,8 @@ pub struct Endpoint {
     pub headers: HeaderRules,
     /// How bodies are compressed.
     pub compression: Option<Compression>,
+    /// The header that carries a call's id, if any does: the same over all attempts.
+    pub call_id: Option<HeaderName>,
 }
 
 /// A request that is ready to send.
@@ -90,6 +93,9 @@ pub(super) fn prepare(
             body = Some(compress::compress(bytes, compression).map_err(Refused::Compress)?);
             headers.insert(CONTENT_ENCODING, compress::content_encoding(compression));
         }
+        if let Some(name) = &endpoint.call_id {
+            headers.insert(name, call_id(&shaped, events));
+        }
         let held = body.as_ref().map_or(0, Bytes::len) + headers.len() * 64 + shaped.target.len();
         let memory = held + shaped_memory(&shaped);
         let request = Request {
@@ -105,6 +111,20 @@ pub(super) fn prepare(
         })
     };
     requests.into_iter().enumerate().map(one).collect()
+}
+
+/// A name for the call that delivers these events: theirs, so that it is the same when they are sent again after a
+/// crash in a call of the same events.
+fn call_id(shaped: &ShapedRequest, events: &[Arc<Event>]) -> HeaderValue {
+    let mut digest = Sha256::new();
+    for index in &shaped.events {
+        let id = &events[*index as usize].id;
+        digest.update((id.len() as u64).to_le_bytes());
+        digest.update(id.as_bytes());
+    }
+    let digits = digest.finalize().into_iter().take(16);
+    let digits: String = digits.map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::from_str(&format!("msg_{digits}")).expect("digits are visible ASCII")
 }
 
 /// A request's own headers win over the shared ones of the same name.
@@ -202,6 +222,7 @@ mod tests {
             base: BaseUrl::new(&url).expect("a base"),
             headers: HeaderRules::default(),
             compression: None,
+            call_id: None,
         };
         let event = Event {
             id: "t/in:1".into(),

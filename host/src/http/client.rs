@@ -1,6 +1,10 @@
 //! The client of one endpoint: chooses the URL, completes the request, and hands it to that URL's connections.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header::USER_AGENT};
@@ -10,18 +14,24 @@ use tracing::{info, warn};
 
 use super::{
     Request, TlsError, Transport,
+    authenticator::Authenticator,
     failover::{Change, Failover, Sign, Ticket},
     link::Link,
     proxy::ProxyError,
-    settings::EndpointSettings,
-    tls,
+    settings::{EndpointSettings, HttpVersion, TlsSettings},
+    tls::{self, Identity},
+    tokens::Tokens,
 };
 use crate::{
+    auth::{AuthError, Outgoing, settings::OAuth2Settings},
     network::TargetError,
     outcome::{Failure, Outcome, Response},
 };
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nozzle/", env!("CARGO_PKG_VERSION")));
+
+/// What is read of a token endpoint's answer, in bytes.
+const MAX_TOKEN: usize = 64 * 1024;
 
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +46,9 @@ pub enum ClientError {
     /// The proxy cannot be used.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
+    /// Requests could not be authenticated.
+    #[error("`endpoint.auth` cannot be used")]
+    Auth(#[from] AuthError),
 }
 
 /// Sends requests to one endpoint, over connections that it keeps.
@@ -44,20 +57,23 @@ pub struct HttpClient {
     /// In the order of the settings, at least one.
     links: Vec<Link>,
     failover: Mutex<Failover>,
-    /// The endpoint's own headers, the secret ones among them.
+    /// The endpoint's own headers.
     headers: Vec<(HeaderName, HeaderValue)>,
+    auth: Option<Authenticator>,
+    /// The client's certificate, for an endpoint that asks for one.
+    identity: Option<Identity>,
 }
 
 impl HttpClient {
     /// A client for `endpoint` that keeps up to `connections` idle ones to each of its URLs.
     ///
     /// # Errors
-    /// When TLS cannot be set up (the CA file, or no roots at all for an `https` endpoint), or a URL or its proxy
-    /// cannot be used.
+    /// When TLS cannot be set up (a file, or no roots at all for an `https` endpoint), a URL or its proxy cannot be used,
+    /// or a secret cannot.
     pub fn new(endpoint: &EndpointSettings, connections: usize) -> Result<Self, ClientError> {
-        let tls = match endpoint.url.scheme() {
-            "https" => tls::client_config(endpoint.ca_file.as_deref())?,
-            _ => tls::no_roots(),
+        let (tls, identity) = match endpoint.url.scheme() {
+            "https" => tls::client_config(&endpoint.tls)?,
+            _ => (tls::no_roots(), None),
         };
         let others = endpoint
             .others
@@ -67,21 +83,34 @@ impl HttpClient {
             .chain(others)
             .map(|(url, label)| Link::new(endpoint, url, label, tls.clone(), connections))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut headers = endpoint.headers.clone();
-        headers.extend(endpoint.auth.clone());
+        let auth = endpoint.auth.as_ref();
+        let auth = auth.map(|auth| {
+            Authenticator::new(auth, |settings| {
+                let client = Self::new(&token_endpoint(endpoint, settings), 1)?;
+                Ok::<_, ClientError>(Tokens::new(client, settings)?)
+            })
+        });
         Ok(Self {
             failover: Mutex::new(Failover::new(links.len(), endpoint.prefer)),
             links,
-            headers,
+            headers: endpoint.headers.clone(),
+            auth: auth.transpose()?,
+            identity,
         })
     }
 
-    fn to_hyper(&self, request: Request) -> http::Request<Full<Bytes>> {
-        let mut message = http::Request::new(request.body.map_or_else(Full::default, Full::new));
-        *message.method_mut() = request.method;
-        *message.uri_mut() = request.uri;
-        *message.headers_mut() = request.headers;
-        let headers = message.headers_mut();
+    /// Sends a request for an authenticator, which a client has: the recursion is of the types alone, as a client
+    /// that asks for tokens authenticates by none.
+    pub(super) fn send_boxed(
+        &self,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send + '_>> {
+        Box::pin(self.send(request))
+    }
+
+    /// The request as the endpoint gets it, but for what authenticates it.
+    fn complete(&self, mut request: Request) -> Request {
+        let headers = &mut request.headers;
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, AGENT);
         }
@@ -89,7 +118,7 @@ impl HttpClient {
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        message
+        request
     }
 
     /// Begins an attempt: chooses its URL.
@@ -106,21 +135,96 @@ impl HttpClient {
         // Nothing panics halfway through a change of it.
         self.failover.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Sends a request to where it says, with what shows who sends it; once more, if that was refused and there is
+    /// better.
+    async fn authenticate(&self, link: &Link, request: Request) -> Result<Response, Failure> {
+        let request = self.complete(request);
+        let Some(auth) = &self.auth else {
+            return link.send(to_hyper(request)).await;
+        };
+        let mut first = true;
+        loop {
+            let outgoing = Outgoing {
+                method: &request.method,
+                uri: &request.uri,
+                headers: &request.headers,
+                body: request.body.as_deref().unwrap_or_default(),
+            };
+            let (headers, used) = auth.sign(&outgoing).await?;
+            let mut signed = request.clone();
+            for (name, value) in headers {
+                signed.headers.insert(name, value);
+            }
+            let response = link.send(to_hyper(signed)).await?;
+            let status = StatusCode::from_u16(response.status);
+            let status = status.expect("it came from one");
+            // The endpoint refused the credentials, so that it did nothing: newer ones are tried at once, and once.
+            if !(auth.answered(status, &used).await && std::mem::take(&mut first)) {
+                return Ok(response);
+            }
+        }
+    }
+
+    /// As [`HttpClient::authenticate`], with the certificate that the files hold now.
+    async fn identify(&self, link: &Link, request: Request) -> Result<Response, Failure> {
+        let Some(identity) = &self.identity else {
+            return self.authenticate(link, request).await;
+        };
+        // New connections show what the files hold now.
+        let used = identity.get().await;
+        let outcome = self.authenticate(link, request).await;
+        let refused = outcome
+            .as_ref()
+            .map_or(true, |response| matches!(response.status, 400 | 401 | 403));
+        if refused {
+            // The certificate may be the reason: the next attempt has another, if there is one.
+            identity.newer(&used).await;
+        }
+        outcome
+    }
 }
 
 impl Transport for HttpClient {
     async fn send(&self, mut request: Request) -> Result<Response, Failure> {
+        // The URL comes first: what is signed holds its host and path.
         let mut attempt = self.begin();
         let (first, link) = (&self.links[0], &self.links[attempt.ticket.url]);
         if attempt.ticket.url > 0 {
             request.uri = link.place(first, &request.uri)?;
         }
-        let message = self.to_hyper(request);
-        // Method, URI, headers and body are now what is sent: here is the place to sign them.
-        let outcome = link.send(message).await;
+        let outcome = self.identify(link, request).await;
         attempt.ended(&outcome);
         outcome
     }
+}
+
+/// The endpoint that tokens come from: reached as the endpoint is that they are for.
+fn token_endpoint(endpoint: &EndpointSettings, settings: &OAuth2Settings) -> EndpointSettings {
+    EndpointSettings {
+        url: settings.token_url.clone(),
+        label: settings.label.clone(),
+        others: Vec::new(),
+        unix_socket: None,
+        http: HttpVersion::Auto,
+        headers: Vec::new(),
+        auth: None,
+        compression: None,
+        tls: TlsSettings {
+            server_name: None,
+            ..endpoint.tls.clone()
+        },
+        max_response_body: MAX_TOKEN,
+        ..endpoint.clone()
+    }
+}
+
+fn to_hyper(request: Request) -> http::Request<Full<Bytes>> {
+    let mut message = http::Request::new(request.body.map_or_else(Full::default, Full::new));
+    *message.method_mut() = request.method;
+    *message.uri_mut() = request.uri;
+    *message.headers_mut() = request.headers;
+    message
 }
 
 /// An attempt on one of the URLs. Dropped before its end, by its timeout, it counts as a failure of the URL.
@@ -142,6 +246,8 @@ impl Attempt<'_> {
                 Sign::Failed
             }
             Ok(_) => Sign::Answered,
+            // There was no token, or no key: the URL was not asked.
+            Err(Failure::Auth(_)) => Sign::Unknown,
             Err(_) => Sign::Failed,
         };
     }

@@ -3,7 +3,10 @@
 use std::{future::Future, io, path::PathBuf, pin::Pin, sync::Arc, task, time::Duration};
 
 use http::Uri;
-use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
+use hyper_rustls::{
+    DefaultServerNameResolver, FixedServerNameResolver, HttpsConnector, MaybeHttpsStream,
+    ResolveServerName,
+};
 use hyper_util::{
     client::legacy::connect::{Connection as _, HttpConnector},
     rt::TokioIo,
@@ -14,7 +17,7 @@ use tower_service::Service;
 
 use super::{
     proxy::Proxy,
-    settings::{EndpointSettings, HttpVersion},
+    settings::{EndpointSettings, HttpVersion, TlsSettings},
     stream::{Io, Stream},
     tls, tunnel,
 };
@@ -115,7 +118,13 @@ impl Connector {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(endpoint.connect_timeout));
         let to_proxy = match &proxy {
-            Some(proxy) if proxy.is_https() => tls::client_config(endpoint.ca_file.as_deref())?,
+            Some(proxy) if proxy.is_https() => {
+                let only_roots = TlsSettings {
+                    ca_file: endpoint.tls.ca_file.clone(),
+                    ..TlsSettings::default()
+                };
+                tls::client_config(&only_roots)?.0
+            }
             _ => tls::no_roots(),
         };
         let needs_http2 = endpoint.http == HttpVersion::Http2;
@@ -140,13 +149,18 @@ impl Connector {
         };
         tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         let names = || Arc::new(DefaultServerNameResolver::default());
+        let own_names: Arc<dyn ResolveServerName + Send + Sync> =
+            match tls::server_name(&endpoint.tls)? {
+                None => names(),
+                Some(name) => Arc::new(FixedServerNameResolver::new(name)),
+            };
         let dialer = Dialer {
             route: Arc::new(route),
             hop: HttpsConnector::new(tcp.clone(), to_proxy, false, names()),
             tcp,
         };
         Ok(Self {
-            inner: HttpsConnector::new(dialer, tls, false, names()),
+            inner: HttpsConnector::new(dialer, tls, false, own_names),
             limit: endpoint.connect_timeout,
             needs_http2,
             through,

@@ -77,6 +77,8 @@ pub(super) enum Sign {
     Answered,
     /// It fails: no complete response, 502, 503 or 504.
     Failed,
+    /// Nothing: it was not asked.
+    Unknown,
 }
 
 /// What an attempt has changed.
@@ -144,7 +146,10 @@ impl Failover {
             (Sign::Failed, State::Unhealthy { pause, .. }) if is_current && ticket.is_probe => {
                 (unhealthy((2 * pause).min(LONGEST_PAUSE), now), None)
             }
-            (Sign::Failed, state) => (state, None),
+            (Sign::Unknown, State::Unhealthy { pause, .. }) if is_current && ticket.is_probe => {
+                (unhealthy(pause, now), None)
+            }
+            (Sign::Failed | Sign::Unknown, state) => (state, None),
         };
         url.state = state;
         url.epoch += u64::from(change.is_some());

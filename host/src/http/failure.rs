@@ -124,7 +124,7 @@ fn explain_tls(error: &rustls::Error, name: &Name) -> String {
     };
     let hint = match error {
         rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
-            " (no known root signed it: name the root's PEM file as `endpoint.ca-file`)"
+            " (no known root signed it: name the root's PEM file as `endpoint.tls.ca-file`)"
         }
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
             if !name.host_is_known {

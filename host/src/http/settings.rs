@@ -1,6 +1,6 @@
 //! What the client is told about an endpoint, checked: built by `config`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use url::Url;
@@ -9,6 +9,7 @@ pub use super::{
     failover::Prefer,
     proxy::{Environment, Proxy, ProxyError, ProxyRule},
 };
+use crate::auth::AuthSettings;
 
 /// One endpoint. `Debug` shows no secret: secret header values are marked sensitive, and the
 /// URL is shown as its `label`.
@@ -30,12 +31,12 @@ pub struct EndpointSettings {
     pub http: HttpVersion,
     /// Sent with every request; a plugin may not set the same names.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The header that authenticates; marked sensitive. A plugin may not set the same name.
-    pub auth: Option<(HeaderName, HeaderValue)>,
+    /// How requests are authenticated. A plugin may not set the headers that this sets.
+    pub auth: Option<AuthSettings>,
     /// How request bodies are compressed.
     pub compression: Option<Compression>,
-    /// A PEM file with further roots, beside the platform's.
-    pub ca_file: Option<PathBuf>,
+    /// What is particular about TLS.
+    pub tls: TlsSettings,
     /// TCP and TLS together.
     pub connect_timeout: Duration,
     /// Response head in bytes.
@@ -86,6 +87,56 @@ pub enum HttpVersion {
     Http2,
 }
 
+/// What is particular about TLS to an endpoint.
+#[derive(Debug, Clone, Default)]
+pub struct TlsSettings {
+    /// A PEM file with further roots, beside the platform's.
+    pub ca_file: Option<NamedFile>,
+    /// The client's certificate, for an endpoint that asks for one.
+    pub client: Option<ClientCertificate>,
+    /// The name that the endpoint's certificate must be for, where it is not the URL's host.
+    pub server_name: Option<String>,
+    /// TLS 1.2 is not spoken.
+    pub only_1_3: bool,
+}
+
+/// A client's certificate and its key, in PEM. They are read again when they change.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// The certificate, and those that lead to its root.
+    pub cert_file: NamedFile,
+    /// Its private key.
+    pub key_file: NamedFile,
+}
+
+/// A file, and what it is called in logs and errors.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The path as the module file writes it, before `${…}` is filled in.
+    pub label: String,
+}
+
+impl NamedFile {
+    /// The files of an authentication's secrets, as `${file:…}` names them.
+    pub(super) fn of_secrets(auth: &AuthSettings) -> Vec<Self> {
+        let secrets = auth.secrets();
+        let paths = secrets.iter().flat_map(|secret| secret.files());
+        let named = paths.map(|path| Self {
+            path: path.to_owned(),
+            label: path.display().to_string(),
+        });
+        named.collect()
+    }
+}
+
+impl fmt::Debug for NamedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)
+    }
+}
+
 /// `endpoint.compression`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -109,7 +160,7 @@ impl EndpointSettings {
             headers: Vec::new(),
             auth: None,
             compression: None,
-            ca_file: None,
+            tls: TlsSettings::default(),
             connect_timeout: Duration::from_secs(5),
             max_response_head: 64 * 1024,
             max_response_body: 1024 * 1024,
@@ -117,8 +168,8 @@ impl EndpointSettings {
     }
 }
 
-impl std::fmt::Debug for EndpointSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for EndpointSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointSettings")
             .field("url", &self.label)
             .field("others", &self.others)
@@ -134,9 +185,9 @@ impl std::fmt::Debug for EndpointSettings {
                     .map(|(name, _)| name)
                     .collect::<Vec<_>>(),
             )
-            .field("auth", &self.auth.as_ref().map(|(name, _)| name))
+            .field("auth", &self.auth)
             .field("compression", &self.compression)
-            .field("ca_file", &self.ca_file)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     admin::{EgressView, IngressView, SinkView},
+    auth::AuthSettings,
     config::{
         Destination, EgressConfig, EgressKind, EndpointConfig, IngressConfig, IngressKind, Module,
         OnUnrouted,
@@ -338,16 +339,16 @@ pub fn endpoint_of(config: &EndpointConfig) -> Result<Endpoint, StartError> {
         endpoint: config.name.clone(),
         source,
     })?;
-    let configured = settings
-        .headers
-        .iter()
-        .chain(&settings.auth)
-        .map(|(name, _)| name.clone());
-    let headers = HeaderRules::new(configured.chain([CONTENT_ENCODING]).collect());
+    let configured = settings.headers.iter().map(|(name, _)| name.clone());
+    let auth = settings.auth.as_ref();
+    let authenticating = auth.map(AuthSettings::headers).unwrap_or_default();
+    let reserved = configured.chain(authenticating).chain([CONTENT_ENCODING]);
+    let headers = HeaderRules::new(reserved.collect());
     Ok(Endpoint {
         base,
         headers,
         compression: settings.compression,
+        call_id: auth.and_then(AuthSettings::call_id_header),
     })
 }
 

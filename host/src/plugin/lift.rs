@@ -113,6 +113,8 @@ pub(super) fn outcome<'a>(
         }),
         Err(Failure::Timeout) => Err(FailureParam::Timeout),
         Err(Failure::Connect(text)) => Err(FailureParam::Connect(text)),
+        // The contract has no word of its own for it. Nothing was sent, as without a connection.
+        Err(Failure::Auth(text)) => Err(FailureParam::Connect(text)),
         Err(Failure::Tls(text)) => Err(FailureParam::Tls(text)),
         Err(Failure::Protocol(text)) => Err(FailureParam::Protocol(text)),
     }

@@ -171,6 +171,7 @@ impl AttemptSpan {
                     Failure::Connect(_) => "connect",
                     Failure::Tls(_) => "tls",
                     Failure::Protocol(_) => "protocol",
+                    Failure::Auth(_) => "auth",
                 };
                 live.set("error.type", Value::Text(kind.to_owned()));
                 live.span.fail(&failure.to_string());

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Uri};
 use url::Url;
 
-use crate::http::settings::EndpointSettings;
+use crate::http::settings::{EndpointSettings, NamedFile};
 
 /// `telemetry.otlp`, checked; what is not said is taken from the environment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,7 +13,7 @@ pub struct OtlpSettings {
     /// For each request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// A PEM file with further roots.
-    pub ca_file: Option<std::path::PathBuf>,
+    pub ca_file: Option<NamedFile>,
     /// The share of batches that are traced, 0 to 1.
     pub sample: Option<f64>,
     /// The name of this host's service.
@@ -75,7 +75,7 @@ pub fn resolve(
     let given = section.cloned().unwrap_or_default();
     let mut collector = EndpointSettings::new(url, label);
     collector.headers = given.headers;
-    collector.ca_file = given.ca_file;
+    collector.tls.ca_file = given.ca_file;
     for name in [TRACES_HEADERS, HEADERS] {
         for header in headers(name, &env)? {
             if !collector

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the servers that the folder $1 lists (`requirements.txt`, and `package.json` if it has one) into the folder $2, once for
-# each version of the list.
+# Installs the servers that the folder $1 lists (`requirements.txt`, and `package.json` and `debian.txt` if it has them) into the folder
+# $2, once for each version of the list.
 set -euo pipefail
 list="$(cd "$1" && pwd)"
 mkdir -p "$2"
@@ -13,12 +13,12 @@ tools=(python3)
 [[ ! -f "$list/package.json" ]] || tools+=(node npm)
 for tool in "${tools[@]}"; do
     command -v "$tool" >/dev/null || {
-        echo "error: real Kinesis servers are started, which need $tool (Python 3.10 or later, Node.js 18 or later)" >&2
+        echo "error: real servers are started, which need $tool (Python 3.10 or later, Node.js 18 or later)" >&2
         exit 1
     }
 done
-echo "installing Kinesis servers into $folder"
-rm -rf "$folder/python" "$folder/node" "$folder/installed"
+echo "installing servers into $folder"
+rm -rf "$folder/python" "$folder/node" "$folder/debian" "$folder/installed"
 python3 -m venv "$folder/python"
 "$folder/python/bin/pip" install --quiet --disable-pip-version-check --requirement "$list/requirements.txt"
 if [[ -f "$list/package.json" ]]; then
@@ -26,4 +26,10 @@ if [[ -f "$list/package.json" ]]; then
     cp "$list/package.json" "$list/package-lock.json" "$folder/node/"
     npm --prefix "$folder/node" ci --silent --no-audit --no-fund
 fi
+# Programs that are not there are unpacked, not installed: that needs no root.
+for package in $(cat "$list/debian.txt" 2>/dev/null || true); do
+    command -v "$package" >/dev/null && continue
+    mkdir -p "$folder/debian"
+    (cd "$folder/debian" && { apt-get download --quiet=2 "$package" || { apt-get update --quiet=2 && apt-get download --quiet=2 "$package"; }; } && dpkg-deb -x "$package"_*.deb .)
+done
 printf '%s\n' "$wanted" >"$folder/installed"

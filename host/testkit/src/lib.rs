@@ -10,6 +10,7 @@ mod python;
 mod recorder;
 mod serve;
 mod servers;
+mod verifier;
 
 pub use boto::{Boto, credentials};
 pub use faults::{Fault, FaultLayer, ServiceCall};
@@ -19,6 +20,7 @@ pub use process::{Child, Ended};
 pub use python::python;
 pub use recorder::Recorder;
 pub use servers::{ACCOUNT, Server};
+pub use verifier::Verifier;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,9 +1,9 @@
-//! Kinesis-compatible servers that nobody here wrote, on loopback.
+//! Servers that nobody here wrote, on loopback.
 
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
 };
@@ -107,6 +107,66 @@ impl Server {
         Self::start_until(command, port, |address| TcpStream::connect(address).is_ok())
     }
 
+    /// `oidc-provider` (npm), whose tokens are good for so many seconds: `/token` for the clients `basic` and `post` with
+    /// the secret [`Server::OIDC_SECRET`] and the scope `orders:write`, `/api` that takes its tokens, `/revoke` and
+    /// `/stats`.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not come up.
+    pub fn oidc(lifetime: u32) -> Self {
+        let port = free_port();
+        let mut command = Command::new("node");
+        command
+            .args([
+                "--input-type=module",
+                "-e",
+                include_str!("../auth/oidc.mjs"),
+                "--",
+            ])
+            .args([port.to_string(), lifetime.to_string()])
+            .env("NODE_PATH", auth_folder().join("node/node_modules"));
+        Self::start(command, port, "/health")
+    }
+
+    /// The secret of the clients of [`Server::oidc`].
+    pub const OIDC_SECRET: &str = "s3cret & more: +%";
+
+    /// nginx with TLS of these versions, that asks for a client's certificate and answers with its name, and `/forbidden` with
+    /// 403: with `server.pem`, `server.key` and `clients.pem` of `folder`. The port is that of TLS.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not come up.
+    pub fn nginx(folder: &Path, versions: &str) -> (Self, u16) {
+        let (port, tls) = (free_port(), free_port());
+        let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {};\n", folder.join(kind).display()))
+            .concat();
+        let config = format!(
+            "daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;\n\
+             events {{ }}\n\
+             http {{\naccess_log off; keepalive_timeout 0;\n{paths}\
+             server {{ listen 127.0.0.1:{port}; return 200; }}\n\
+             server {{\nlisten 127.0.0.1:{tls} ssl; ssl_protocols {versions};\n\
+             ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;\n\
+             ssl_client_certificate {folder}/clients.pem; ssl_verify_client on;\n\
+             location / {{ return 200 \"$ssl_client_s_dn $ssl_protocol\"; }}\n\
+             location /forbidden {{ return 403; }}\n}}\n}}\n",
+            folder = folder.display()
+        );
+        std::fs::write(folder.join("nginx.conf"), config).expect("written");
+        let unpacked = auth_folder().join("debian/usr/sbin/nginx");
+        let mut command = match unpacked.is_file() {
+            true => Command::new(unpacked),
+            false => Command::new("nginx"),
+        };
+        command
+            .args(["-e", "stderr", "-p"])
+            .arg(folder)
+            .arg("-c")
+            .arg(folder.join("nginx.conf"));
+        (Self::start(command, port, "/"), tls)
+    }
+
     fn start(command: Command, port: u16, health: &str) -> Self {
         Self::start_until(command, port, |address| answers(address, health))
     }
@@ -177,6 +237,11 @@ pub(crate) fn folder() -> PathBuf {
 
 fn proxies() -> PathBuf {
     installed(folder_of_all().join("proxies"), "make servers")
+}
+
+/// The part of it that authenticates and verifies.
+pub(crate) fn auth_folder() -> PathBuf {
+    installed(folder_of_all().join("auth"), "make servers")
 }
 
 fn folder_of_all() -> PathBuf {

@@ -29,7 +29,7 @@ fn echo(request: &WireRequest) -> Vec<Step> {
 
 pub(super) fn settings(endpoint_of: &FaultEndpoint) -> EndpointSettings {
     let mut settings = endpoint(&endpoint_of.url());
-    settings.ca_file = endpoint_of.ca_file().map(Into::into);
+    settings.tls.ca_file = endpoint_of.ca_file().map(|path| super::named(path.into()));
     settings
 }
 

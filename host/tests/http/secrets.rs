@@ -2,7 +2,7 @@
 
 use nozzle::{http::settings::EndpointSettings, outcome::Failure};
 
-use super::{endpoint, send, tls_server};
+use super::{endpoint, named, send, tls_server};
 
 /// The failure of a certificate for `names` when the endpoint is `127.0.0.1`.
 async fn wrong_name(names: Vec<String>, label: &str) -> String {
@@ -10,7 +10,7 @@ async fn wrong_name(names: Vec<String>, label: &str) -> String {
     let (port, pem) = tls_server(folder.path(), names, &[]).await;
     let url = format!("https://127.0.0.1:{port}/").parse().expect("a URL");
     let mut settings = EndpointSettings::new(url, label.to_owned());
-    settings.ca_file = Some(pem);
+    settings.tls.ca_file = Some(named(pem));
     match send(&settings).await {
         Err(Failure::Tls(text)) => text,
         other => panic!("{other:?}"),

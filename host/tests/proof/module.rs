@@ -93,7 +93,7 @@ pub(crate) fn module(place: &Place, endpoints: &Endpoints<'_>) -> String {
     for (case, (url, ca_file)) in PLUGINS.iter().zip(&endpoints.urls) {
         let wasm = plugin(case.file);
         let ca_file = ca_file
-            .map(|path| format!(", ca-file: {}", path.display()))
+            .map(|path| format!(", tls: {{ ca-file: {} }}", path.display()))
             .unwrap_or_default();
         let order = match (case.ordered, place) {
             (false, _) => "none",

@@ -8,6 +8,7 @@ use crate::{
         relative,
         shape::{admin::AdminYaml, telemetry::TelemetryYaml},
     },
+    http::settings::NamedFile,
     trace::settings::OtlpSettings,
 };
 
@@ -32,7 +33,10 @@ impl Checker<'_> {
     pub(super) fn telemetry(&mut self, yaml: TelemetryYaml) -> OtlpSettings {
         let otlp = yaml.otlp;
         let mut settings = OtlpSettings {
-            ca_file: otlp.ca_file.map(|path| relative(&self.folder, &path)),
+            ca_file: otlp.ca_file.map(|path| NamedFile {
+                path: relative(&self.folder, &path),
+                label: self.written(&["telemetry", "otlp", "ca-file"]).to_owned(),
+            }),
             sample: otlp.sample,
             service_name: otlp.service_name,
             ..OtlpSettings::default()

@@ -11,7 +11,6 @@ use crate::{
     config::{
         EndpointConfig,
         problem::Problem,
-        relative,
         shape::endpoint::{CompressionYaml, EndpointYaml, NamedEndpointYaml},
     },
     http::settings::{Compression, EndpointSettings},
@@ -68,31 +67,11 @@ impl Checker<'_> {
             }
             settings.headers.push(header);
         }
-        if let Some(auth) = &yaml.auth {
-            let path = [place, &["auth", "header", "value"]].concat();
-            if auth.header.value.trim().is_empty() {
-                let message = "`value` is empty, which authenticates nobody";
-                self.problems.push(Problem::new(self.mark(&path), message));
-            }
-            settings.auth = self
-                .header(&path, &auth.header.name, &auth.header.value)
-                .map(|(name, mut value)| {
-                    value.set_sensitive(true);
-                    (name, value)
-                });
-            if let Some((name, _)) = &settings.auth
-                && settings.headers.iter().any(|(other, _)| other == name)
-            {
-                let path = [place, &["auth", "header", "name"]].concat();
-                let message = format!("the header `{name}` stands under `headers` too");
-                self.problems.push(Problem::new(self.mark(&path), message));
-            }
-        }
+        self.secured(place, &mut settings, yaml.auth, yaml.tls);
         settings.compression = yaml.compression.map(|compression| match compression {
             CompressionYaml::Gzip => Compression::Gzip,
             CompressionYaml::Zstd => Compression::Zstd,
         });
-        settings.ca_file = yaml.ca_file.map(|path| relative(&self.folder, &path));
         set(
             &mut settings.connect_timeout,
             yaml.connect_timeout.map(|span| span.0),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::auth::{AuthYaml, TlsYaml};
 use crate::config::units::{Size, Span};
 
 /// An endpoint with a name, which sinks share: its limits hold for all of them together.
@@ -31,6 +32,7 @@ pub(in crate::config) enum EndpointOfSinkYaml {
 /// Where calls go.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("x-moved" = { "ca-file": "write `tls: { ca-file: … }`" }))]
 pub(in crate::config) struct EndpointYaml {
     /// The base URL, `http` or `https`: a plugin's targets stand below it and cannot leave its host and port. Its query
     /// stands in front of each target's own.
@@ -55,8 +57,9 @@ pub(in crate::config) struct EndpointYaml {
     pub(in crate::config) auth: Option<AuthYaml>,
     /// How request bodies are compressed. Default: not at all.
     pub(in crate::config) compression: Option<CompressionYaml>,
-    /// A PEM file of further root certificates, beside the platform's; relative to the module file.
-    pub(in crate::config) ca_file: Option<String>,
+    /// What is particular about TLS.
+    #[serde(default)]
+    pub(in crate::config) tls: TlsYaml,
     /// How many calls go side by side, over all sinks of the endpoint.
     #[serde(default)]
     pub(in crate::config) concurrency: ConcurrencyYaml,
@@ -141,25 +144,6 @@ pub(in crate::config) enum HttpYaml {
     Http1,
     /// HTTP/2; without TLS by prior knowledge.
     Http2,
-}
-
-/// How requests are authenticated.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(in crate::config) struct AuthYaml {
-    /// A header with a secret, such as an API key.
-    pub(in crate::config) header: AuthHeaderYaml,
-}
-
-/// A header with a secret.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(in crate::config) struct AuthHeaderYaml {
-    /// The header's name.
-    #[schemars(extend("x-written-out" = true))]
-    pub(in crate::config) name: String,
-    /// Its value: `${Group:key}`, `${env:NAME}` or `${file:PATH}` keep it out of this file.
-    pub(in crate::config) value: String,
 }
 
 /// How request bodies are compressed.

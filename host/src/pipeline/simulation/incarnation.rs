@@ -199,6 +199,7 @@ fn start(world: &Shared) -> Running {
                 base: BaseUrl::new(&"http://sim.test/".parse().expect("a URL")).expect("a base"),
                 headers: HeaderRules::default(),
                 compression: None,
+                call_id: None,
             },
             plugin: Guest {
                 world: world.clone(),

@@ -222,6 +222,7 @@ pub(super) fn start_over(
             base: BaseUrl::new(&"http://t.test/".parse().expect("a URL")).expect("a base"),
             headers: HeaderRules::default(),
             compression: None,
+            call_id: None,
         },
         plugin,
         transport,
