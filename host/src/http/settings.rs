@@ -119,6 +119,12 @@ pub struct NamedFile {
 }
 
 impl NamedFile {
+    /// A file that is called by its path.
+    pub fn new(path: PathBuf) -> Self {
+        let label = path.display().to_string();
+        Self { path, label }
+    }
+
     /// The files of an authentication's secrets, as `${file:…}` names them.
     pub(super) fn of_secrets(auth: &AuthSettings) -> Vec<Self> {
         let secrets = auth.secrets();

@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use nozzle::{
-    http::settings::{EndpointSettings, HttpVersion, UnixSocket},
+    http::settings::{EndpointSettings, HttpVersion, NamedFile, UnixSocket},
     outcome::Failure,
 };
 use nozzle_testkit::fault_endpoint::write;
@@ -101,7 +101,7 @@ async fn over_tls_the_version_is_agreed_on_or_refused() {
     for (http, alpn, expected) in table {
         let (port, pem) = tls_server(folder.path(), vec!["localhost".to_owned()], alpn).await;
         let mut settings = endpoint(&format!("https://localhost:{port}/"));
-        settings.ca_file = Some(pem);
+        settings.tls.ca_file = Some(NamedFile::new(pem));
         settings.http = http;
 
         let outcome = send(&settings).await;
@@ -170,7 +170,7 @@ async fn tls_over_a_unix_socket_is_for_the_urls_host() {
     let with = |url: &str| -> EndpointSettings {
         let mut settings = endpoint(url);
         settings.unix_socket = socket(&path);
-        settings.ca_file = Some(pem.clone());
+        settings.tls.ca_file = Some(NamedFile::new(pem.clone()));
         settings
     };
 

@@ -10,7 +10,7 @@ use std::{
 use nozzle::{
     http::{
         HttpClient, Transport,
-        settings::{EndpointSettings, HttpVersion, Proxy, ProxyRule},
+        settings::{EndpointSettings, HttpVersion, NamedFile, Proxy, ProxyRule},
     },
     outcome::Failure,
 };
@@ -85,7 +85,7 @@ async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(stream: S, heads: &Heads) {
 async fn hidden(folder: &std::path::Path) -> (EndpointSettings, u16) {
     let (port, pem) = tls_server(folder, vec!["api.invalid".to_owned()], &["h2"]).await;
     let mut settings = endpoint(&format!("https://api.invalid:{port}/v1"));
-    settings.ca_file = Some(pem);
+    settings.tls.ca_file = Some(NamedFile::new(pem));
     (settings, port)
 }
 
@@ -112,12 +112,13 @@ async fn https_goes_through_a_tunnel_that_the_proxy_cannot_read() {
 async fn a_proxy_is_reached_over_tls() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut settings, _) = hidden(folder.path()).await;
-    let endpoint_ca = std::fs::read(settings.ca_file.as_ref().expect("a file")).expect("read");
+    let endpoint_ca =
+        std::fs::read(&settings.tls.ca_file.as_ref().expect("a file").path).expect("read");
     let (acceptor, pem) = tls_acceptor(folder.path(), vec!["localhost".to_owned()], &[]);
     let both: PathBuf = folder.path().join("both.pem");
     let pems = [endpoint_ca, std::fs::read(pem).expect("read")].concat();
     std::fs::write(&both, pems).expect("written");
-    settings.ca_file = Some(both);
+    settings.tls.ca_file = Some(NamedFile::new(both));
     let (proxy, heads) = tunnels(Some(acceptor)).await;
 
     let right = send(&through(
@@ -336,7 +337,7 @@ async fn foreign_proxies_let_those_in_who_know_the_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let (port, pem) = tls_server(folder.path(), vec!["localhost".to_owned()], &["h2"]).await;
     let mut https = endpoint(&format!("https://localhost:{port}/"));
-    https.ca_file = Some(pem);
+    https.tls.ca_file = Some(NamedFile::new(pem));
     let plain = plain_server().await.port();
     let http = endpoint(&format!("http://localhost:{plain}/v1"));
     let servers = tokio::task::spawn_blocking(|| {
