@@ -39,7 +39,7 @@ pub(crate) fn write_module(folder: &Path, records: usize, sinks: &[Sink<'_>]) {
     );
     let plugin = plugin("json_batch.wasm").display().to_string();
     for Sink(name, url, more) in sinks {
-        write!(text, "  - id: t/{name}\n    plugin: {{ path: {plugin} }}\n    endpoint: {{ url: \"{url}\" }}\n    batch: {{ max-records: 1, max-wait: 10ms }}\n{more}").expect("memory");
+        write!(text, "  - id: t/{name}\n    plugin: {{ path: {plugin} }}\n    endpoint: {{ url: \"{url}\", concurrency: {{ strategy: fixed }} }}\n    batch: {{ max-records: 1, max-wait: 10ms }}\n{more}").expect("memory");
     }
     std::fs::write(folder.join("module.yaml"), text).expect("written");
 }
