@@ -25,6 +25,8 @@ use crate::event::{Event, Record};
 pub enum CauseKind {
     /// The status policy rejects the response's status.
     Status,
+    /// No complete response came, and `failures` rejects this kind of failure.
+    Failure,
     /// The plugin put it under `reject`.
     RejectedByShape,
     /// The plugin's verdict on the response rejects it.
@@ -47,8 +49,9 @@ pub enum CauseKind {
 
 impl CauseKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Status,
+        Self::Failure,
         Self::RejectedByShape,
         Self::RejectedByVerdict,
         Self::AttemptsExhausted,
@@ -64,6 +67,7 @@ impl CauseKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Status => "status",
+            Self::Failure => "failure",
             Self::RejectedByShape => "rejected-by-shape",
             Self::RejectedByVerdict => "rejected-by-verdict",
             Self::AttemptsExhausted => "attempts-exhausted",

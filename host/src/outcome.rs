@@ -38,3 +38,27 @@ pub enum Failure {
     #[error("protocol error: {0}")]
     Protocol(String),
 }
+
+/// The kinds of [`Failure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "they are those of `Failure`")]
+pub enum FailureKind {
+    Timeout,
+    Connect,
+    Tls,
+    Protocol,
+    Auth,
+}
+
+impl Failure {
+    /// Its kind.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Timeout => FailureKind::Timeout,
+            Self::Connect(_) => FailureKind::Connect,
+            Self::Tls(_) => FailureKind::Tls,
+            Self::Protocol(_) => FailureKind::Protocol,
+            Self::Auth(_) => FailureKind::Auth,
+        }
+    }
+}

@@ -15,7 +15,7 @@ use super::{
     Endpoint, contract,
     prepare::prepare,
     retry, retry_after,
-    settings::{Backoff, Order, RetrySettings, StatusAction, StatusPolicy},
+    settings::{Backoff, FailureAction, Order, RetrySettings, StatusAction, StatusPolicy},
     verdict::{Seen, Verdict, judge},
 };
 use crate::{
@@ -62,7 +62,8 @@ pub(crate) fn shaped(input: &[u8]) {
         base: BaseUrl::new(&base).expect("a base"),
         headers: HeaderRules::new(vec![AUTHORIZATION]),
         compression,
-        call_id: None,
+        call_ids: Vec::new(),
+        attempt_header: None,
     };
 
     let prepared = prepare(
@@ -198,6 +199,16 @@ pub(crate) fn handled(input: &[u8]) {
                 )
             })
             .collect(),
+        failures: (0..draw.below(2))
+            .map(|_| {
+                let action = [
+                    FailureAction::Retry,
+                    FailureAction::Reject,
+                    FailureAction::Halt,
+                ];
+                (crate::outcome::FailureKind::Timeout, draw.pick(&action))
+            })
+            .collect(),
     };
     let answer = plugin::fuzz::handled(&mut draw).verdict;
 
@@ -276,7 +287,7 @@ pub(crate) fn retry_after(input: &[u8]) {
     let now = draw.pick(&[784_111_777, 1_795_000_000, 0, 253_402_300_799]);
     let dice = f64::from(draw.byte()) / 255.0;
     let tries = draw.number() as u32;
-    let multiplier = u32::from(draw.byte());
+    let multiplier = f64::from(draw.byte()) / 4.0;
     let mut headers = HeaderMap::new();
     let mut expected = None;
     while !draw.is_spent() && headers.len() < 5 {
@@ -297,8 +308,8 @@ pub(crate) fn retry_after(input: &[u8]) {
             initial: wait.unwrap_or(CAP),
             multiplier,
         },
-        max_attempts: None,
         max_delay: CAP,
+        ..RetrySettings::default()
     };
     assert!(retry::pause(&settings, tries, dice) <= CAP);
 }

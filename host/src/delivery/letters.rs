@@ -50,7 +50,11 @@ pub(super) fn rejected_by_verdict(reason: String) -> Cause {
 }
 
 pub(super) fn status(seen: &Seen) -> Cause {
-    cause(CauseKind::Status, seen.to_string())
+    let kind = match seen {
+        Seen::Status(_) => CauseKind::Status,
+        Seen::Failed(_) => CauseKind::Failure,
+    };
+    cause(kind, seen.to_string())
 }
 
 pub(super) fn plugin_failed(error: &PluginError) -> Cause {

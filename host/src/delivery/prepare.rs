@@ -26,8 +26,10 @@ pub struct Endpoint {
     pub headers: HeaderRules,
     /// How bodies are compressed.
     pub compression: Option<Compression>,
-    /// The header that carries a call's id, if any does: the same over all attempts.
-    pub call_id: Option<HeaderName>,
+    /// The headers that carry a call's id: the same over all attempts.
+    pub call_ids: Vec<HeaderName>,
+    /// The header that carries an attempt's number.
+    pub attempt_header: Option<HeaderName>,
 }
 
 /// A request that is ready to send.
@@ -93,8 +95,11 @@ pub(super) fn prepare(
             body = Some(compress::compress(bytes, compression).map_err(Refused::Compress)?);
             headers.insert(CONTENT_ENCODING, compress::content_encoding(compression));
         }
-        if let Some(name) = &endpoint.call_id {
-            headers.insert(name, call_id(&shaped, events));
+        if !endpoint.call_ids.is_empty() {
+            let id = call_id(&shaped, events);
+            for name in &endpoint.call_ids {
+                headers.insert(name, id.clone());
+            }
         }
         let held = body.as_ref().map_or(0, Bytes::len) + headers.len() * 64 + shaped.target.len();
         let memory = held + shaped_memory(&shaped);
@@ -222,7 +227,8 @@ mod tests {
             base: BaseUrl::new(&url).expect("a base"),
             headers: HeaderRules::default(),
             compression: None,
-            call_id: None,
+            call_ids: Vec::new(),
+            attempt_header: None,
         };
         let event = Event {
             id: "t/in:1".into(),

@@ -22,10 +22,13 @@ pub fn bound(settings: &RetrySettings, tries: u32) -> Duration {
         Backoff::Exponential {
             initial,
             multiplier,
-        } => multiplier
-            .checked_pow(tries.saturating_sub(1))
-            .and_then(|factor| initial.checked_mul(factor))
-            .map_or(settings.max_delay, |pause| pause.min(settings.max_delay)),
+        } => {
+            let tries = i32::try_from(tries.saturating_sub(1)).unwrap_or(i32::MAX);
+            let seconds = initial.as_secs_f64() * multiplier.powi(tries);
+            // What is not finite, or no time, is beyond the cap.
+            Duration::try_from_secs_f64(seconds)
+                .map_or(settings.max_delay, |pause| pause.min(settings.max_delay))
+        }
     }
 }
 
@@ -115,9 +118,27 @@ mod tests {
         assert_eq!(given_up(&forever, &timeout, 1000, hour), None);
     }
 
+    /// Flink: `ExponentialBackoffDelayRetryStrategy`, whose multiplier is a double.
+    #[test]
+    fn a_multiplier_need_not_be_whole() {
+        let settings = RetrySettings {
+            backoff: Backoff::Exponential {
+                initial: millis(1000),
+                multiplier: 1.5,
+            },
+            ..RetrySettings::default()
+        };
+
+        let bounds: Vec<_> = (1..=4)
+            .map(|tries| bound(&settings, tries).as_millis())
+            .collect();
+
+        assert_eq!(bounds, [1000, 1500, 2250, 3375]);
+    }
+
     proptest! {
         #[test]
-        fn a_pause_is_never_longer_than_the_cap(tries in 1_u32.., dice in 0.0_f64..1.0, initial in 1_u64..100_000, multiplier in 1_u32..100) {
+        fn a_pause_is_never_longer_than_the_cap(tries in 1_u32.., dice in 0.0_f64..1.0, initial in 1_u64..100_000, multiplier in 1.0_f64..100.0) {
             let backoff = Backoff::Exponential { initial: millis(initial), multiplier };
             let settings = RetrySettings { backoff, ..RetrySettings::default() };
 

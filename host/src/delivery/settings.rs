@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::batch::BatchSettings;
+use crate::{batch::BatchSettings, outcome::FailureKind};
 
 /// Everything the delivery engine of one sink needs to know.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeliverySettings {
     /// When a batch is full.
     pub batch: BatchSettings,
@@ -79,7 +79,7 @@ impl Default for TimeoutSettings {
 }
 
 /// `retry`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RetrySettings {
     /// How the pauses grow.
     pub backoff: Backoff,
@@ -87,6 +87,20 @@ pub struct RetrySettings {
     pub max_attempts: Option<u32>,
     /// No pause exceeds this, not even one the endpoint or the plugin asks for.
     pub max_delay: Duration,
+    /// What becomes of an event whose attempts or time are over.
+    pub on_exhausted: OnExhausted,
+}
+
+/// `retry.on-exhausted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnExhausted {
+    /// It is dead-lettered.
+    #[default]
+    DeadLetter,
+    /// It is dropped and counted.
+    Drop,
+    /// The sink stops, nothing is settled.
+    Halt,
 }
 
 impl Default for RetrySettings {
@@ -94,23 +108,24 @@ impl Default for RetrySettings {
         Self {
             backoff: Backoff::Exponential {
                 initial: Duration::from_millis(200),
-                multiplier: 2,
+                multiplier: 2.0,
             },
             max_attempts: Some(10),
             max_delay: Duration::from_secs(30),
+            on_exhausted: OnExhausted::default(),
         }
     }
 }
 
 /// How the pauses between attempts grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Backoff {
     /// `initial × multiplier^n`, capped by `max_delay`, with full jitter: uniform between zero and that.
     Exponential {
         /// The first pause's upper bound.
         initial: Duration,
-        /// At least 1.
-        multiplier: u32,
+        /// At least 1, finite.
+        multiplier: f64,
     },
     /// Always the same pause.
     Fixed {
@@ -152,6 +167,19 @@ pub struct StatusPolicy {
     pub codes: BTreeMap<u16, StatusAction>,
     /// By class, 1 to 5 (`4xx` is 4).
     pub classes: BTreeMap<u8, StatusAction>,
+    /// By kind of failure, where there is no status; what is not named is tried again (Flink: `ifException`).
+    pub failures: BTreeMap<FailureKind, FailureAction>,
+}
+
+/// What a failure means for the events of its call. None delivers them: nothing was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureAction {
+    /// Tried again.
+    Retry,
+    /// Dead-lettered.
+    Reject,
+    /// The sink stops, nothing is settled.
+    Halt,
 }
 
 /// `order`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::settings::{StatusAction, StatusPolicy};
+use super::settings::{FailureAction, StatusAction, StatusPolicy};
 use crate::{
     outcome::{Failure, Outcome},
     plugin::{EventVerdict, PluginError, PluginVerdict},
@@ -138,8 +138,16 @@ pub fn judge(
 }
 
 fn by_status(seen: &Seen, policy: &StatusPolicy) -> Verdict {
-    let Seen::Status(status) = seen else {
-        return Verdict::Retry(None);
+    let status = match seen {
+        Seen::Status(status) => status,
+        Seen::Failed(failure) => {
+            let action = policy.failures.get(&failure.kind());
+            return match action.copied().unwrap_or(FailureAction::Retry) {
+                FailureAction::Retry => Verdict::Retry(None),
+                FailureAction::Reject => Verdict::Reject(Rejected::ByStatus),
+                FailureAction::Halt => Verdict::Halt,
+            };
+        }
     };
     match action(*status, policy) {
         StatusAction::Delivered => Verdict::Delivered,
@@ -169,6 +177,7 @@ pub fn action(status: u16, policy: &StatusPolicy) -> StatusAction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::FailureKind;
 
     fn status(status: u16) -> Seen {
         Seen::Status(status)
@@ -218,11 +227,33 @@ mod tests {
         let policy = StatusPolicy {
             codes: [(409, StatusAction::Delivered)].into(),
             classes: [(4, StatusAction::Halt)].into(),
+            ..StatusPolicy::default()
         };
 
         assert_eq!(action(409, &policy), StatusAction::Delivered);
         assert_eq!(action(401, &policy), StatusAction::Halt);
         assert_eq!(action(500, &policy), StatusAction::Retry);
+    }
+
+    /// Flink: `ifException`.
+    #[test]
+    fn a_failure_is_tried_again_unless_its_kind_says_otherwise() {
+        let policy = StatusPolicy {
+            failures: [
+                (FailureKind::Tls, FailureAction::Halt),
+                (FailureKind::Timeout, FailureAction::Reject),
+            ]
+            .into(),
+            ..StatusPolicy::default()
+        };
+        let verdict = |failure| judge(&Seen::Failed(failure), None, 1, &policy);
+
+        assert_eq!(verdict(Failure::Connect("x".into())), Verdict::Retry(None));
+        assert_eq!(verdict(Failure::Tls("x".into())), Verdict::Halt);
+        assert_eq!(
+            verdict(Failure::Timeout),
+            Verdict::Reject(Rejected::ByStatus)
+        );
     }
 
     #[test]

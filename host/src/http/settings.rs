@@ -33,6 +33,10 @@ pub struct EndpointSettings {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How requests are authenticated. A plugin may not set the headers that this sets.
     pub auth: Option<AuthSettings>,
+    /// The header of a key that is the same over all attempts of a call. A plugin may not set it.
+    pub key_header: Option<HeaderName>,
+    /// The header of an attempt's number. A plugin may not set it.
+    pub attempt_header: Option<HeaderName>,
     /// How request bodies are compressed.
     pub compression: Option<Compression>,
     /// What is particular about TLS.
@@ -165,6 +169,8 @@ impl EndpointSettings {
             http: HttpVersion::default(),
             headers: Vec::new(),
             auth: None,
+            key_header: None,
+            attempt_header: None,
             compression: None,
             tls: TlsSettings::default(),
             connect_timeout: Duration::from_secs(5),

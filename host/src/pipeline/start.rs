@@ -342,13 +342,22 @@ pub fn endpoint_of(config: &EndpointConfig) -> Result<Endpoint, StartError> {
     let configured = settings.headers.iter().map(|(name, _)| name.clone());
     let auth = settings.auth.as_ref();
     let authenticating = auth.map(AuthSettings::headers).unwrap_or_default();
-    let reserved = configured.chain(authenticating).chain([CONTENT_ENCODING]);
+    let own = settings.key_header.iter().chain(&settings.attempt_header);
+    let reserved = configured
+        .chain(authenticating)
+        .chain(own.cloned())
+        .chain([CONTENT_ENCODING]);
     let headers = HeaderRules::new(reserved.collect());
     Ok(Endpoint {
         base,
         headers,
         compression: settings.compression,
-        call_id: auth.and_then(AuthSettings::call_id_header),
+        call_ids: auth
+            .and_then(AuthSettings::call_id_header)
+            .into_iter()
+            .chain(settings.key_header.clone())
+            .collect(),
+        attempt_header: settings.attempt_header.clone(),
     })
 }
 

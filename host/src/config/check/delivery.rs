@@ -10,9 +10,16 @@ use crate::{
     batch::{BatchBy, BatchSettings},
     config::{
         problem::Problem,
-        shape::delivery::{BatchYaml, BufferYaml, RetryYaml, StatusYaml, StrategyYaml},
+        shape::delivery::{
+            BatchYaml, BufferYaml, FailureYaml, FailuresYaml, OnExhaustedYaml, RetryYaml,
+            StatusYaml, StrategyYaml,
+        },
     },
-    delivery::settings::{Backoff, BufferSettings, RetrySettings, StatusAction, StatusPolicy},
+    delivery::settings::{
+        Backoff, BufferSettings, FailureAction, OnExhausted, RetrySettings, StatusAction,
+        StatusPolicy,
+    },
+    outcome::FailureKind,
 };
 
 impl Checker<'_> {
@@ -32,9 +39,22 @@ impl Checker<'_> {
         settings.backoff = match yaml.strategy {
             StrategyYaml::Exponential => Backoff::Exponential {
                 initial,
-                multiplier: yaml.multiplier.unwrap_or(2),
+                multiplier: yaml.multiplier.unwrap_or(2.0),
             },
             StrategyYaml::Fixed | StrategyYaml::None => Backoff::Fixed { delay: initial },
+        };
+        if yaml
+            .multiplier
+            .is_some_and(|multiplier| !(1.0..=1e6).contains(&multiplier))
+        {
+            let mark = self.mark(&["sinks", index, "retry", "multiplier"]);
+            let message = "`retry.multiplier` must be at least 1, and at most 1000000";
+            self.problems.push(Problem::new(mark, message));
+        }
+        settings.on_exhausted = match yaml.on_exhausted {
+            OnExhaustedYaml::DeadLetter => OnExhausted::DeadLetter,
+            OnExhaustedYaml::Drop => OnExhausted::Drop,
+            OnExhaustedYaml::Halt => OnExhausted::Halt,
         };
         if yaml.forever && (yaml.max_attempts.is_some() || yaml.strategy == StrategyYaml::None) {
             let mark = self.mark(&["sinks", index, "retry", "forever"]);
@@ -98,6 +118,25 @@ impl Checker<'_> {
         }
         policy
     }
+}
+
+pub(super) fn failures(yaml: &FailuresYaml) -> BTreeMap<FailureKind, FailureAction> {
+    let kinds = [
+        (FailureKind::Timeout, yaml.timeout),
+        (FailureKind::Connect, yaml.connect),
+        (FailureKind::Tls, yaml.tls),
+        (FailureKind::Protocol, yaml.protocol),
+        (FailureKind::Auth, yaml.auth),
+    ];
+    let action = |yaml| match yaml {
+        FailureYaml::Retry => FailureAction::Retry,
+        FailureYaml::Reject => FailureAction::Reject,
+        FailureYaml::Halt => FailureAction::Halt,
+    };
+    kinds
+        .into_iter()
+        .filter_map(|(kind, yaml)| Some((kind, action(yaml?))))
+        .collect()
 }
 
 pub(super) fn batch(yaml: BatchYaml) -> BatchSettings {

@@ -11,7 +11,7 @@ use crate::{
     config::{
         EndpointConfig,
         problem::Problem,
-        shape::endpoint::{CompressionYaml, EndpointYaml, NamedEndpointYaml},
+        shape::endpoint::{CompressionYaml, EndpointYaml, IdempotencyYaml, NamedEndpointYaml},
     },
     http::settings::{Compression, EndpointSettings},
     network::is_framing,
@@ -68,6 +68,9 @@ impl Checker<'_> {
             settings.headers.push(header);
         }
         self.secured(place, &mut settings, yaml.auth, yaml.tls);
+        if let Some(idempotency) = &yaml.idempotency {
+            self.idempotency(place, &mut settings, idempotency);
+        }
         settings.compression = yaml.compression.map(|compression| match compression {
             CompressionYaml::Gzip => Compression::Gzip,
             CompressionYaml::Zstd => Compression::Zstd,
@@ -85,6 +88,32 @@ impl Checker<'_> {
             yaml.max_response_body.and_then(bytes),
         );
         Some(settings)
+    }
+
+    fn idempotency(
+        &mut self,
+        place: &[&str],
+        settings: &mut EndpointSettings,
+        yaml: &IdempotencyYaml,
+    ) {
+        let key = yaml.key_header.as_deref().unwrap_or("Idempotency-Key");
+        let attempt = yaml.attempt_header.as_deref();
+        let named = [("key-header", Some(key)), ("attempt-header", attempt)];
+        let [key, attempt] = named.map(|(at, name)| {
+            let path = [place, &["idempotency", at]].concat();
+            let (name, _) = self.header(&path, name?, "")?;
+            if settings.headers.iter().any(|(other, _)| *other == name) {
+                let message = format!("the header `{name}` stands under `headers` too");
+                self.problems.push(Problem::new(self.mark(&path), message));
+            }
+            Some(name)
+        });
+        if key.is_some() && key == attempt {
+            let path = [place, &["idempotency", "attempt-header"]].concat();
+            let message = "`attempt-header` is the `key-header` too";
+            self.problems.push(Problem::new(self.mark(&path), message));
+        }
+        (settings.key_header, settings.attempt_header) = (key, attempt);
     }
 
     pub(super) fn header(

@@ -2,7 +2,7 @@
 
 use super::{
     Checker,
-    delivery::{batch, buffer},
+    delivery::{batch, buffer, failures},
 };
 use crate::{
     config::{
@@ -116,7 +116,8 @@ impl Checker<'_> {
             );
         }
         let retry = self.retry(&index, &yaml.retry);
-        let status = self.status(&index, yaml.status);
+        let mut status = self.status(&index, yaml.status);
+        status.failures = failures(&yaml.failures);
         let mut in_flight = InFlightSettings::default();
         set(&mut in_flight.max_calls, yaml.in_flight.max_calls);
         let delivery = DeliverySettings {

@@ -74,9 +74,8 @@ pub(in crate::config) struct RetryYaml {
     /// The first pause at most; under `fixed`, every pause. Default: `200ms`.
     #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) initial_delay: Option<Span>,
-    /// What the pause grows by. Default: 2.
-    #[schemars(range(min = 1))]
-    pub(in crate::config) multiplier: Option<u32>,
+    /// What the pause grows by, at least 1. Default: 2.
+    pub(in crate::config) multiplier: Option<f64>,
     /// No pause exceeds this, not even one that the endpoint asks for. Default: `30s`.
     #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) max_delay: Option<Span>,
@@ -85,6 +84,21 @@ pub(in crate::config) struct RetryYaml {
     pub(in crate::config) max_attempts: Option<u32>,
     /// Tries without end, which blocks progress: `max-attempts` and `timeout.total` do not count. Default: false.
     pub(in crate::config) forever: bool,
+    /// What becomes of an event whose attempts or time are over. Default: `dead-letter`.
+    pub(in crate::config) on_exhausted: OnExhaustedYaml,
+}
+
+/// What becomes of an event whose attempts or time are over.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum OnExhaustedYaml {
+    /// It is dead-lettered.
+    #[default]
+    DeadLetter,
+    /// It is dropped and counted.
+    Drop,
+    /// The sink stops, and nothing is settled.
+    Halt,
 }
 
 /// How the pauses between attempts grow.
@@ -123,6 +137,34 @@ pub(in crate::config) enum StatusYaml {
     Reject,
     /// The events are shaped again in two halves; a single one is dead-lettered.
     Split,
+    /// The sink stops, and nothing is settled.
+    Halt,
+}
+
+/// What a failure means, by its kind.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct FailuresYaml {
+    /// No complete response within `timeout.attempt`. Default: `retry`.
+    pub(in crate::config) timeout: Option<FailureYaml>,
+    /// No connection, or no name. Default: `retry`.
+    pub(in crate::config) connect: Option<FailureYaml>,
+    /// The TLS handshake failed. Default: `retry`.
+    pub(in crate::config) tls: Option<FailureYaml>,
+    /// The connection ended early, or what came was not HTTP. Default: `retry`.
+    pub(in crate::config) protocol: Option<FailureYaml>,
+    /// There was no token and no key to authenticate with. Default: `retry`.
+    pub(in crate::config) auth: Option<FailureYaml>,
+}
+
+/// What a failure means.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum FailureYaml {
+    /// The call is tried again.
+    Retry,
+    /// The events are dead-lettered.
+    Reject,
     /// The sink stops, and nothing is settled.
     Halt,
 }

@@ -55,6 +55,8 @@ pub(in crate::config) struct EndpointYaml {
     pub(in crate::config) headers: BTreeMap<String, String>,
     /// How requests are authenticated. Default: not at all.
     pub(in crate::config) auth: Option<AuthYaml>,
+    /// Headers by which the endpoint knows a call again. Default: none.
+    pub(in crate::config) idempotency: Option<IdempotencyYaml>,
     /// How request bodies are compressed. Default: not at all.
     pub(in crate::config) compression: Option<CompressionYaml>,
     /// What is particular about TLS.
@@ -73,6 +75,19 @@ pub(in crate::config) struct EndpointYaml {
     pub(in crate::config) max_response_head: Option<Size>,
     /// What is read of a response's body; the rest is cut off. Default: `1MiB`.
     pub(in crate::config) max_response_body: Option<Size>,
+}
+
+/// Headers by which an endpoint knows a call again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct IdempotencyYaml {
+    /// The header of a key that is made of the ids of the call's events: the same over all attempts, and when a call of the same events
+    /// is made again after a crash. Default: `Idempotency-Key`.
+    #[schemars(extend("x-written-out" = true))]
+    pub(in crate::config) key_header: Option<String>,
+    /// The header of the attempt's number, 1 for the first. Default: none.
+    #[schemars(extend("x-written-out" = true))]
+    pub(in crate::config) attempt_header: Option<String>,
 }
 
 /// How many calls go side by side.

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     delivery::{
-        BatchYaml, BufferYaml, InFlightYaml, OnOutageYaml, OnPluginErrorYaml, OrderYaml,
-        ResultsYaml, RetryYaml, StatusYaml, TimeoutYaml,
+        BatchYaml, BufferYaml, FailuresYaml, InFlightYaml, OnOutageYaml, OnPluginErrorYaml,
+        OrderYaml, ResultsYaml, RetryYaml, StatusYaml, TimeoutYaml,
     },
     endpoint::EndpointOfSinkYaml,
 };
@@ -48,6 +48,9 @@ pub(in crate::config) struct SinkYaml {
     /// 408, 425, 429, 5xx and beyond retry; 413 split; all others reject.
     #[serde(default)]
     pub(in crate::config) status: BTreeMap<String, StatusYaml>,
+    /// What it means that no complete response came, by the kind of failure.
+    #[serde(default)]
+    pub(in crate::config) failures: FailuresYaml,
     /// Which events wait for which. Default: `none`.
     #[serde(default)]
     pub(in crate::config) order: OrderYaml,

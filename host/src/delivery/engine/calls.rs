@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderValue;
 use tokio::{task::JoinError, time::Instant};
 use tracing::{debug, warn};
 
@@ -17,7 +18,7 @@ use crate::{
         item::{Call, Ended, First, Item, LastAttempt},
         letters::{self, Cause, EXCERPT},
         retry, retry_after,
-        settings::OnPluginError,
+        settings::{OnExhausted, OnPluginError},
         verdict::{Rejected, Seen, Verdict, judge},
     },
     event::Record,
@@ -163,7 +164,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             Verdict::Each(each) => self.take_each(call, each, counts, wait, &last, &mut ended),
             Verdict::PluginFailed(reason) => self.handler_failed(call, reason, &last, &mut ended),
             Verdict::Halt => {
-                self.halted = Some(format!("{}, and the status policy says `halt`", last.seen));
+                self.halted = Some(format!("{}, and the policy says `halt`", last.seen));
                 return;
             }
         }
@@ -316,8 +317,14 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             };
             let cause: Cause =
                 letters::given_up(given_up, &self.sink.settings, item.counted, &last.seen);
-            ended.dead.push(item);
-            self.write_letters(ended, &cause, Some(last));
+            match self.sink.settings.retry.on_exhausted {
+                OnExhausted::DeadLetter => {
+                    ended.dead.push(item);
+                    self.write_letters(ended, &cause, Some(last));
+                }
+                OnExhausted::Drop => ended.dropped.push(item),
+                OnExhausted::Halt => self.halted = Some(cause.message),
+            }
         }
         rest
     }
@@ -332,6 +339,10 @@ async fn attempt<P: Plugin, T: Transport>(
     let body = call.request.body.as_ref().map_or(0, Bytes::len);
     sink.stats.request_bytes.add(body);
     let mut request = call.request.clone();
+    if let Some(name) = &sink.endpoint.attempt_header {
+        let number = HeaderValue::from(call.attempts());
+        request.headers.insert(name, number);
+    }
     let span = call.trace.attempt(&mut request);
     FailPoint::BeforeSend.pass();
     let sending = sink.transport.send(request);

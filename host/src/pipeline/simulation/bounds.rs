@@ -15,7 +15,7 @@ fn bound(retry: &RetrySettings, probes: u32) -> std::time::Duration {
         Backoff::Exponential {
             initial,
             multiplier,
-        } => initial.mul_f64(f64::from(multiplier).powi(probes as i32 - 1).min(1e9)),
+        } => initial.mul_f64(multiplier.powi(probes as i32 - 1).min(1e9)),
     };
     pause.min(retry.max_delay)
 }

@@ -199,7 +199,8 @@ fn start(world: &Shared) -> Running {
                 base: BaseUrl::new(&"http://sim.test/".parse().expect("a URL")).expect("a base"),
                 headers: HeaderRules::default(),
                 compression: None,
-                call_id: None,
+                call_ids: Vec::new(),
+                attempt_header: None,
             },
             plugin: Guest {
                 world: world.clone(),

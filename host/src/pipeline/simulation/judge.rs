@@ -8,7 +8,7 @@ use super::{
     world::World,
 };
 use crate::{
-    delivery::settings::{OnPluginError, StatusAction, StatusPolicy},
+    delivery::settings::{FailureAction, OnPluginError, StatusAction, StatusPolicy},
     event::Record,
     outcome::Outcome,
     plugin::{EventVerdict, PluginError, PluginVerdict},
@@ -55,7 +55,11 @@ fn judge(
     policy: &StatusPolicy,
 ) -> Judged {
     let by_status = || match outcome {
-        Err(_) => Judged::Again,
+        Err(failure) => match policy.failures.get(&failure.kind()) {
+            None | Some(FailureAction::Retry) => Judged::Again,
+            Some(FailureAction::Reject) => Judged::Reject("failure"),
+            Some(FailureAction::Halt) => Judged::Halt,
+        },
         Ok(response) => match action(response.status, policy) {
             StatusAction::Delivered => Judged::Delivered,
             StatusAction::Retry => Judged::Again,

@@ -10,10 +10,12 @@ use crate::{
     delivery::{
         gate::settings::{AimdSettings, Concurrency, GateSettings},
         settings::{
-            Backoff, BufferSettings, DeliverySettings, InFlightSettings, OnOutage, OnPluginError,
-            Order, ResultsOrder, RetrySettings, StatusAction, StatusPolicy, TimeoutSettings,
+            Backoff, BufferSettings, DeliverySettings, FailureAction, InFlightSettings,
+            OnExhausted, OnOutage, OnPluginError, Order, ResultsOrder, RetrySettings, StatusAction,
+            StatusPolicy, TimeoutSettings,
         },
     },
+    outcome::FailureKind,
 };
 
 fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
@@ -106,7 +108,7 @@ fn retry(rng: &mut Rng) -> RetrySettings {
     let backoff = if rng.u8(0..3) > 0 {
         Backoff::Exponential {
             initial: first,
-            multiplier: rng.u32(1..4),
+            multiplier: f64::from(rng.u32(2..8)) / 2.0,
         }
     } else {
         Backoff::Fixed { delay: first }
@@ -115,6 +117,7 @@ fn retry(rng: &mut Rng) -> RetrySettings {
         backoff,
         max_attempts: pick(rng, &[None, Some(1), Some(2), Some(4), Some(10)]),
         max_delay: Duration::from_millis(pick(rng, &[100, 1_000, 10_000])),
+        on_exhausted: OnExhausted::DeadLetter,
     }
 }
 
@@ -133,6 +136,11 @@ fn status(rng: &mut Rng) -> StatusPolicy {
     }
     if rng.u8(0..20) == 0 {
         policy.codes.insert(401, StatusAction::Halt);
+    }
+    for kind in [FailureKind::Timeout, FailureKind::Protocol] {
+        if rng.u8(0..10) == 0 {
+            policy.failures.insert(kind, FailureAction::Reject);
+        }
     }
     for class in [3, 4, 5] {
         if rng.u8(0..8) == 0 {

@@ -1,12 +1,21 @@
 //! When calls are tried again, with what, and when not.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue, header::RETRY_AFTER};
+use tokio::time::Instant;
 
-use super::script::{ScriptedPlugin, answer, refused, single, start, status, whole};
+use super::script::{ScriptedPlugin, answer, refused, single, start, start_over, status, whole};
 use crate::{
-    delivery::settings::{Backoff, DeliverySettings, OnOutage},
+    delivery::{
+        SinkEnd,
+        gate::{Gate, settings::GateSettings},
+        settings::{Backoff, DeliverySettings, OnExhausted, OnOutage},
+    },
+    http::{Request, Transport},
     outcome::Outcome,
     plugin::{EventVerdict, Handled, PluginVerdict},
 };
@@ -216,4 +225,86 @@ async fn on_outage_dead_letter_counts_always() {
 
     assert_eq!(finished.ends(), (0, 0, 2));
     assert_eq!(finished.seen.len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_an_event_whose_attempts_are_over_is_said_by_on_exhausted() {
+    let run = async |on_exhausted| {
+        let mut settings = DeliverySettings::default();
+        settings.retry.max_attempts = Some(2);
+        settings.retry.on_exhausted = on_exhausted;
+        let mut sink = start(settings, single(), |body, _| {
+            now(status(if body == "a" { 500 } else { 200 }))
+        });
+        sink.send(["a", "b"]).await;
+        sink.finish().await
+    };
+
+    let [dead, dropped, halted] = [
+        run(OnExhausted::DeadLetter).await,
+        run(OnExhausted::Drop).await,
+        run(OnExhausted::Halt).await,
+    ];
+
+    assert_eq!(dead.ends(), (1, 0, 1));
+    assert_eq!(dropped.ends(), (1, 1, 0));
+    assert_eq!(halted.ends(), (1, 0, 0));
+    assert!(matches!(halted.end, SinkEnd::Halted(why) if why.contains("2 attempts failed")));
+    assert_eq!(halted.ledger.unsettled(), 1);
+}
+
+/// Notes the key and the number of each attempt, by body.
+#[derive(Clone, Default)]
+struct Headers(Arc<Mutex<Vec<(String, String, String)>>>);
+
+impl Transport for Headers {
+    async fn send(&self, request: Request) -> Outcome {
+        let body = String::from_utf8_lossy(&request.body.unwrap_or_default()).into_owned();
+        let header = |name| {
+            let value: Option<&HeaderValue> = request.headers.get(name);
+            let value = value.and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let seen = (body, header("idempotency-key"), header("x-attempt"));
+        let mut all = self.0.lock().expect("no panic");
+        let before = all.iter().filter(|(body, ..)| *body == seen.0).count();
+        let part = seen.0 == "a,b";
+        all.push(seen);
+        match (part, before) {
+            (true, 1) => status(413),
+            (_, 0) => status(503),
+            _ => status(200),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_has_one_key_over_its_attempts_and_another_for_other_events() {
+    let mut settings = DeliverySettings::default();
+    settings.retry.backoff = Backoff::Fixed {
+        delay: Duration::from_millis(10),
+    };
+    let gate = Gate::new(&GateSettings::default(), [&settings], Instant::now());
+    let run = async || {
+        let seen = Headers::default();
+        let mut sink = start_over(&gate, settings.clone(), whole(), seen.clone());
+        sink.send(["a", "b"]).await;
+        sink.finish().await;
+        let seen = seen.0.lock().expect("no panic");
+        seen.clone()
+    };
+
+    let (seen, again) = (run().await, run().await);
+
+    let attempts: Vec<_> = seen
+        .iter()
+        .map(|(body, _, number)| format!("{body} {number}"))
+        .collect();
+    assert_eq!(attempts, ["a,b 1", "a,b 2", "a 3", "b 3", "a 4", "b 4"]);
+    let key = |index: usize| &*seen[index].1;
+    assert_eq!(key(0), key(1));
+    assert_eq!((key(2), key(3)), (key(4), key(5)));
+    let keys: std::collections::BTreeSet<_> = (0..6).map(key).collect();
+    assert_eq!(keys.len(), 3, "{keys:?}");
+    assert_eq!(again[0].1, key(0), "the same events, in another run");
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
@@ -222,7 +222,8 @@ pub(super) fn start_over(
             base: BaseUrl::new(&"http://t.test/".parse().expect("a URL")).expect("a base"),
             headers: HeaderRules::default(),
             compression: None,
-            call_id: None,
+            call_ids: vec![HeaderName::from_static("idempotency-key")],
+            attempt_header: Some(HeaderName::from_static("x-attempt")),
         },
         plugin,
         transport,
