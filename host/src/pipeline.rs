@@ -1,5 +1,7 @@
 //! Wires a module together, starts it, drains it: the only part that knows all others.
 
+mod egresses;
+mod endpoints;
 mod letters;
 mod progress;
 mod pump;
@@ -10,7 +12,8 @@ mod start;
 mod summary;
 mod unrouted;
 
-pub use start::{StartError, endpoint_of, start};
+pub use endpoints::endpoint_of;
+pub use start::{StartError, start};
 pub use summary::{Failures, SinkSummary, Summary};
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

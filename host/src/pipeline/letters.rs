@@ -7,8 +7,8 @@ use tracing::info;
 
 use super::{
     StartError,
+    egresses::{EGRESS_QUEUE, Writers},
     relay::{self, Relay},
-    start::{EGRESS_QUEUE, Writers},
 };
 use crate::{
     config::{Destination, OnUnrouted, SinkConfig},

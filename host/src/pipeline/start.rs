@@ -2,37 +2,31 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_ENCODING;
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
     Held, RunOptions, Running,
+    egresses::{Writers, open_egress},
+    endpoints::open_endpoints,
     letters::Letters,
     progress,
     pump::{Route, Unrouted, pump},
     unrouted,
 };
 use crate::{
-    admin::{EgressView, IngressView, SinkView},
-    auth::AuthSettings,
-    config::{
-        Destination, EgressConfig, EgressKind, EndpointConfig, IngressConfig, IngressKind, Module,
-        OnUnrouted,
-    },
-    delivery::{self, Endpoint, Sink, Source, gate::Gate},
-    egress::{
-        self, AnyEgress, EgressError, EgressHandle, file::FileEgress, kinesis::KinesisEgress,
-        stdout::StdoutEgress,
-    },
+    admin::{IngressView, SinkView},
+    config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted},
+    delivery::{self, Sink, Source},
+    egress::EgressError,
     http::{ClientError, HttpClient},
     ingress::{
         AnyIngress, IngressError, datagen::Datagen, dead_letters::DeadLetters, file::FileIngress,
         kinesis::KinesisIngress,
     },
-    metrics::{EgressStats, IngressStats, SinkStats, TraceStats},
-    network::{BaseUrl, HeaderRules, TargetError},
+    metrics::{IngressStats, SinkStats, TraceStats},
+    network::TargetError,
     plugin::{LoadError, PluginHost},
     progress::{
         AnyStore, Ledger,
@@ -110,10 +104,6 @@ pub enum StartError {
         source: EgressError,
     },
 }
-
-/// Requests that may wait in front of an egress: one for each sink's results and dead letters
-/// that is being written, and as many that wait.
-pub(super) const EGRESS_QUEUE: usize = 16;
 
 /// Starts a module.
 ///
@@ -299,68 +289,6 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     })
 }
 
-/// An endpoint that sinks may share: its connections, and what lets calls through to it.
-struct Way {
-    /// Its URL as it is written, for traces.
-    label: String,
-    endpoint: Endpoint,
-    client: Arc<HttpClient>,
-    gate: Gate,
-}
-
-fn open_endpoints(module: &Module) -> Result<Vec<Way>, StartError> {
-    let open = |(index, config): (usize, &EndpointConfig)| {
-        let sinks = module.sinks.iter().filter(|sink| sink.endpoint == index);
-        let sinks: Vec<_> = sinks.map(|sink| &sink.delivery).collect();
-        let connections = sinks.iter().map(|sink| sink.in_flight.max_calls).sum();
-        let client = HttpClient::new(&config.settings, connections).map_err(|source| {
-            StartError::Endpoint {
-                endpoint: config.name.clone(),
-                source,
-            }
-        })?;
-        Ok(Way {
-            label: config.settings.label.clone(),
-            endpoint: endpoint_of(config)?,
-            client: Arc::new(client),
-            gate: Gate::new(&config.gate, sinks, Instant::now()),
-        })
-    };
-    module.endpoints.iter().enumerate().map(open).collect()
-}
-
-/// What the engine must know of an endpoint.
-///
-/// # Errors
-/// When its URL is none that requests can be made of.
-pub fn endpoint_of(config: &EndpointConfig) -> Result<Endpoint, StartError> {
-    let settings = &config.settings;
-    let base = BaseUrl::new(&settings.url).map_err(|source| StartError::BaseUrl {
-        endpoint: config.name.clone(),
-        source,
-    })?;
-    let configured = settings.headers.iter().map(|(name, _)| name.clone());
-    let auth = settings.auth.as_ref();
-    let authenticating = auth.map(AuthSettings::headers).unwrap_or_default();
-    let own = settings.key_header.iter().chain(&settings.attempt_header);
-    let reserved = configured
-        .chain(authenticating)
-        .chain(own.cloned())
-        .chain([CONTENT_ENCODING]);
-    let headers = HeaderRules::new(reserved.collect());
-    Ok(Endpoint {
-        base,
-        headers,
-        compression: settings.compression,
-        call_ids: auth
-            .and_then(AuthSettings::call_id_header)
-            .into_iter()
-            .chain(settings.key_header.clone())
-            .collect(),
-        attempt_header: settings.attempt_header.clone(),
-    })
-}
-
 /// The tracer of which those of the sinks are made, and the task behind it; off unless somebody says where traces go.
 fn open_traces(
     section: Option<&OtlpSettings>,
@@ -432,48 +360,4 @@ async fn open_ingress(
         relays: ingress.relays(),
     };
     Ok((ingress, source))
-}
-
-async fn open_egress(
-    config: &EgressConfig,
-    writers: &mut Writers,
-) -> Result<EgressHandle, StartError> {
-    let id = config.id.to_string();
-    let egress = match &config.kind {
-        EgressKind::File(settings) => FileEgress::open(settings.clone())
-            .await
-            .map(AnyEgress::File),
-        EgressKind::Kinesis(settings) => Box::pin(KinesisEgress::open(id.clone(), settings))
-            .await
-            .map(|kinesis| AnyEgress::Kinesis(Box::new(kinesis))),
-        EgressKind::Stdout => Ok(AnyEgress::Stdout(StdoutEgress::default())),
-    };
-    let egress = egress.map_err(|source| StartError::Egress {
-        egress: id.clone(),
-        source,
-    })?;
-    Ok(writers.spawn(id, egress))
-}
-
-/// The tasks that own the egresses.
-#[derive(Debug, Default)]
-pub(super) struct Writers {
-    pub(super) tasks: JoinSet<()>,
-    views: Vec<EgressView>,
-    stop: CancellationToken,
-}
-
-impl Writers {
-    pub(super) fn spawn(&mut self, id: String, egress: AnyEgress) -> EgressHandle {
-        let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
-        let handle = handle.limited(egress.max_record());
-        let stats = Arc::new(EgressStats::default());
-        self.views.push(EgressView {
-            id: id.as_str().into(),
-            stats: Arc::clone(&stats),
-        });
-        let task = egress::task::run(id, egress, queue, self.stop.clone(), stats);
-        self.tasks.spawn(task);
-        handle
-    }
 }

@@ -1,6 +1,13 @@
 //! An endpoint that keeps every body that it accepts, in the order of arrival.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -24,6 +31,8 @@ struct Seen {
     /// While it is closed, calls wait for their answer.
     open: watch::Sender<bool>,
     waiting: watch::Sender<usize>,
+    /// The most that waited at a time.
+    most: AtomicUsize,
 }
 
 impl Recorder {
@@ -36,6 +45,7 @@ impl Recorder {
             accepted: watch::Sender::new(Vec::new()),
             open: watch::Sender::new(true),
             waiting: watch::Sender::new(0),
+            most: AtomicUsize::new(0),
         });
         let (script, keeps) = (Arc::new(script), Arc::clone(&seen));
         let handler = move |request| {
@@ -94,6 +104,11 @@ impl Recorder {
             tokio::time::timeout(DEADLINE, waiting.wait_for(|waiting| *waiting >= calls)).await;
         assert!(matches!(came, Ok(Ok(_))), "{calls} calls did not come");
     }
+
+    /// The most calls that were here at a time.
+    pub fn most_held(&self) -> usize {
+        self.seen.most.load(Relaxed)
+    }
 }
 
 impl Drop for Recorder {
@@ -111,7 +126,10 @@ impl Seen {
         let body = request.into_body().collect().await;
         let body = body.map(|body| body.to_bytes()).unwrap_or_default();
         let body = String::from_utf8_lossy(&body).into_owned();
-        self.waiting.send_modify(|count| *count += 1);
+        self.waiting.send_modify(|count| {
+            *count += 1;
+            self.most.fetch_max(*count, Relaxed);
+        });
         // The recorder may be dropped meanwhile.
         drop(self.open.subscribe().wait_for(|open| *open).await);
         self.waiting.send_modify(|count| *count -= 1);

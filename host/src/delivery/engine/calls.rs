@@ -46,6 +46,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     pub(super) fn dispatch(&mut self, now: Instant) {
         let max_calls = self.sink.settings.in_flight.max_calls;
         self.refused = None;
+        // Whether a call has to wait for its turn: not while the endpoint is closed, to this sink perhaps alone.
+        let mut waits = false;
         while self.refused.is_none() && self.attempts.len() < max_calls && self.ready.len() > 0 {
             // Asked for first: then no call has to be looked for.
             if let Some(until) = self.gate.pause(now) {
@@ -60,6 +62,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 Admission::Go => true,
                 wait => {
                     *refused = Some(wait);
+                    waits = true;
                     false
                 }
             };
@@ -78,7 +81,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             let Some(call) = call else { break };
             self.attempt(call, now);
         }
-        self.gate.waits(self.refused.is_some());
+        self.gate.waits(waits);
     }
 
     /// Whether nothing but the calls that are ready can bring the next end.
