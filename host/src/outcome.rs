@@ -50,6 +50,19 @@ pub enum FailureKind {
     Auth,
 }
 
+impl FailureKind {
+    /// As `failures` and traces name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Protocol => "protocol",
+            Self::Auth => "auth",
+        }
+    }
+}
+
 impl Failure {
     /// Its kind.
     pub fn kind(&self) -> FailureKind {

@@ -11,6 +11,7 @@ mod summary;
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
+use nix::sys::signal::Signal;
 use nozzle_testkit::{Child, Ended, plugin};
 use serde_json::Value;
 
@@ -25,6 +26,18 @@ fn done(folder: &Path, args: &[&str]) -> Ended {
     let ended = nozzle(folder, args).finish();
     assert_eq!(ended.code(), 0, "{args:?}: {}", ended.stderr);
     ended
+}
+
+/// Ends a host under way: it is killed, or, the last time, asked to end, and does so in order.
+fn end(child: Child, is_last: bool) {
+    let (signal, code) = if is_last {
+        (Signal::SIGTERM, 0)
+    } else {
+        (Signal::SIGKILL, -1)
+    };
+    child.signal(signal);
+    let ended = child.finish();
+    assert_eq!(ended.code(), code, "{}", ended.stderr);
 }
 
 /// A sink that makes a call per record, which carries what `body` says.

@@ -35,9 +35,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
     let mut failed = Vec::new();
     for sink in &module.sinks {
-        let Some(endpoint) = module.endpoints.get(sink.endpoint) else {
-            unreachable!("`config` checks the indices of endpoints");
-        };
+        let endpoint = &module.endpoints[sink.endpoint];
         match load_and_shape(&host, sink, endpoint).await {
             Ok(said) => eprintln!("{}: {said}", sink.id),
             Err(error) => failed.push(error),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{error::CliError, numbers::grouped};
+use super::{error::CliError, numbers::grouped, table::aligned};
 use crate::{
     dead_letter::{CauseKind, Filter, FilterError, GroupKey, Groups, StatusFilter, parse_time},
     event::rfc3339,
@@ -61,10 +61,9 @@ impl FilterArgs {
 pub(super) fn table(groups: &Groups) -> String {
     let head = [
         "sink", "cause", "status", "count", "first", "last", "example",
-    ]
-    .map(str::to_owned);
+    ];
     let rows = groups.iter().map(|(key, group)| {
-        [
+        vec![
             or_dash(key.sink.clone()),
             key.cause.clone(),
             or_dash(key.status.map(|status| status.to_string())),
@@ -74,26 +73,7 @@ pub(super) fn table(groups: &Groups) -> String {
             group.example.to_string(),
         ]
     });
-    let rows: Vec<[String; 7]> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let mut out = String::new();
-    for row in &rows {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let gap = if column == 0 { "" } else { "  " };
-            out.push_str(&match column {
-                // Numbers end in one column; the last cell needs no filling.
-                2 | 3 => format!("{gap}{cell:>width$}"),
-                6 => format!("{gap}{cell}"),
-                _ => format!("{gap}{cell:<width$}"),
-            });
-        }
-        out.push('\n');
-    }
-    out
+    format!("{}\n", aligned(&head, &[0, 1, 4, 5, 6], rows))
 }
 
 fn or_dash(text: Option<String>) -> String {

@@ -57,7 +57,7 @@ fn log(sink: &SinkSummary, elapsed: Duration) {
 }
 
 fn table(sinks: &[SinkSummary], elapsed: Duration) -> String {
-    let mut out = aligned(&COLUMNS, sinks.iter().map(|sink| row(sink, elapsed)));
+    let mut out = aligned(&COLUMNS, &[0], sinks.iter().map(|sink| row(sink, elapsed)));
     out.push('\n');
     for sink in sinks {
         let sign = if sink.read == sink.ended() {

@@ -1,10 +1,15 @@
 //! Tables as people read them.
 
-/// The first column to the left, the others to the right; without a line end behind the last row.
-pub(super) fn aligned(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+/// Columns of texts, by number, to the left, and those of numbers to the right; without spaces at the ends of rows, and
+/// without a line end behind the last one.
+pub(super) fn aligned(
+    head: &[&str],
+    texts: &[usize],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    let columns = head.len();
     let head = head.iter().map(|cell| (*cell).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -12,11 +17,15 @@ pub(super) fn aligned(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let lines = rows.iter().map(|row| {
         let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(column, (cell, width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("  {cell:>width$}"),
+        let cells = cells.map(|(column, (cell, &width))| {
+            if texts.contains(&column) {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
         });
-        cells.collect::<String>()
+        let line = cells.collect::<Vec<_>>().join("  ");
+        line.trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
 }

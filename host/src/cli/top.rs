@@ -123,8 +123,12 @@ fn tables(status: &Status) -> String {
         "nozzle {}, started {}: {state}\n\n{}\n\n{}\n",
         status.nozzle,
         status.started,
-        aligned(&INGRESS_COLUMNS, status.ingresses.iter().map(ingress_row)),
-        aligned(&SINK_COLUMNS, status.sinks.iter().map(sink_row)),
+        aligned(
+            &INGRESS_COLUMNS,
+            &[0],
+            status.ingresses.iter().map(ingress_row)
+        ),
+        aligned(&SINK_COLUMNS, &[0], status.sinks.iter().map(sink_row)),
     )
 }
 

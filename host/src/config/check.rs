@@ -236,6 +236,15 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A problem at `key` below `at`.
+    fn wrong(&mut self, at: &[&str], key: &[&str], message: String, hint: Option<&str>) {
+        let problem = Problem::new(self.mark(&[at, key].concat()), message);
+        self.problems.push(match hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        });
+    }
+
     fn exactly_one(&mut self, path: &[&str], id: &str, of: &str) {
         self.problems.push(Problem::new(
             self.mark(path),

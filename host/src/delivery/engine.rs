@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 use self::{calls::Attempted, shaping::ShapeDone};
 use super::{
     Sink,
-    gate::{Admission, Entrance},
+    gate::{Admission, Entrance, View},
     item::{Call, Item},
     order::{Ready, Reorder},
     outbox::{Outbox, Written},
@@ -142,8 +142,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         tokio::pin!(timer);
         loop {
             let now = Instant::now();
-            self.gate.look();
-            self.look_for_outage(None);
+            if self.gate.has_changed() {
+                self.look_at_gate(None);
+            }
             self.wake_delayed(now);
             self.admit(now);
             self.start_shaping(now);
@@ -235,8 +236,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     /// Follows the endpoint, which other sinks may use too: when it is back, nothing waits for a back-off that an
     /// outage has stretched.
-    pub(super) fn look_for_outage(&mut self, last: Option<&Seen>) {
-        let down = self.gate.is_down();
+    pub(super) fn look_at_gate(&mut self, last: Option<&Seen>) {
+        let View { down, limit } = self.gate.view();
+        self.sink.stats.down.set(usize::from(down));
+        self.sink.stats.concurrency_limit.set(limit.unwrap_or(0));
         let was_down = std::mem::replace(&mut self.down, down);
         if down && !was_down {
             let last = last.map(tracing::field::display);
@@ -300,8 +303,6 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         stats.buffered_bytes.set(self.bytes);
         stats.in_flight.set(self.attempts.len());
         stats.delayed.set(self.delayed.len());
-        stats.down.set(usize::from(self.down));
-        stats.concurrency_limit.set(self.gate.limit().unwrap_or(0));
     }
 }
 

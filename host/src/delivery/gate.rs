@@ -10,7 +10,7 @@ mod entrance;
 pub mod settings;
 mod turns;
 
-pub use entrance::Entrance;
+pub use entrance::{Entrance, View};
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

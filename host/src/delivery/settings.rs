@@ -26,7 +26,7 @@ pub struct DeliverySettings {
     /// In which order results leave.
     pub results_order: ResultsOrder,
     /// What becomes of an event that the plugin fails on.
-    pub on_plugin_error: OnPluginError,
+    pub on_plugin_error: OnGivenUp,
 }
 
 /// `buffer`: everything between intake and settlement counts.
@@ -88,19 +88,7 @@ pub struct RetrySettings {
     /// No pause exceeds this, not even one the endpoint or the plugin asks for.
     pub max_delay: Duration,
     /// What becomes of an event whose attempts or time are over.
-    pub on_exhausted: OnExhausted,
-}
-
-/// `retry.on-exhausted`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnExhausted {
-    /// It is dead-lettered.
-    #[default]
-    DeadLetter,
-    /// It is dropped and counted.
-    Drop,
-    /// The sink stops, nothing is settled.
-    Halt,
+    pub on_exhausted: OnGivenUp,
 }
 
 impl Default for RetrySettings {
@@ -112,7 +100,7 @@ impl Default for RetrySettings {
             },
             max_attempts: Some(10),
             max_delay: Duration::from_secs(30),
-            on_exhausted: OnExhausted::default(),
+            on_exhausted: OnGivenUp::default(),
         }
     }
 }
@@ -204,14 +192,14 @@ pub enum ResultsOrder {
     Ingress,
 }
 
-/// `on-plugin-error`.
+/// What becomes of an event that is given up on: `on-plugin-error`, `retry.on-exhausted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnPluginError {
-    /// The event at fault is dead-lettered.
+pub enum OnGivenUp {
+    /// It is dead-lettered.
     #[default]
     DeadLetter,
     /// The sink stops, nothing is settled.
     Halt,
-    /// The event at fault is dropped and counted.
+    /// It is dropped and counted.
     Drop,
 }

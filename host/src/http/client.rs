@@ -236,15 +236,8 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn ended(&mut self, outcome: &Outcome) {
-        let unavailable = [
-            StatusCode::BAD_GATEWAY,
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::GATEWAY_TIMEOUT,
-        ];
         self.sign = match outcome {
-            Ok(response) if unavailable.iter().any(|status| *status == response.status) => {
-                Sign::Failed
-            }
+            Ok(response) if matches!(response.status, 502..=504) => Sign::Failed,
             Ok(_) => Sign::Answered,
             // There was no token, or no key: the URL was not asked.
             Err(Failure::Auth(_)) => Sign::Unknown,

@@ -133,11 +133,7 @@ impl NamedFile {
     pub(super) fn of_secrets(auth: &AuthSettings) -> Vec<Self> {
         let secrets = auth.secrets();
         let paths = secrets.iter().flat_map(|secret| secret.files());
-        let named = paths.map(|path| Self {
-            path: path.to_owned(),
-            label: path.display().to_string(),
-        });
-        named.collect()
+        paths.map(|path| Self::new(path.to_owned())).collect()
     }
 }
 

@@ -175,9 +175,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let plugin_stats = Arc::clone(plugin.stats());
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
-        let Some(way) = ways.get(config.endpoint) else {
-            unreachable!("`config` checks the indices of endpoints");
-        };
+        let way = &ways[config.endpoint];
         let sink = Sink {
             id: Arc::clone(&id),
             endpoint: way.endpoint.clone(),

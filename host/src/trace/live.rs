@@ -8,10 +8,7 @@ use super::{
     Context, Inner, TRACEPARENT,
     span::{self, Kind, Span, Value},
 };
-use crate::{
-    http::Request,
-    outcome::{Failure, Outcome},
-};
+use crate::{http::Request, outcome::Outcome};
 
 pub(super) fn count(number: usize) -> Value {
     Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
@@ -166,13 +163,7 @@ impl AttemptSpan {
                 }
             }
             Err(failure) => {
-                let kind = match failure {
-                    Failure::Timeout => "timeout",
-                    Failure::Connect(_) => "connect",
-                    Failure::Tls(_) => "tls",
-                    Failure::Protocol(_) => "protocol",
-                    Failure::Auth(_) => "auth",
-                };
+                let kind = failure.kind().name();
                 live.set("error.type", Value::Text(kind.to_owned()));
                 live.span.fail(&failure.to_string());
             }

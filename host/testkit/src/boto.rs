@@ -1,21 +1,17 @@
 //! boto3, as a client beside the one that is tested.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::servers::{ACCOUNT, folder};
+use crate::{
+    line_process::LineProcess,
+    servers::{ACCOUNT, folder},
+};
 
 /// A boto3 process; it ends when dropped.
 #[derive(Debug)]
-pub struct Boto {
-    child: Child,
-    requests: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
+pub struct Boto(LineProcess);
 
 impl Boto {
     /// A client of these addresses, by service: `[("kinesis", "http://…")]`.
@@ -30,16 +26,9 @@ impl Boto {
         let mut command = Command::new(folder().join("python/bin/python"));
         command
             .args(["-u", "-c", include_str!("client.py")])
-            .arg(Value::Object(endpoints).to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .arg(Value::Object(endpoints).to_string());
         credentials(&mut command);
-        let mut child = command.spawn().expect("python runs");
-        Self {
-            requests: child.stdin.take(),
-            answers: BufReader::new(child.stdout.take().expect("piped")),
-            child,
-        }
+        Self(LineProcess::start(command))
     }
 
     /// Makes a call: boto3's method of `service`, or one of `client.py`.
@@ -51,17 +40,7 @@ impl Boto {
     /// When the process is gone.
     pub fn try_call(&mut self, service: &str, call: &str, args: Value) -> Result<Value, String> {
         let request = json!({ "service": service, "call": call, "args": args });
-        let pipe = self.requests.as_mut().expect("the process runs");
-        writeln!(pipe, "{request}").expect("the process reads");
-        let mut line = String::new();
-        self.answers
-            .read_line(&mut line)
-            .expect("the process answers");
-        let mut answer: Value = serde_json::from_str(&line).expect("a line of JSON");
-        match answer.get("error") {
-            Some(error) => Err(error.as_str().unwrap_or_default().to_owned()),
-            None => Ok(answer["ok"].take()),
-        }
+        self.0.ask(&request)
     }
 
     /// Makes a call of the Kinesis API.
@@ -147,13 +126,6 @@ impl Boto {
             json!({ "StreamName": stream, "ShardToMerge": one, "AdjacentShardToMerge": other });
         self.kinesis("merge_shards", args);
         self.active(stream);
-    }
-}
-
-impl Drop for Boto {
-    fn drop(&mut self) {
-        drop(self.requests.take());
-        drop(self.child.wait());
     }
 }
 

@@ -3,6 +3,7 @@
 mod boto;
 pub mod fault_endpoint;
 mod faults;
+mod line_process;
 mod oracle;
 mod os_faults;
 mod process;

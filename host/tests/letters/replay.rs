@@ -8,16 +8,25 @@ use std::{
     },
 };
 
-use nix::sys::signal::Signal;
 use nozzle_testkit::Recorder;
 
-use super::{counts, done, letters, module, nozzle, sink, write_records};
+use super::{counts, done, end, letters, module, nozzle, sink, write_records};
 
 /// Everything of an event that a call can show.
 const BODY: &str = "{id}|{timestamp-ms}|{data}";
 
 const ROUTERS: &str = "    routers: [{ to: [t/sink] }]\n";
 const FAILED: &str = "  - { id: t/failed, file: { path: failed.ndjson } }\n";
+
+/// Its own dead letters go to a file of their own.
+const REPLAY: [&str; 6] = [
+    "replay",
+    "failed.ndjson",
+    "--module",
+    "module.yaml",
+    "--dead-letters",
+    "again.ndjson",
+];
 
 /// An endpoint that refuses everything until it is healed.
 async fn endpoint() -> (Recorder, Arc<AtomicBool>) {
@@ -54,22 +63,14 @@ async fn events_come_back_as_they_were_and_only_once() {
     modules(folder, &endpoint.url(), "");
     let mut given_up = give_up(folder, 200);
     healed.store(true, SeqCst);
-    let replay = [
-        "replay",
-        "failed.ndjson",
-        "--module",
-        "module.yaml",
-        "--dead-letters",
-        "again.ndjson",
-    ];
 
-    let dry = done(folder, &[&replay[..], &["--dry-run"]].concat());
+    let dry = done(folder, &[&REPLAY[..], &["--dry-run"]].concat());
     let after_dry = endpoint.accepted().len();
-    let first = done(folder, &replay);
+    let first = done(folder, &REPLAY);
     let mut accepted = endpoint.accepted();
-    let second = done(folder, &replay);
+    let second = done(folder, &REPLAY);
     let after_second = endpoint.accepted().len();
-    let again = done(folder, &[&replay[..], &["--again"]].concat());
+    let again = done(folder, &[&REPLAY[..], &["--again"]].concat());
 
     assert!(
         dry.stdout.contains("  status     400    200  "),
@@ -115,37 +116,16 @@ async fn a_replay_that_is_killed_goes_on_and_loses_none() {
     let records = 4_000;
     let mut given_up = give_up(folder, records);
     healed.store(true, SeqCst);
-    let replay = [
-        "replay",
-        "failed.ndjson",
-        "--module",
-        "module.yaml",
-        "--dead-letters",
-        "again.ndjson",
-    ];
 
     for kill in 1..=4_usize {
-        let child = nozzle(folder, &replay);
+        let child = nozzle(folder, &REPLAY);
         let wanted = kill * 500;
         endpoint
             .until("before the kill", |bodies| counts(bodies).len() >= wanted)
             .await;
-        // The last by a signal, and a clean end.
-        let signal = if kill == 4 {
-            Signal::SIGINT
-        } else {
-            Signal::SIGKILL
-        };
-        child.signal(signal);
-        let ended = child.finish();
-        assert_eq!(
-            ended.code(),
-            if kill == 4 { 0 } else { -1 },
-            "{}",
-            ended.stderr
-        );
+        end(child, kill == 4);
     }
-    let last = done(folder, &replay);
+    let last = done(folder, &REPLAY);
 
     let accepted = endpoint.accepted();
     let counts = counts(&accepted);

@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use nozzle_testkit::Recorder;
 
-use super::{counts, done, letters, module, nozzle, sink, write_records};
+use super::{counts, done, end, letters, module, nozzle, sink, write_records};
 
 const ROUTERS: &str = "    routers: [{ to: [t/first] }]\n";
 const FAILED: &str = "  - { id: t/failed, file: { path: failed.ndjson } }\n";
@@ -52,19 +52,7 @@ async fn every_event_is_with_one_of_the_sinks_or_a_letter_of_the_last_over_kills
         second
             .until("before the kill", |bodies| counts(bodies).len() >= wanted)
             .await;
-        let signal = if kill == 4 {
-            Signal::SIGTERM
-        } else {
-            Signal::SIGKILL
-        };
-        child.signal(signal);
-        let ended = child.finish();
-        assert_eq!(
-            ended.code(),
-            if kill == 4 { 0 } else { -1 },
-            "{}",
-            ended.stderr
-        );
+        end(child, kill == 4);
     }
     let last = done(folder, &["run", "module.yaml"]);
 

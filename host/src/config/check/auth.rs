@@ -98,14 +98,7 @@ impl Checker<'_> {
         if let Err(error) = usable {
             self.unusable(&at, &error);
         }
-        if let Some(name) = settings
-            .headers()
-            .iter()
-            .find(|name| headers.contains(name))
-        {
-            let message = format!("the header `{name}` stands under `headers` too");
-            self.problems.push(Problem::new(self.mark(&at), message));
-        }
+        self.not_under_headers(&at, &settings.headers(), headers.iter());
         Some(settings)
     }
 

@@ -5,7 +5,6 @@ use url::Url;
 use super::{Checker, endpoint::check_url};
 use crate::{
     config::{
-        problem::Problem,
         relative,
         shape::endpoint::{EndpointYaml, HttpYaml, PreferYaml},
     },
@@ -161,13 +160,5 @@ impl Checker<'_> {
                 Some(rule)
             }
         }
-    }
-
-    fn wrong(&mut self, at: &[&str], key: &[&str], message: String, hint: Option<&str>) {
-        let problem = Problem::new(self.mark(&[at, key].concat()), message);
-        self.problems.push(match hint {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        });
     }
 }

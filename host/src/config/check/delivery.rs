@@ -11,12 +11,12 @@ use crate::{
     config::{
         problem::Problem,
         shape::delivery::{
-            BatchYaml, BufferYaml, FailureYaml, FailuresYaml, OnExhaustedYaml, RetryYaml,
-            StatusYaml, StrategyYaml,
+            BatchYaml, BufferYaml, FailureYaml, FailuresYaml, OnGivenUpYaml, RetryYaml, StatusYaml,
+            StrategyYaml,
         },
     },
     delivery::settings::{
-        Backoff, BufferSettings, FailureAction, OnExhausted, RetrySettings, StatusAction,
+        Backoff, BufferSettings, FailureAction, OnGivenUp, RetrySettings, StatusAction,
         StatusPolicy,
     },
     outcome::FailureKind,
@@ -51,11 +51,7 @@ impl Checker<'_> {
             let message = "`retry.multiplier` must be at least 1, and at most 1000000";
             self.problems.push(Problem::new(mark, message));
         }
-        settings.on_exhausted = match yaml.on_exhausted {
-            OnExhaustedYaml::DeadLetter => OnExhausted::DeadLetter,
-            OnExhaustedYaml::Drop => OnExhausted::Drop,
-            OnExhaustedYaml::Halt => OnExhausted::Halt,
-        };
+        settings.on_exhausted = given_up(yaml.on_exhausted);
         if yaml.forever && (yaml.max_attempts.is_some() || yaml.strategy == StrategyYaml::None) {
             let mark = self.mark(&["sinks", index, "retry", "forever"]);
             let problem = Problem::new(
@@ -117,6 +113,14 @@ impl Checker<'_> {
             }
         }
         policy
+    }
+}
+
+pub(super) fn given_up(yaml: OnGivenUpYaml) -> OnGivenUp {
+    match yaml {
+        OnGivenUpYaml::DeadLetter => OnGivenUp::DeadLetter,
+        OnGivenUpYaml::Halt => OnGivenUp::Halt,
+        OnGivenUpYaml::Drop => OnGivenUp::Drop,
     }
 }
 

@@ -102,18 +102,29 @@ impl Checker<'_> {
         let [key, attempt] = named.map(|(at, name)| {
             let path = [place, &["idempotency", at]].concat();
             let (name, _) = self.header(&path, name?, "")?;
-            if settings.headers.iter().any(|(other, _)| *other == name) {
-                let message = format!("the header `{name}` stands under `headers` too");
-                self.problems.push(Problem::new(self.mark(&path), message));
-            }
+            let names = settings.headers.iter().map(|(name, _)| name);
+            self.not_under_headers(&path, [&name], names);
             Some(name)
         });
         if key.is_some() && key == attempt {
-            let path = [place, &["idempotency", "attempt-header"]].concat();
-            let message = "`attempt-header` is the `key-header` too";
-            self.problems.push(Problem::new(self.mark(&path), message));
+            let message = "`attempt-header` is the `key-header` too".to_owned();
+            self.wrong(place, &["idempotency", "attempt-header"], message, None);
         }
         (settings.key_header, settings.attempt_header) = (key, attempt);
+    }
+
+    /// A header that the host sets itself stands under no endpoint's `headers`: the first of `own` that does is a problem.
+    pub(super) fn not_under_headers<'a>(
+        &mut self,
+        at: &[&str],
+        own: impl IntoIterator<Item = &'a HeaderName>,
+        headers: impl Iterator<Item = &'a HeaderName> + Clone,
+    ) {
+        let mut own = own.into_iter();
+        if let Some(name) = own.find(|name| headers.clone().any(|other| other == *name)) {
+            let message = format!("the header `{name}` stands under `headers` too");
+            self.wrong(at, &[], message, None);
+        }
     }
 
     pub(super) fn header(

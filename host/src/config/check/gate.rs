@@ -4,10 +4,7 @@ use std::num::NonZeroU64;
 
 use super::Checker;
 use crate::{
-    config::{
-        problem::Problem,
-        shape::endpoint::{ConcurrencyStrategyYaml, ConcurrencyYaml, RateYaml},
-    },
+    config::shape::endpoint::{ConcurrencyStrategyYaml, ConcurrencyYaml, RateYaml},
     delivery::gate::settings::{AimdSettings, Concurrency, GateSettings},
 };
 
@@ -26,11 +23,21 @@ impl Checker<'_> {
             .is_some_and(|decrease| !(decrease > 0.0 && decrease < 1.0))
         {
             let message = "`concurrency.decrease` must be above 0 and below 1: it is what remains";
-            self.at(place, &["concurrency", "decrease"], message.to_owned());
+            self.wrong(
+                place,
+                &["concurrency", "decrease"],
+                message.to_owned(),
+                None,
+            );
         }
         if rate.bytes_per_second.is_some_and(|size| size.0 == 0) {
             let message = "`rate.bytes-per-second` must be larger than 0";
-            self.at(place, &["rate", "bytes-per-second"], message.to_owned());
+            self.wrong(
+                place,
+                &["rate", "bytes-per-second"],
+                message.to_owned(),
+                None,
+            );
         }
         let defaults = AimdSettings::default();
         GateSettings {
@@ -61,12 +68,7 @@ impl Checker<'_> {
         ];
         for (key, _) in given.into_iter().filter(|(_, given)| *given) {
             let message = format!("`concurrency.{key}` means nothing but under `strategy: aimd`");
-            self.at(place, &["concurrency", key], message);
+            self.wrong(place, &["concurrency", key], message, None);
         }
-    }
-
-    fn at(&mut self, place: &[&str], rest: &[&str], message: String) {
-        let mark = self.mark(&[place, rest].concat());
-        self.problems.push(Problem::new(mark, message));
     }
 }

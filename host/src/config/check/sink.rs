@@ -2,7 +2,7 @@
 
 use super::{
     Checker,
-    delivery::{batch, buffer, failures},
+    delivery::{batch, buffer, failures, given_up},
 };
 use crate::{
     config::{
@@ -10,15 +10,14 @@ use crate::{
         problem::Problem,
         relative,
         shape::{
-            delivery::{OnOutageYaml, OnPluginErrorYaml, OrderYaml, ResultsOrderYaml},
+            delivery::{OnOutageYaml, OrderYaml, ResultsOrderYaml},
             endpoint::EndpointOfSinkYaml,
             sink::{PluginYaml, SinkYaml},
         },
         units::Size,
     },
     delivery::settings::{
-        DeliverySettings, InFlightSettings, OnOutage, OnPluginError, Order, ResultsOrder,
-        TimeoutSettings,
+        DeliverySettings, InFlightSettings, OnOutage, Order, ResultsOrder, TimeoutSettings,
     },
     plugin::settings::{PluginLimits, PluginSettings},
 };
@@ -137,11 +136,7 @@ impl Checker<'_> {
                 OrderYaml::Strict => Order::Strict,
             },
             results_order,
-            on_plugin_error: match yaml.on_plugin_error {
-                OnPluginErrorYaml::DeadLetter => OnPluginError::DeadLetter,
-                OnPluginErrorYaml::Halt => OnPluginError::Halt,
-                OnPluginErrorYaml::Drop => OnPluginError::Drop,
-            },
+            on_plugin_error: given_up(yaml.on_plugin_error),
         };
         Some(SinkConfig {
             id: id?,

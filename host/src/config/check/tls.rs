@@ -58,17 +58,15 @@ impl Checker<'_> {
                     None => ("key-file", "cert-file"),
                 };
                 let message = format!("`{given}` needs a `{lacking}`");
-                let mark = self.mark(&[&at[..], &[given]].concat());
-                self.problems.push(Problem::new(mark, message));
+                self.wrong(&at, &[given], message, None);
                 None
             }
         };
         if let Some(name) = &yaml.server_name
             && (name.is_empty() || url::Host::parse(name).is_err())
         {
-            let mark = self.mark(&[&at[..], &["server-name"]].concat());
-            let message = "`server-name` is neither a DNS name nor an IP address";
-            self.problems.push(Problem::new(mark, message));
+            let message = "`server-name` is neither a DNS name nor an IP address".to_owned();
+            self.wrong(&at, &["server-name"], message, None);
         }
         TlsSettings {
             ca_file,

@@ -85,20 +85,7 @@ pub(in crate::config) struct RetryYaml {
     /// Tries without end, which blocks progress: `max-attempts` and `timeout.total` do not count. Default: false.
     pub(in crate::config) forever: bool,
     /// What becomes of an event whose attempts or time are over. Default: `dead-letter`.
-    pub(in crate::config) on_exhausted: OnExhaustedYaml,
-}
-
-/// What becomes of an event whose attempts or time are over.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum OnExhaustedYaml {
-    /// It is dead-lettered.
-    #[default]
-    DeadLetter,
-    /// It is dropped and counted.
-    Drop,
-    /// The sink stops, and nothing is settled.
-    Halt,
+    pub(in crate::config) on_exhausted: OnGivenUpYaml,
 }
 
 /// How the pauses between attempts grow.
@@ -205,10 +192,10 @@ pub(in crate::config) enum ResultsOrderYaml {
     Ingress,
 }
 
-/// What becomes of an event that the plugin fails on.
+/// What becomes of an event that is given up on.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum OnPluginErrorYaml {
+pub(in crate::config) enum OnGivenUpYaml {
     /// It is dead-lettered.
     #[default]
     DeadLetter,

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     delivery::{
-        BatchYaml, BufferYaml, FailuresYaml, InFlightYaml, OnOutageYaml, OnPluginErrorYaml,
-        OrderYaml, ResultsYaml, RetryYaml, StatusYaml, TimeoutYaml,
+        BatchYaml, BufferYaml, FailuresYaml, InFlightYaml, OnGivenUpYaml, OnOutageYaml, OrderYaml,
+        ResultsYaml, RetryYaml, StatusYaml, TimeoutYaml,
     },
     endpoint::EndpointOfSinkYaml,
 };
@@ -62,7 +62,7 @@ pub(in crate::config) struct SinkYaml {
     pub(in crate::config) dead_letters: Option<String>,
     /// What becomes of an event that the plugin fails on. Default: `dead-letter`.
     #[serde(default)]
-    pub(in crate::config) on_plugin_error: OnPluginErrorYaml,
+    pub(in crate::config) on_plugin_error: OnGivenUpYaml,
 }
 
 /// A WebAssembly component.

@@ -18,7 +18,7 @@ use crate::{
         item::{Call, Ended, First, Item, LastAttempt},
         letters::{self, Cause, EXCERPT},
         retry, retry_after,
-        settings::{OnExhausted, OnPluginError},
+        settings::OnGivenUp,
         verdict::{Rejected, Seen, Verdict, judge},
     },
     event::Record,
@@ -136,7 +136,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             pause: wait.filter(|_| matches!(last.seen.status(), Some(429 | 503))),
         };
         let counts = self.gate.ended(now, &attempt);
-        self.look_for_outage(Some(&last.seen));
+        self.look_at_gate(Some(&last.seen));
         self.count(&last.seen);
         call.trace.judged(verdict.name());
 
@@ -271,14 +271,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         if !self.give_up_any(&items) {
             return self.shape_later(items, None);
         }
-        match self.sink.settings.on_plugin_error {
-            OnPluginError::DeadLetter => {
-                ended.dead = items;
-                self.write_letters(ended, &cause, Some(last));
-            }
-            OnPluginError::Drop => ended.dropped = items,
-            OnPluginError::Halt => self.halted = Some(cause.message),
-        }
+        self.let_go(
+            items,
+            self.sink.settings.on_plugin_error,
+            cause,
+            last,
+            ended,
+        );
     }
 
     fn count_against(&self, items: &mut [Item], counts: bool) {
@@ -308,7 +307,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             .any(|item| self.given_up(item, now, outage).is_some())
     }
 
-    /// Dead-letters those whose attempts or time are over; gives the others.
+    /// Lets go of those whose attempts or time are over; gives the others.
     fn give_up(&mut self, items: Vec<Item>, last: &LastAttempt, ended: &mut Ended) -> Vec<Item> {
         let now = Instant::now();
         let outage = self.gate.outage_spent(now);
@@ -320,16 +319,29 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             };
             let cause: Cause =
                 letters::given_up(given_up, &self.sink.settings, item.counted, &last.seen);
-            match self.sink.settings.retry.on_exhausted {
-                OnExhausted::DeadLetter => {
-                    ended.dead.push(item);
-                    self.write_letters(ended, &cause, Some(last));
-                }
-                OnExhausted::Drop => ended.dropped.push(item),
-                OnExhausted::Halt => self.halted = Some(cause.message),
-            }
+            let to = self.sink.settings.retry.on_exhausted;
+            self.let_go(vec![item], to, cause, last, ended);
         }
         rest
+    }
+
+    /// These events get no further attempt.
+    fn let_go(
+        &mut self,
+        items: Vec<Item>,
+        to: OnGivenUp,
+        cause: Cause,
+        last: &LastAttempt,
+        ended: &mut Ended,
+    ) {
+        match to {
+            OnGivenUp::DeadLetter => {
+                ended.dead.extend(items);
+                self.write_letters(ended, &cause, Some(last));
+            }
+            OnGivenUp::Drop => ended.dropped.extend(items),
+            OnGivenUp::Halt => self.halted = Some(cause.message),
+        }
     }
 }
 

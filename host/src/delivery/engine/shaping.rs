@@ -13,7 +13,7 @@ use crate::{
         letters::{self, Cause},
         prepare::prepare,
         retry,
-        settings::{OnPluginError, Order},
+        settings::{OnGivenUp, Order},
     },
     event::Event,
     http::Transport,
@@ -171,15 +171,15 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             return self.reshape_halves(items);
         }
         match self.sink.settings.on_plugin_error {
-            OnPluginError::DeadLetter => {
+            OnGivenUp::DeadLetter => {
                 warn!(sink = %self.sink.id, cause = %cause.message, "the plugin fails on an event");
                 self.dead_letter(items, &cause, None);
             }
-            OnPluginError::Drop => self.end(Ended {
+            OnGivenUp::Drop => self.end(Ended {
                 dropped: items,
                 ..Ended::default()
             }),
-            OnPluginError::Halt => {
+            OnGivenUp::Halt => {
                 let id = items.first().map_or("", |item| &*item.arrival.event.id);
                 self.halted = Some(format!(
                     "the plugin fails on event `{id}`: {}",

@@ -7,6 +7,9 @@ use tokio::{sync::watch, time::Instant};
 use super::{Admission, Attempt, InFlight, Load, Rule, Shared, State};
 use crate::delivery::settings::{OnOutage, RetrySettings};
 
+/// Why a channel is not closed.
+const SENDER: &str = "the sender lives in what this holds";
+
 /// One sink's way through the gate. Dropping it gives back what it had in flight.
 #[derive(Debug)]
 pub struct Entrance {
@@ -15,16 +18,30 @@ pub struct Entrance {
     changed: watch::Receiver<()>,
     on_outage: OnOutage,
     own: InFlight,
+    waits: bool,
+}
+
+/// What a sink sees of the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// Whether the endpoint is down, and this sink holds its events until it is back.
+    pub down: bool,
+    /// What may be in flight at once, by the rule that looks for it: events (`aimd`) or calls (`adaptive`).
+    pub limit: Option<usize>,
 }
 
 impl Entrance {
     pub(super) fn new(shared: &Arc<Shared>, on_outage: OnOutage) -> Self {
+        let mut changed = shared.changed.subscribe();
+        // Nothing of it is known yet.
+        changed.mark_changed();
         Self {
             place: shared.lock().turns.enter(),
-            changed: shared.changed.subscribe(),
+            changed,
             shared: Arc::clone(shared),
             on_outage,
             own: InFlight::default(),
+            waits: false,
         }
     }
 
@@ -75,11 +92,6 @@ impl Entrance {
         counts
     }
 
-    /// Whether the endpoint is down, and this sink holds its events until it is back.
-    pub fn is_down(&self) -> bool {
-        self.holds(&self.shared.lock())
-    }
-
     /// Time since the host started in which the endpoint did not answer.
     pub fn outage_spent(&self, now: Instant) -> Duration {
         self.shared.lock().outage.spent(now)
@@ -93,29 +105,37 @@ impl Entrance {
 
     /// Says whether there is a call that was not admitted: then the sink has its turn among others.
     pub fn waits(&mut self, waits: bool) {
+        if std::mem::replace(&mut self.waits, waits) == waits {
+            return;
+        }
         let mut state = self.shared.lock();
-        if state.turns.waits(self.place, waits) && !waits {
+        state.turns.waits(self.place, waits);
+        if !waits {
             self.shared.tell(&state);
         }
     }
 
-    /// What has changed until now is known.
-    pub fn look(&mut self) {
+    /// Whether another sink has changed something since this was asked last. [`Entrance::ended`] may have, too.
+    pub fn has_changed(&mut self) -> bool {
+        let has_changed = self.changed.has_changed();
         self.changed.mark_unchanged();
+        has_changed.expect(SENDER)
     }
 
-    /// Ends when another sink has changed something since [`Entrance::look`].
+    /// Ends when another sink has changed something since [`Entrance::has_changed`].
     ///
     /// # Cancel safety
     /// What has changed is not forgotten.
     pub async fn changed(&mut self) {
-        let changed = self.changed.changed().await;
-        changed.expect("the sender lives in what this holds");
+        self.changed.changed().await.expect(SENDER);
+        // It is still to be looked at.
+        self.changed.mark_changed();
     }
 
-    /// What may be in flight at once, by the rule that looks for it: events (`aimd`) or calls (`adaptive`).
-    pub fn limit(&self) -> Option<usize> {
-        match &self.shared.lock().rule {
+    /// What is to be seen now.
+    pub fn view(&self) -> View {
+        let state = self.shared.lock();
+        let limit = match &state.rule {
             Rule::Fixed => None,
             #[expect(
                 clippy::cast_possible_truncation,
@@ -124,6 +144,10 @@ impl Entrance {
             )]
             Rule::Aimd(aimd) => Some(aimd.limit() as usize),
             Rule::Adaptive(adaptive) => Some(adaptive.limit()),
+        };
+        View {
+            down: self.holds(&state),
+            limit,
         }
     }
 

@@ -51,11 +51,11 @@ impl Turns {
         }
     }
 
-    /// Whether the sink has something to send that it was not let through with. True if that changed.
-    pub(super) fn waits(&mut self, place: usize, waits: bool) -> bool {
-        self.places
-            .get_mut(place)
-            .is_some_and(|place| std::mem::replace(&mut place.waits, waits) != waits)
+    /// Whether the sink has something to send that it was not let through with.
+    pub(super) fn waits(&mut self, place: usize, waits: bool) {
+        if let Some(place) = self.places.get_mut(place) {
+            place.waits = waits;
+        }
     }
 
     /// Whether more than one sink is there.

@@ -8,7 +8,7 @@ use super::{
     world::World,
 };
 use crate::{
-    delivery::settings::{FailureAction, OnPluginError, StatusAction, StatusPolicy},
+    delivery::settings::{FailureAction, OnGivenUp, StatusAction, StatusPolicy},
     event::Record,
     outcome::Outcome,
     plugin::{EventVerdict, PluginError, PluginVerdict},
@@ -122,7 +122,7 @@ impl World {
             Judged::HandlerFailed => {
                 self.release(call, State::Open(Why::HandlerFailed));
                 self.count(sink, &events, 1);
-                self.sinks[sink].may_halt |= settings.on_plugin_error == OnPluginError::Halt;
+                self.sinks[sink].may_halt |= settings.on_plugin_error == OnGivenUp::Halt;
             }
             Judged::Each(each) => {
                 self.release(call, State::Delivered);

@@ -9,7 +9,7 @@ use super::{
     world::World,
 };
 use crate::{
-    delivery::settings::{OnPluginError, ResultsOrder},
+    delivery::settings::{OnGivenUp, ResultsOrder},
     event::Record,
 };
 
@@ -214,7 +214,7 @@ impl World {
                 fate.may_be_late(&settings)
             }
             ("plugin-failed", State::Open(Why::HandlerFailed)) => {
-                settings.on_plugin_error == OnPluginError::DeadLetter && fate.may_give_up(&settings)
+                settings.on_plugin_error == OnGivenUp::DeadLetter && fate.may_give_up(&settings)
             }
             _ => false,
         };

@@ -10,9 +10,9 @@ use crate::{
     delivery::{
         gate::settings::{AimdSettings, Concurrency, GateSettings},
         settings::{
-            Backoff, BufferSettings, DeliverySettings, FailureAction, InFlightSettings,
-            OnExhausted, OnOutage, OnPluginError, Order, ResultsOrder, RetrySettings, StatusAction,
-            StatusPolicy, TimeoutSettings,
+            Backoff, BufferSettings, DeliverySettings, FailureAction, InFlightSettings, OnGivenUp,
+            OnOutage, Order, ResultsOrder, RetrySettings, StatusAction, StatusPolicy,
+            TimeoutSettings,
         },
     },
     outcome::FailureKind,
@@ -76,10 +76,10 @@ fn delivery(rng: &mut Rng) -> DeliverySettings {
         on_plugin_error: pick(
             rng,
             &[
-                OnPluginError::DeadLetter,
-                OnPluginError::DeadLetter,
-                OnPluginError::Drop,
-                OnPluginError::Halt,
+                OnGivenUp::DeadLetter,
+                OnGivenUp::DeadLetter,
+                OnGivenUp::Drop,
+                OnGivenUp::Halt,
             ],
         ),
     }
@@ -117,7 +117,7 @@ fn retry(rng: &mut Rng) -> RetrySettings {
         backoff,
         max_attempts: pick(rng, &[None, Some(1), Some(2), Some(4), Some(10)]),
         max_delay: Duration::from_millis(pick(rng, &[100, 1_000, 10_000])),
-        on_exhausted: OnExhausted::DeadLetter,
+        on_exhausted: OnGivenUp::DeadLetter,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     batch::BatchBy,
-    delivery::settings::OnPluginError,
+    delivery::settings::OnGivenUp,
     event::Event,
     plugin::{PluginError, Shaped},
 };
@@ -168,9 +168,9 @@ impl World {
         });
         if let [alone] = numbers {
             let end = match self.plan.sinks[sink].settings.on_plugin_error {
-                OnPluginError::DeadLetter => Some(State::Doomed(cause)),
-                OnPluginError::Drop => Some(State::Dropped),
-                OnPluginError::Halt => None,
+                OnGivenUp::DeadLetter => Some(State::Doomed(cause)),
+                OnGivenUp::Drop => Some(State::Dropped),
+                OnGivenUp::Halt => None,
             };
             match (end, self.fate(sink, *alone)) {
                 (Some(end), Some(fate)) => fate.state = end,

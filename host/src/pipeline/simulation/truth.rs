@@ -181,13 +181,13 @@ impl Fate {
 
     /// Whether its progress may be stored: it has an end, and what had to be written is durable.
     pub(super) fn is_settled(&self, settings: &DeliverySettings) -> bool {
-        use crate::delivery::settings::OnPluginError;
+        use crate::delivery::settings::OnGivenUp;
         let written = self.owed.is_empty();
         match self.state {
             State::Delivered | State::Dropped => written,
             State::Doomed(_) => written && self.letter == Letter::Durable,
             State::Open(Why::HandlerFailed) => {
-                settings.on_plugin_error == OnPluginError::Drop && self.may_give_up(settings)
+                settings.on_plugin_error == OnGivenUp::Drop && self.may_give_up(settings)
             }
             State::Open(_) => false,
         }

@@ -11,7 +11,7 @@ use super::script::{
 use crate::{
     delivery::{
         SinkEnd,
-        settings::{DeliverySettings, OnPluginError, StatusAction},
+        settings::{DeliverySettings, OnGivenUp, StatusAction},
     },
     event::{Position, Record},
     outcome::Outcome,
@@ -275,7 +275,7 @@ async fn a_halt_settles_nothing() {
     let mut by_code = settings();
     by_code.status.codes.insert(401, StatusAction::Halt);
     let mut by_plugin = settings();
-    by_plugin.on_plugin_error = OnPluginError::Halt;
+    by_plugin.on_plugin_error = OnGivenUp::Halt;
     let refuses = ScriptedPlugin {
         shape: Box::new(|_| Err(PluginError::Refused("no".to_owned()))),
         handle: None,

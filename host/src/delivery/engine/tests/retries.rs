@@ -13,7 +13,7 @@ use crate::{
     delivery::{
         SinkEnd,
         gate::{Gate, settings::GateSettings},
-        settings::{Backoff, DeliverySettings, OnExhausted, OnOutage},
+        settings::{Backoff, DeliverySettings, OnGivenUp, OnOutage},
     },
     http::{Request, Transport},
     outcome::Outcome,
@@ -241,9 +241,9 @@ async fn what_becomes_of_an_event_whose_attempts_are_over_is_said_by_on_exhauste
     };
 
     let [dead, dropped, halted] = [
-        run(OnExhausted::DeadLetter).await,
-        run(OnExhausted::Drop).await,
-        run(OnExhausted::Halt).await,
+        run(OnGivenUp::DeadLetter).await,
+        run(OnGivenUp::Drop).await,
+        run(OnGivenUp::Halt).await,
     ];
 
     assert_eq!(dead.ends(), (1, 0, 1));
