@@ -16,7 +16,7 @@ mod table;
 mod top;
 mod view;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -77,6 +77,16 @@ enum Command {
     Endpoint(endpoint::EndpointArgs),
     /// Prints the JSON Schema of the module file.
     Schema,
+    /// Compiles a plugin for the host that has started this process, within limits.
+    #[command(hide = true)]
+    CompilePlugin {
+        /// Where the machine code goes.
+        path: PathBuf,
+        /// Processor time.
+        seconds: u64,
+        /// Bytes of address space.
+        memory: u64,
+    },
     /// Prints a completion script.
     Completions {
         /// The shell to complete for.
@@ -93,6 +103,11 @@ struct StateArgs {
     /// How long calls may go on after the first SIGINT or SIGTERM. A second one exits at once.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     grace: std::time::Duration,
+}
+
+/// The file of this program, where it can be known: it compiles plugins in processes of its own.
+fn this_program() -> Option<PathBuf> {
+    std::env::current_exe().ok()
 }
 
 /// Parses the command line and runs it.
@@ -114,6 +129,16 @@ pub fn main() -> ExitCode {
 fn execute(args: Args) -> Result<(), CliError> {
     match args.command {
         Command::Schema => print_schema(),
+        Command::CompilePlugin {
+            path,
+            seconds,
+            memory,
+        } => {
+            let (code, words) = crate::plugin::compile_for_parent(&path, seconds, memory);
+            // The parent hears the exit code even if it hears nothing else.
+            drop(writeln!(std::io::stdout(), "{words}"));
+            std::process::exit(code.into());
+        }
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -147,7 +172,7 @@ async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
         Command::Top(args) => top::top(args).await,
         Command::Demo(args) => demo::demo(args, format).await,
         Command::Endpoint(args) => endpoint::endpoint(args).await,
-        Command::Schema | Command::Completions { .. } => Ok(()),
+        Command::Schema | Command::Completions { .. } | Command::CompilePlugin { .. } => Ok(()),
     }
 }
 

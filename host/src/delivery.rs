@@ -29,7 +29,7 @@ mod order;
 mod outbox;
 mod prepare;
 
-pub use engine::{SinkEnd, dry_run, run};
+pub use engine::{SinkEnd, dry_run, rehearse, run};
 pub use prepare::Endpoint;
 
 use std::sync::Arc;
@@ -39,6 +39,7 @@ use crate::{
     egress::EgressHandle,
     event::{Arrival, Ticket},
     metrics::SinkStats,
+    plugin::Slot,
     progress::Ledger,
     trace::Tracer,
 };
@@ -51,8 +52,8 @@ pub struct Sink<P, T> {
     pub settings: DeliverySettings,
     /// Where requests go.
     pub endpoint: Endpoint,
-    /// Shapes and handles.
-    pub plugin: P,
+    /// Shapes and handles, in the version that serves.
+    pub plugin: Arc<Slot<P>>,
     /// Makes attempts.
     pub transport: T,
     /// What lets them through: the same for all sinks of an endpoint.

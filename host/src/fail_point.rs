@@ -17,6 +17,10 @@ pub(crate) enum FailPoint {
     BeforeCommit,
     /// It is durable; nobody knows.
     AfterCommit,
+    /// A new version of a plugin was accepted, and is not remembered.
+    BeforeRemember,
+    /// It is remembered, and does not serve.
+    AfterRemember,
 }
 
 impl FailPoint {
@@ -30,6 +34,8 @@ impl FailPoint {
             Self::AfterSync => "file.after-sync",
             Self::BeforeCommit => "progress.before-commit",
             Self::AfterCommit => "progress.after-commit",
+            Self::BeforeRemember => "plugin.before-remember",
+            Self::AfterRemember => "plugin.after-remember",
         }
     }
 

@@ -8,7 +8,7 @@ mod reference;
 mod text;
 mod values;
 
-pub use labels::{Age, AttemptTime, PluginFailure, PluginTime, StatusClass};
+pub use labels::{Age, AttemptTime, PluginFailure, PluginTime, StatusClass, SwapResult};
 pub use reference::reference;
 pub use text::{Exposition, Format};
 pub use values::{Bounds, Buckets, BuildInfo, Each, Label, Lags, Number, Sampled, Spent, Time};
@@ -224,6 +224,10 @@ metrics! {
     instances_made: Counter = "nozzle_plugin_instances_made_total",
     /// Instances that are there, in use or idle.
     instances: Gauge = "nozzle_plugin_instances",
+    /// The version that serves, counted from 1 for each sink.
+    generation: Gauge = "nozzle_plugin_generation",
+    /// New versions, by what became of them.
+    swaps: Counter<Each<SwapResult>> = "nozzle_plugin_swaps_total",
 }
 
 metrics! {

@@ -3,6 +3,7 @@
 mod egresses;
 mod endpoints;
 mod letters;
+pub mod plugins;
 mod progress;
 mod pump;
 mod relay;
@@ -16,7 +17,9 @@ pub use endpoints::endpoint_of;
 pub use start::{StartError, start};
 pub use summary::{Failures, SinkSummary, Summary};
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use self::plugins::SinkPlugin;
 
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +42,8 @@ pub struct RunOptions {
     pub state_dir: PathBuf,
     /// How long calls may go on after the first signal.
     pub grace: Duration,
+    /// This program, which compiles plugins in processes of their own when it is called so. None: within this one.
+    pub program: Option<PathBuf>,
 }
 
 /// A module that runs.
@@ -51,6 +56,10 @@ pub struct Running {
     sources: Vec<Source>,
     ingress_tasks: JoinSet<Result<(), IngressError>>,
     sink_tasks: JoinSet<(Arc<str>, SinkEnd)>,
+    /// In the order of the sinks; none in the simulation.
+    plugins: Vec<Arc<SinkPlugin>>,
+    /// They attend to the plugins.
+    plugin_tasks: JoinSet<io::Result<()>>,
     progress: JoinHandle<Result<(), StoreError>>,
     /// Stops intake.
     intake: CancellationToken,
@@ -63,20 +72,23 @@ pub struct Running {
     /// Sends spans until the sinks are gone.
     traces: Option<trace::Exporter>,
     grace: Duration,
-    /// None in the simulation, which has neither.
-    _held: Option<Held>,
+    /// None in the simulation, which has none.
+    held: Option<Held>,
 }
 
 /// What a module that runs holds on to.
 #[derive(Debug)]
 struct Held {
     /// For as long as the host uses the state directory.
-    _state_dir: crate::progress::state_dir::StateDir,
-    /// Its epochs tick for as long as plugins run.
-    _plugin_host: crate::plugin::PluginHost,
+    state_dir: crate::progress::state_dir::StateDir,
 }
 
 impl Running {
+    /// The plugins of its sinks, which can be replaced.
+    pub fn plugins(&self) -> &[Arc<SinkPlugin>] {
+        &self.plugins
+    }
+
     /// What can be seen of it from outside, for as long as it runs and after.
     pub fn views(&self) -> Views {
         Views {
@@ -145,6 +157,7 @@ impl Running {
             }
         }
         self.sink_tasks.shutdown().await;
+        self.plugin_tasks.shutdown().await;
         // The sinks held the last handles: the egresses write what they have, then end.
         let written = async { while self.egress_tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(Duration::from_secs(1), written)
@@ -169,6 +182,9 @@ impl Running {
         // Last: whoever waits for it has nothing else to lose.
         if let Some(traces) = self.traces.take() {
             traces.finish().await;
+        }
+        if let Some(held) = &self.held {
+            held.state_dir.leave();
         }
         Summary::new(
             &self.ingresses,

@@ -5,6 +5,8 @@
 
 mod bindings;
 mod clock;
+mod compile;
+mod differences;
 mod engine;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -12,12 +14,19 @@ mod imports;
 mod instance;
 mod lift;
 mod load;
+mod load_error;
 mod lower;
 mod output;
 pub mod settings;
+mod slot;
 
+pub use compile::{CompileError, compile_for_parent};
+pub use differences::differences;
 pub use engine::{HostError, PluginHost};
-pub use load::{LoadError, LoadedPlugin};
+pub(crate) use load::hex;
+pub use load::{Binary, LoadedPlugin};
+pub use load_error::LoadError;
+pub use slot::{Compared, Counts, Events, Generation, Judge, Rates, Slot, Tally, Trial};
 
 use std::{future::Future, sync::Arc};
 

@@ -88,6 +88,7 @@ pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliErr
     let run = RunOptions {
         state_dir: folder.join("state"),
         grace: Duration::from_secs(30),
+        program: super::this_program(),
     };
     let (summary, elapsed) = drive(module, &run, format).await?;
     summary::print(&summary, elapsed, format);

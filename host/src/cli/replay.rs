@@ -89,6 +89,7 @@ pub(super) async fn replay(args: ReplayArgs, format: LogFormat) -> Result<(), Cl
     let options = RunOptions {
         state_dir,
         grace: args.state.grace,
+        program: super::this_program(),
     };
     let (summary, elapsed) = drive(module, &options, format).await?;
     summary::print(&summary, elapsed, format);

@@ -158,6 +158,7 @@ pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError
     let options = RunOptions {
         state_dir: args.state.state_dir,
         grace: args.state.grace,
+        program: super::this_program(),
     };
     let (summary, elapsed) = drive(module, &options, format).await?;
     summary::print(&summary, elapsed, format);

@@ -10,7 +10,7 @@ mod shaping;
 #[cfg(test)]
 mod tests;
 
-pub use shaping::dry_run;
+pub use shaping::{dry_run, rehearse};
 
 use std::{
     collections::{BTreeMap, VecDeque},

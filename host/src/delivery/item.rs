@@ -13,7 +13,7 @@ use crate::{
     batch::Pending,
     event::{Arrival, Record},
     http::Request,
-    plugin::ShapedRequest,
+    plugin::{Judge, ShapedRequest},
     trace::CallSpan,
 };
 
@@ -63,6 +63,8 @@ pub(super) struct Call {
     pub(super) items: Vec<Item>,
     /// What the plugin returned, for its `handle`.
     pub(super) shaped: Arc<ShapedRequest>,
+    /// The version that returned it, which judges what comes of it.
+    pub(super) shaped_by: Arc<dyn Judge>,
     pub(super) request: Request,
     /// When the attempt before ended, or the first one began.
     pub(super) before: Option<Instant>,

@@ -81,6 +81,17 @@ impl Verdict {
         }
     }
 
+    /// Whether an event of the call is given up on as undeliverable.
+    pub fn rejects(&self) -> bool {
+        match self {
+            Self::Reject(_) => true,
+            Self::Each(each) => each
+                .iter()
+                .any(|verdict| matches!(verdict, EventVerdict::Reject(_))),
+            _ => false,
+        }
+    }
+
     /// For traces.
     pub fn name(&self) -> &'static str {
         match self {

@@ -40,6 +40,26 @@ impl Label for PluginFailure {
     }
 }
 
+/// What became of a new version of a plugin.
+#[derive(Debug, Clone, Copy)]
+pub enum SwapResult {
+    /// It serves.
+    Accepted,
+    /// The one before serves on.
+    Refused,
+    /// It was tried on a share of the batches, and did worse.
+    RolledBack,
+}
+
+impl Label for SwapResult {
+    const NAME: &'static str = "result";
+    const VALUES: &'static [&'static str] = &["accepted", "refused", "rolled-back"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
 /// From a fast answer nearby to the longest timeouts.
 #[derive(Debug)]
 pub struct AttemptTime;

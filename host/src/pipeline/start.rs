@@ -9,9 +9,9 @@ use tracing::info;
 use super::{
     Held, RunOptions, Running,
     egresses::{Writers, open_egress},
-    endpoints::open_endpoints,
+    endpoints::{endpoint_of, open_endpoints},
     letters::Letters,
-    progress,
+    plugins, progress,
     pump::{Route, Unrouted, pump},
     unrouted,
 };
@@ -113,12 +113,14 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let state_dir = StateDir::open(&options.state_dir)?;
     let mut store = AnyStore::open(&module.progress.store, state_dir.path()).await?;
 
-    let host =
-        PluginHost::new(Some(state_dir.path().join("cache"))).map_err(StartError::PluginHost)?;
+    let host = open_plugin_host(&state_dir, options)?;
     let mut plugins = Vec::new();
     for sink in &module.sinks {
-        let plugin = host
-            .load(&sink.id.to_string(), &sink.plugin)
+        let Some(endpoint) = module.endpoints.get(sink.endpoint) else {
+            unreachable!("`config` checks the indices of endpoints");
+        };
+        let endpoint = endpoint_of(endpoint)?;
+        let plugin = plugins::open(&host, &state_dir, sink, endpoint)
             .await
             .map_err(|source| StartError::Plugin {
                 sink: sink.id.to_string(),
@@ -169,10 +171,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let mut sink_tasks = JoinSet::new();
     let mut views = Vec::new();
     let mut capacities = Vec::new();
-    let parts = plugins.into_iter().zip(dead_letters).zip(intakes);
+    let parts = plugins.iter().zip(dead_letters).zip(intakes);
     for (config, ((plugin, dead_letters), intake)) in module.sinks.into_iter().zip(parts) {
         let stats = Arc::new(SinkStats::default());
-        let plugin_stats = Arc::clone(plugin.stats());
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
         let way = &ways[config.endpoint];
@@ -183,7 +184,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             gate: way.gate.clone(),
             shape_slots: config.plugin.limits.instances,
             settings: config.delivery,
-            plugin,
+            plugin: plugin.slot(),
             results: config
                 .results
                 .and_then(|index| egresses.get(index).cloned()),
@@ -195,7 +196,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
-            plugin: plugin_stats,
+            plugin: plugin.stats(),
         });
         sink_tasks.spawn(async move { (id, delivery::run(sink, intake).await) });
     }
@@ -257,6 +258,11 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         };
         ingress_tasks.spawn(pump(ingress, route, intake.clone()));
     }
+    let mut plugin_tasks = JoinSet::new();
+    for plugin in &plugins {
+        plugin_tasks.spawn(plugins::attend(Arc::clone(plugin)));
+    }
+    state_dir.enter()?;
     let last_progress = CancellationToken::new();
     let progress = tokio::spawn(progress::keep(
         store,
@@ -271,6 +277,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         sources,
         ingress_tasks,
         sink_tasks,
+        plugins,
+        plugin_tasks,
         progress,
         intake,
         last_progress,
@@ -280,11 +288,20 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         trace_stats,
         traces,
         grace: options.grace,
-        _held: Some(Held {
-            _state_dir: state_dir,
-            _plugin_host: host,
-        }),
+        held: Some(Held { state_dir }),
     })
+}
+
+fn open_plugin_host(
+    state_dir: &StateDir,
+    options: &RunOptions,
+) -> Result<Arc<PluginHost>, StartError> {
+    let cache = state_dir.path().join("cache");
+    let host = match &options.program {
+        Some(program) => PluginHost::compiling_apart(cache, program.clone()),
+        None => PluginHost::new(Some(cache)),
+    };
+    host.map(Arc::new).map_err(StartError::PluginHost)
 }
 
 /// The tracer of which those of the sinks are made, and the task behind it; off unless somebody says where traces go.

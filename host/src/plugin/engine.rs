@@ -10,23 +10,24 @@ use std::{
 };
 
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine,
+    Config, Engine,
     component::{HasSelf, Linker},
 };
 
-use super::{bindings, clock::TICK, instance::State};
+use super::{bindings, clock::TICK, compile::Compiler, instance::State};
 
 /// Why the plugin host could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
     /// The cache of compiled plugins cannot be used.
-    #[error("the cache of compiled plugins in `{}` cannot be used: {reason}", path.display())]
+    #[error("the cache of compiled plugins in `{}` cannot be used", path.display())]
     Cache {
         /// The folder.
         path: PathBuf,
         /// Why.
-        reason: String,
+        #[source]
+        source: std::io::Error,
     },
     /// The engine refuses this machine or its configuration.
     #[error("the WebAssembly engine cannot run here: {0}")]
@@ -40,6 +41,8 @@ pub enum HostError {
 pub struct PluginHost {
     pub(super) engine: Engine,
     pub(super) linker: Linker<State>,
+    /// None: what is compiled is not kept.
+    pub(super) compiler: Option<Compiler>,
     pub(super) ticker: Arc<Ticker>,
 }
 
@@ -50,32 +53,35 @@ impl std::fmt::Debug for PluginHost {
 }
 
 impl PluginHost {
+    /// Lets go of what was compiled of all components but these, by digest.
+    pub fn keep_compiled(&self, digests: &[[u8; 32]]) {
+        if let Some(compiler) = &self.compiler {
+            compiler.keep(&self.engine, digests);
+        }
+    }
+
     /// A host that keeps compiled plugins in `cache`, so that a second start costs milliseconds.
     ///
     /// # Errors
     /// When the folder cannot be used, or the engine cannot run on this machine.
     pub fn new(cache: Option<PathBuf>) -> Result<Self, HostError> {
+        Self::open(cache, None)
+    }
+
+    /// The same; plugins are compiled by `program`, which is this one, in processes of their own.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or the engine cannot run on this machine.
+    pub fn compiling_apart(cache: PathBuf, program: PathBuf) -> Result<Self, HostError> {
+        Self::open(Some(cache), Some(program))
+    }
+
+    fn open(cache: Option<PathBuf>, program: Option<PathBuf>) -> Result<Self, HostError> {
         let fail = |error: wasmtime::Error| HostError::Engine(format!("{error:#}"));
-        let mut config = Config::new();
-        // No WASI 0.3: without it each call costs a third (docs/decisions/002-plugin-calls-on-fibers.md).
-        config.concurrency_support(false);
-        config.epoch_interruption(true);
-        config.wasm_backtrace_max_frames(None);
-        if let Some(path) = cache {
-            let open = || {
-                // wasmtime wants an absolute path.
-                let path = std::path::absolute(&path)?;
-                std::fs::create_dir_all(&path)?;
-                let mut settings = CacheConfig::new();
-                settings.with_directory(path);
-                Cache::new(settings)
-            };
-            let cache = open().map_err(|error| HostError::Cache {
-                path: path.clone(),
-                reason: format!("{error:#}"),
-            })?;
-            config.cache(Some(cache));
-        }
+        let compiler = cache.map(|path| {
+            Compiler::new(path.clone(), program).map_err(|source| HostError::Cache { path, source })
+        });
+        let config = engine_config();
         let engine = Engine::new(&config).map_err(fail)?;
         let mut linker = Linker::new(&engine);
         // Guests in Python, JavaScript and Rust import WASI: it is there, with nothing in it.
@@ -91,9 +97,20 @@ impl PluginHost {
         Ok(Self {
             engine,
             linker,
+            compiler: compiler.transpose()?,
             ticker: Arc::new(ticker),
         })
     }
+}
+
+/// What makes machine code of a component, and so what must be the same wherever it is made.
+pub(super) fn engine_config() -> Config {
+    let mut config = Config::new();
+    // No WASI 0.3: without it each call costs a third (docs/decisions/002-plugin-calls-on-fibers.md).
+    config.concurrency_support(false);
+    config.epoch_interruption(true);
+    config.wasm_backtrace_max_frames(None);
+    config
 }
 
 /// A thread of its own, so that epochs go on when every worker runs a guest. Every plugin holds on to it.

@@ -145,6 +145,7 @@ impl Pool {
         config: String,
         limits: PluginLimits,
         log: Arc<GuestLog>,
+        stats: Arc<PluginStats>,
     ) -> Self {
         let slots = Semaphore::new(limits.instances.max(1));
         Self {
@@ -156,7 +157,7 @@ impl Pool {
             log,
             idle: Mutex::default(),
             slots,
-            stats: Arc::default(),
+            stats,
         }
     }
 

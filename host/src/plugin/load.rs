@@ -1,167 +1,37 @@
 //! From a file to a plugin that may run: read once, checked, compiled, configured.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
 use wasmtime::component::{Component, types::ComponentItem};
 
 use super::{
-    CurrentCall, Handled, Plugin, PluginError, Shaped,
+    CurrentCall, Handled, LoadError, Plugin, PluginError, Shaped,
     bindings::exports::nozzle::plugin::{handling, shaping},
+    compile::{MAX_COMPONENT, NotCompiled},
     engine::{PluginHost, Ticker},
     instance::{MakeError, Pool},
     lift,
     output::GuestLog,
-    settings::PluginSettings,
+    settings::{PluginLimits, PluginSettings},
 };
 use crate::{event::Event, metrics::PluginStats, outcome::Outcome};
 
 /// The contract's version that this host speaks.
-const VERSION: &str = "0.1.0";
-const SHAPING: &str = "nozzle:plugin/shaping@0.1.0";
+pub(super) const VERSION: &str = "0.1.0";
+pub(super) const SHAPING: &str = "nozzle:plugin/shaping@0.1.0";
 const HANDLING: &str = "nozzle:plugin/handling@0.1.0";
-
-/// Why a plugin was refused. None of its functions was called, but for the last two.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The file cannot be read.
-    #[error("could not read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The file has another digest than configured.
-    #[error("`{}` has the SHA-256 digest {found}, but `plugin.sha256` pins {pinned}", path.display())]
-    Digest {
-        /// The file.
-        path: PathBuf,
-        /// Its digest, in hexadecimal.
-        found: String,
-        /// The configured one.
-        pinned: String,
-    },
-    /// No WebAssembly at all.
-    #[error("`{}` is no WebAssembly file", path.display())]
-    NotWasm {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A module, not a component.
-    #[error("`{}` is a core WebAssembly module; a plugin is a component", path.display())]
-    CoreModule {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A component that is damaged, or needs what the engine does not have.
-    #[error("`{}` cannot be compiled: {reason}", path.display())]
-    Compile {
-        /// The file.
-        path: PathBuf,
-        /// The engine's words.
-        reason: String,
-    },
-    /// The component is for another version of the contract.
-    #[error("`{}` was built for `{found}`, and this host speaks version {VERSION} of the contract", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The interface that it exports or imports.
-        found: String,
-    },
-    /// The component does not export `shaping`.
-    #[error("`{}` does not export the interface `{SHAPING}`; it exports {}", path.display(), listed(exports))]
-    MissingExport {
-        /// The file.
-        path: PathBuf,
-        /// What it exports.
-        exports: Vec<String>,
-    },
-    /// The component imports what is not offered.
-    #[error("`{}` imports `{import}`, which this host does not offer to plugins", path.display())]
-    Import {
-        /// The file.
-        path: PathBuf,
-        /// The interface.
-        import: String,
-    },
-    /// An interface has the right name and another type.
-    #[error("`{}` does not fit the contract: {reason}", path.display())]
-    Type {
-        /// The file.
-        path: PathBuf,
-        /// The engine's words.
-        reason: String,
-    },
-    /// `configure` returned an error.
-    #[error("the plugin refuses its configuration: {reason}")]
-    Configure {
-        /// The plugin's words.
-        reason: String,
-    },
-    /// The first instance could not be made.
-    #[error("the plugin could not be started")]
-    Start(#[source] PluginError),
-}
-
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => "nothing".to_owned(),
-        names => names
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", "),
-    }
-}
-
-impl LoadError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "check `plugin.path`: it is relative to the module file's folder; the plugins of this repository \
-                 are built by `make guests`"
-            }
-            Self::Digest { .. } => "if the new file is meant, change `plugin.sha256`",
-            Self::NotWasm { .. } => {
-                "a plugin is a WebAssembly component, as `cargo build --target wasm32-wasip2` makes it"
-            }
-            Self::CoreModule { .. } => {
-                "build a component: in Rust `cargo build --target wasm32-wasip2` (not wasip1 or unknown-unknown); \
-                 otherwise `wasm-tools component new`, componentize-js or componentize-py"
-            }
-            Self::Version { .. } => "build the plugin against the `wit/` of this host's version",
-            Self::MissingExport { .. } => {
-                "build the plugin for the world `shaper` or `sink` of `wit/worlds.wit`"
-            }
-            Self::Import { import, .. }
-                if import.starts_with("wasi:http") || import.starts_with("wasi:sockets") =>
-            {
-                "plugins have no network: return the call from `shape`, and the host makes it"
-            }
-            Self::Import { .. } => {
-                "a plugin may import `nozzle:plugin/host`, in the world `sink` `nozzle:plugin/current-call`, and \
-                 WASI 0.2 without http"
-            }
-            Self::Type { .. } => {
-                "«expected» is the host, «found» the plugin: generate its bindings anew from this host's `wit/`"
-            }
-            Self::Configure { .. } => "change `plugin.config` of the sink",
-            Self::Read { .. } | Self::Compile { .. } | Self::Start(_) => return None,
-        };
-        Some(hint.to_owned())
-    }
-}
 
 /// A plugin that was checked and configured, with its instances.
 pub struct LoadedPlugin {
     pool: Pool,
     log: Arc<GuestLog>,
-    digest: String,
+    digest: [u8; 32],
     /// Without epochs nothing would end its loops.
     _ticker: Arc<Ticker>,
 }
@@ -169,8 +39,66 @@ pub struct LoadedPlugin {
 impl std::fmt::Debug for LoadedPlugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LoadedPlugin")
-            .field("digest", &self.digest)
+            .field("digest", &hex(&self.digest))
             .finish_non_exhaustive()
+    }
+}
+
+/// A component as it was read, once: what is checked is what runs.
+#[derive(Clone)]
+pub struct Binary {
+    /// Where it comes from, for messages.
+    pub path: PathBuf,
+    /// The component.
+    pub bytes: Bytes,
+    /// Its SHA-256 digest.
+    pub digest: [u8; 32],
+}
+
+impl std::fmt::Debug for Binary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Binary")
+            .field("path", &self.path)
+            .field("digest", &hex(&self.digest))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Binary {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is larger than a component may be.
+    pub async fn read(path: &Path) -> Result<Self, LoadError> {
+        let fail = |source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let file = tokio::fs::File::open(path).await.map_err(fail)?;
+        let mut bytes = Vec::new();
+        let read = file.take(MAX_COMPONENT + 1).read_to_end(&mut bytes).await;
+        let size = read.map_err(fail)? as u64;
+        if size > MAX_COMPONENT {
+            return Err(LoadError::TooLarge {
+                path: path.to_owned(),
+                size: tokio::fs::metadata(path).await.map_err(fail)?.len(),
+            });
+        }
+        Ok(Self::new(path.to_owned(), bytes.into()))
+    }
+
+    /// Its digest, in hexadecimal.
+    pub fn hex_digest(&self) -> String {
+        hex(&self.digest)
+    }
+
+    /// A component that is at hand.
+    pub fn new(path: PathBuf, bytes: Bytes) -> Self {
+        Self {
+            path,
+            digest: Sha256::digest(&bytes).into(),
+            bytes,
+        }
     }
 }
 
@@ -185,36 +113,72 @@ impl PluginHost {
         sink: &str,
         settings: &PluginSettings,
     ) -> Result<LoadedPlugin, LoadError> {
-        let path = settings.path.clone();
-        let bytes = tokio::fs::read(&path)
+        let binary = Binary::read(&settings.path).await?;
+        self.load_binary(sink, settings, &binary).await
+    }
+
+    /// The same, of what was read before.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn load_binary(
+        &self,
+        sink: &str,
+        settings: &PluginSettings,
+        binary: &Binary,
+    ) -> Result<LoadedPlugin, LoadError> {
+        let log = Arc::new(GuestLog::new(sink));
+        self.load_with(settings, binary, log, Arc::default()).await
+    }
+
+    /// Loads another version of a plugin; what both count and say is one.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn load_version(
+        &self,
+        of: &LoadedPlugin,
+        settings: &PluginSettings,
+        binary: &Binary,
+    ) -> Result<LoadedPlugin, LoadError> {
+        let stats = Arc::clone(of.pool.stats());
+        self.load_with(settings, binary, Arc::clone(&of.log), stats)
             .await
-            .map_err(|source| LoadError::Read {
-                path: path.clone(),
-                source,
-            })?;
-        let found = Sha256::digest(&bytes);
-        let digest = hex(&found);
-        if let Some(pinned) = settings.sha256.filter(|pinned| pinned[..] != found[..]) {
+    }
+
+    async fn load_with(
+        &self,
+        settings: &PluginSettings,
+        binary: &Binary,
+        log: Arc<GuestLog>,
+        stats: Arc<PluginStats>,
+    ) -> Result<LoadedPlugin, LoadError> {
+        let path = binary.path.clone();
+        if let Some(pinned) = settings.sha256.filter(|pinned| *pinned != binary.digest) {
             return Err(LoadError::Digest {
                 path,
-                found: digest,
+                found: hex(&binary.digest),
                 pinned: hex(&pinned),
             });
         }
-        match bytes.get(..8) {
+        match binary.bytes.get(..8) {
             Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => return Err(LoadError::CoreModule { path }),
             Some([0, b'a', b's', b'm', ..]) => {}
             _ => return Err(LoadError::NotWasm { path }),
         }
-        let engine = self.engine.clone();
-        let compiled = tokio::task::spawn_blocking(move || Component::new(&engine, bytes)).await;
-        let component = compiled
-            .map_err(|error| error.to_string())
-            .and_then(|component| component.map_err(|error| format!("{error:#}")))
-            .map_err(|reason| LoadError::Compile {
-                path: path.clone(),
-                reason,
-            })?;
+        let component =
+            self.compile(binary, &settings.limits)
+                .await
+                .map_err(|error| match error {
+                    NotCompiled::AtFault(reason) => LoadError::Compile {
+                        path: path.clone(),
+                        reason,
+                    },
+                    NotCompiled::Failed(source) => LoadError::Compiler {
+                        path: path.clone(),
+                        source,
+                    },
+                })?;
 
         self.check_names(&component, &path)?;
         let type_error = |error: wasmtime::Error| LoadError::Type {
@@ -235,9 +199,16 @@ impl PluginHost {
             .transpose()
             .map_err(type_error)?;
 
-        let log = Arc::new(GuestLog::new(sink));
         let (config, limits) = (settings.config.clone(), settings.limits.clone());
-        let pool = Pool::new(pre, shaping, handling, config, limits, Arc::clone(&log));
+        let pool = Pool::new(
+            pre,
+            shaping,
+            handling,
+            config,
+            limits,
+            Arc::clone(&log),
+            stats,
+        );
         let first = pool.make().await.map_err(|error| match error {
             MakeError::Unfit(error) => type_error(error),
             MakeError::Refused(reason) => LoadError::Configure { reason },
@@ -247,9 +218,25 @@ impl PluginHost {
         Ok(LoadedPlugin {
             pool,
             log,
-            digest,
+            digest: binary.digest,
             _ticker: Arc::clone(&self.ticker),
         })
+    }
+
+    async fn compile(
+        &self,
+        binary: &Binary,
+        limits: &PluginLimits,
+    ) -> Result<Component, NotCompiled> {
+        if let Some(compiler) = &self.compiler {
+            return compiler.component(&self.engine, binary, limits).await;
+        }
+        let (engine, bytes) = (self.engine.clone(), binary.bytes.clone());
+        let compiled = tokio::task::spawn_blocking(move || Component::new(&engine, bytes)).await;
+        compiled
+            .map_err(|error| error.to_string())
+            .and_then(|component| component.map_err(|error| format!("{error:#}")))
+            .map_err(NotCompiled::AtFault)
     }
 
     /// Names what does not fit, before the engine says it by its types.
@@ -309,14 +296,15 @@ fn is_offered(import: &str) -> bool {
     ours || wasi
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl LoadedPlugin {
-    /// The component's SHA-256 digest, in hexadecimal.
-    pub fn digest(&self) -> &str {
-        &self.digest
+    /// The component's SHA-256 digest.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     /// What it counts itself.

@@ -24,6 +24,10 @@ pub struct PluginLimits {
     pub time: Duration,
     /// Instances, at least 1; one per core by default.
     pub instances: usize,
+    /// Processor time for compiling it.
+    pub compile_time: Duration,
+    /// Address space of the process that compiles it, in bytes.
+    pub compile_memory: u64,
     /// What one call may copy between guest and host, in bytes: an answer above it fails.
     pub output: usize,
 }
@@ -34,6 +38,9 @@ impl Default for PluginLimits {
             memory: 64 * 1024 * 1024,
             time: Duration::from_secs(1),
             instances: std::thread::available_parallelism().map_or(1, usize::from),
+            // A Python runtime takes 20 s, and less than 1 GiB.
+            compile_time: Duration::from_secs(180),
+            compile_memory: 4 * 1024 * 1024 * 1024,
             output: 128 * 1024 * 1024,
         }
     }

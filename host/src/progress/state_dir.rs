@@ -1,7 +1,7 @@
 //! The state directory: made with the rights of its owner alone, and locked for one host.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -13,7 +13,11 @@ pub struct StateDir {
     path: PathBuf,
     /// The lock is the open file's.
     _lock: File,
+    was_left: bool,
 }
+
+/// A file that is there while a host runs.
+const RUNNING: &str = "running";
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +93,31 @@ impl StateDir {
         Ok(Self {
             path: path.to_owned(),
             _lock: lock,
+            was_left: path.join(RUNNING).exists(),
         })
+    }
+
+    /// Whether the host that held it before came to no orderly end.
+    pub fn was_left(&self) -> bool {
+        self.was_left
+    }
+
+    /// A host runs from now on, until [`StateDir::leave`].
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn enter(&self) -> Result<(), StateDirError> {
+        let entered = File::create(self.path.join(RUNNING));
+        entered.map(drop).map_err(|source| StateDirError::Io {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// The host comes to an orderly end.
+    pub fn leave(&self) {
+        // If that fails, the next start takes this one for a crash: it starts all the same.
+        drop(fs::remove_file(self.path.join(RUNNING)));
     }
 
     /// Where it is.
@@ -119,5 +147,25 @@ mod tests {
         );
         assert_eq!(refused.to_string(), expected);
         assert!(again.is_ok());
+    }
+
+    #[test]
+    fn a_host_that_did_not_leave_is_known_to_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || StateDir::open(folder.path()).expect("free");
+
+        let first = open();
+        first.enter().expect("written");
+        let fresh = first.was_left();
+        drop(first);
+        let second = open();
+        let crashed = second.was_left();
+        second.enter().expect("written");
+        second.leave();
+        drop(second);
+
+        assert!(!fresh);
+        assert!(crashed);
+        assert!(!open().was_left());
     }
 }

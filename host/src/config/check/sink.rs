@@ -178,6 +178,14 @@ impl Checker<'_> {
         };
         let mut limits = PluginLimits::default();
         set(&mut limits.memory, yaml.limits.memory.and_then(bytes));
+        set(
+            &mut limits.compile_memory,
+            yaml.limits.compile_memory.map(|size| size.0),
+        );
+        set(
+            &mut limits.compile_time,
+            yaml.limits.compile_time.map(|span| span.0),
+        );
         set(&mut limits.time, yaml.limits.time.map(|span| span.0));
         set(&mut limits.instances, yaml.limits.instances);
         let path = relative(&self.folder, &yaml.path);

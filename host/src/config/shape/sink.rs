@@ -93,6 +93,11 @@ pub(in crate::config) struct LimitsYaml {
     /// Running time of one call. Default: `1s`.
     #[schemars(extend("x-shortest" = "1ms"))]
     pub(in crate::config) time: Option<Span>,
+    /// Processor time for compiling it, which a second process does. Default: `3m`.
+    #[schemars(extend("x-shortest" = "1s"))]
+    pub(in crate::config) compile_time: Option<Span>,
+    /// Memory of the process that compiles it, as address space. Default: `4GiB`.
+    pub(in crate::config) compile_memory: Option<Size>,
     /// Instances side by side. Default: one for each core.
     #[schemars(range(min = 1, max = MAX_INSTANCES))]
     pub(in crate::config) instances: Option<usize>,

@@ -1,7 +1,7 @@
 //! From calls to verdicts: attempts, and what each outcome means for the events of its call.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, SystemTime},
 };
 
@@ -26,7 +26,7 @@ use crate::{
     http::Transport,
     metrics::{SinkStats, StatusClass},
     outcome::{Failure, Outcome},
-    plugin::{CurrentCall, EventVerdict, Plugin},
+    plugin::{CurrentCall, EventVerdict, Plugin, Tally},
 };
 
 /// What came of one attempt.
@@ -138,6 +138,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let counts = self.gate.ended(now, &attempt);
         self.look_at_gate(Some(&last.seen));
         self.count(&last.seen);
+        count_verdict(call.shaped_by.tally(), &verdict);
         call.trace.judged(verdict.name());
 
         let first_seq = call.first_seq();
@@ -345,6 +346,20 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 }
 
+/// Counts how an attempt at a generation's call ended.
+fn count_verdict(tally: &Tally, verdict: &Verdict) {
+    tally.attempts.fetch_add(1, Relaxed);
+    if verdict.retries() {
+        tally.attempts_retried.fetch_add(1, Relaxed);
+    }
+    if verdict.rejects() {
+        tally.attempts_rejected.fetch_add(1, Relaxed);
+    }
+    if matches!(verdict, Verdict::PluginFailed(_)) {
+        tally.attempts_failed.fetch_add(1, Relaxed);
+    }
+}
+
 /// One attempt: the transport under its timeout, then the plugin, then the judgement.
 async fn attempt<P: Plugin, T: Transport>(
     sink: Arc<Sink<P, T>>,
@@ -374,9 +389,10 @@ async fn attempt<P: Plugin, T: Transport>(
         Ok(response) => retry_after::from_headers(&response.headers, SystemTime::now()),
         Err(_) => None,
     };
-    let excerpt = excerpt(&outcome, sink.plugin.handles());
+    let handles = call.shaped_by.handles();
+    let excerpt = excerpt(&outcome, handles);
     let _held = ResponseMemory::hold(&sink.stats, &outcome);
-    let (handled, results) = if sink.plugin.handles() {
+    let (handled, results) = if handles {
         let current = CurrentCall {
             attempt: call.attempts(),
             request: Arc::clone(&call.shaped),
@@ -386,7 +402,7 @@ async fn attempt<P: Plugin, T: Transport>(
                 .map(|item| Arc::clone(&item.arrival.event))
                 .collect(),
         };
-        match sink.plugin.handle(current, outcome).await {
+        match call.shaped_by.handle(current, outcome).await {
             Ok(handled) => (Some(Ok(handled.verdict)), handled.results),
             Err(error) => (Some(Err(error)), Vec::new()),
         }

@@ -1,6 +1,6 @@
 //! From batches to calls: `plugin.shape`, the contract, and bisection where either fails.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use tokio::{task::JoinError, time::Instant};
 use tracing::{debug, warn};
@@ -17,13 +17,15 @@ use crate::{
     },
     event::Event,
     http::Transport,
-    plugin::{Plugin, PluginError},
+    plugin::{Compared, Events, Generation, Judge, Plugin, PluginError, Shaped, Slot},
     trace,
 };
 
 /// What came of a `shape` call.
 pub(super) struct ShapeDone {
     items: Vec<Item>,
+    /// The version that was asked.
+    by: Arc<dyn Judge>,
     result: Result<Plan, ShapeFailure>,
     /// Where the batch's span stands.
     trace: Option<trace::Context>,
@@ -42,6 +44,15 @@ enum ShapeFailure {
     Batch { cause: Cause },
     /// No instance: the plugin is at fault, whatever the batch.
     NoInstance(String),
+}
+
+impl ShapeFailure {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Batch { cause } => &cause.message,
+            Self::NoInstance(reason) => reason,
+        }
+    }
 }
 
 impl<P: Plugin, T: Transport> Engine<P, T> {
@@ -77,23 +88,32 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     fn shape(&mut self, items: Vec<Item>) {
+        let generation = self.sink.plugin.next();
+        self.shape_by(generation, items);
+    }
+
+    fn shape_by(&mut self, generation: Arc<Generation<P>>, items: Vec<Item>) {
         self.sink.stats.batches.add(1);
         let sink = Arc::clone(&self.sink);
         self.shaping.spawn(async move {
-            let events: Vec<Arc<Event>> = items
+            let events: Events = items
                 .iter()
                 .map(|item| Arc::clone(&item.arrival.event))
                 .collect();
+            sink.plugin.comes(&events);
             let span = sink.tracer.batch(&events);
-            let result = plan(&sink.plugin, &sink.endpoint, sink.settings.order, &events).await;
-            let trace = span.ended(result.as_ref().map(|plan| plan.calls.len()).map_err(
-                |failure| match failure {
-                    ShapeFailure::Batch { cause } => cause.message.as_str(),
-                    ShapeFailure::NoInstance(reason) => reason.as_str(),
-                },
-            ));
+            let result = match shape(&generation.plugin, &events).await {
+                Ok(shaped) => {
+                    compare(&sink.plugin, &events, &shaped);
+                    plan(shaped, &sink.endpoint, sink.settings.order, &events)
+                }
+                Err(failure) => Err(failure),
+            };
+            let calls = result.as_ref().map(|plan| plan.calls.len());
+            let trace = span.ended(calls.map_err(ShapeFailure::reason));
             ShapeDone {
                 items,
+                by: generation,
                 result,
                 trace,
             }
@@ -103,14 +123,28 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     pub(super) fn shaped(&mut self, done: Result<ShapeDone, JoinError>) {
         let ShapeDone {
             items,
+            by,
             result,
             trace,
         } = match done {
             Ok(done) => done,
             Err(error) => return self.task_failed(&error),
         };
+        let tally = by.tally();
+        tally.batches.fetch_add(1, Relaxed);
+        if let Err(failure) = &result {
+            tally.batches_failed.fetch_add(1, Relaxed);
+            let serving = self.sink.plugin.main();
+            // What a version on trial, or one that is gone, fails on is the serving one's to shape.
+            if by.number() != serving.number {
+                self.sink.stats.plugin_failures.add(1);
+                let generation = by.number();
+                debug!(sink = %self.sink.id, generation, cause = failure.reason(), "a batch goes to the generation that serves");
+                return self.shape_by(serving, items);
+            }
+        }
         match result {
-            Ok(plan) => self.take_plan(items, plan, trace.as_ref()),
+            Ok(plan) => self.take_plan(items, plan, &by, trace.as_ref()),
             Err(ShapeFailure::NoInstance(reason)) => {
                 self.sink.stats.plugin_failures.add(1);
                 warn!(sink = %self.sink.id, %reason, "the plugin has no instance; trying again");
@@ -130,7 +164,18 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    fn take_plan(&mut self, items: Vec<Item>, plan: Plan, batch: Option<&trace::Context>) {
+    fn take_plan(
+        &mut self,
+        items: Vec<Item>,
+        plan: Plan,
+        by: &Arc<dyn Judge>,
+        batch: Option<&trace::Context>,
+    ) {
+        let tally = by.tally();
+        tally.events.fetch_add(items.len() as u64, Relaxed);
+        tally
+            .events_rejected
+            .fetch_add(plan.reject.len() as u64, Relaxed);
         let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
         let mut take = |index: u32| slots.get_mut(index as usize).and_then(Option::take);
         for prepared in plan.calls {
@@ -146,6 +191,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.ready.insert(Call {
                 items,
                 shaped: prepared.shaped,
+                shaped_by: Arc::clone(by),
                 request: prepared.request,
                 before: None,
                 memory: prepared.memory,
@@ -229,9 +275,11 @@ pub async fn dry_run(
     endpoint: &Endpoint,
     events: &[Arc<Event>],
 ) -> Result<String, String> {
-    match plan(plugin, endpoint, Order::None, events).await {
-        Err(ShapeFailure::Batch { cause }) => Err(cause.message),
-        Err(ShapeFailure::NoInstance(reason)) => Err(reason),
+    let planned = shape(plugin, events)
+        .await
+        .and_then(|shaped| plan(shaped, endpoint, Order::None, events));
+    match planned {
+        Err(failure) => Err(failure.reason().to_owned()),
         Ok(plan) => match (plan.calls.len(), plan.reject.first()) {
             (_, Some((_, reason))) => Err(format!("rejected: {reason}")),
             (0, None) => Ok("no call: it is dropped".to_owned()),
@@ -241,18 +289,52 @@ pub async fn dry_run(
     }
 }
 
-async fn plan(
+/// Shapes events without sending anything; gives the answer, which keeps the contract.
+///
+/// # Errors
+/// Why none of it could be sent, in words.
+pub async fn rehearse(
     plugin: &impl Plugin,
     endpoint: &Endpoint,
     order: Order,
     events: &[Arc<Event>],
-) -> Result<Plan, ShapeFailure> {
-    let shaped = plugin.shape(events).await.map_err(|error| match error {
+) -> Result<Shaped, String> {
+    let shaped = shape(plugin, events).await;
+    let planned = shaped.and_then(|shaped| {
+        plan(shaped.clone(), endpoint, order, events)?;
+        Ok(shaped)
+    });
+    planned.map_err(|failure| failure.reason().to_owned())
+}
+
+async fn shape(plugin: &impl Plugin, events: &[Arc<Event>]) -> Result<Shaped, ShapeFailure> {
+    plugin.shape(events).await.map_err(|error| match error {
         PluginError::Instance(reason) => ShapeFailure::NoInstance(reason),
         error => ShapeFailure::Batch {
             cause: letters::plugin_failed(&error),
         },
-    })?;
+    })
+}
+
+/// Gives a copy to the version that is compared, if there is one and it has time.
+fn compare<P: Plugin>(slot: &Slot<P>, events: &Events, shaped: &Shaped) {
+    if let Some(queue) = slot.shadow()
+        && let Ok(place) = queue.try_reserve()
+    {
+        place.send(Compared {
+            events: Arc::clone(events),
+            shaped: shaped.clone(),
+        });
+    }
+}
+
+/// Checks an answer, and makes its calls.
+fn plan(
+    shaped: Shaped,
+    endpoint: &Endpoint,
+    order: Order,
+    events: &[Arc<Event>],
+) -> Result<Plan, ShapeFailure> {
     contract::check(&shaped, events, order).map_err(|violation| ShapeFailure::Batch {
         cause: letters::violation(&violation),
     })?;

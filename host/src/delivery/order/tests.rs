@@ -1,6 +1,6 @@
 //! Held against naive models: lists that are searched from their start.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -9,8 +9,34 @@ use super::*;
 use crate::{
     event::{Arrival, Event, Ticket},
     http::Request,
-    plugin::{Method, ShapedBody, ShapedRequest},
+    outcome::Outcome,
+    plugin::{CurrentCall, Handled, Judge, Method, PluginError, ShapedBody, ShapedRequest, Tally},
 };
+
+/// None of these calls is ever made.
+struct Nobody;
+
+impl Judge for Nobody {
+    fn number(&self) -> u64 {
+        0
+    }
+
+    fn tally(&self) -> &Tally {
+        unreachable!()
+    }
+
+    fn handles(&self) -> bool {
+        false
+    }
+
+    fn handle(
+        &self,
+        _: CurrentCall,
+        _: Outcome,
+    ) -> Pin<Box<dyn Future<Output = Result<Handled, PluginError>> + Send + '_>> {
+        unreachable!()
+    }
+}
 
 fn item(seq: u64, key: Option<u8>) -> Item {
     let event = Event {
@@ -46,6 +72,7 @@ fn call(items: Vec<Item>) -> Call {
             body: ShapedBody::Empty,
             events: Vec::new(),
         }),
+        shaped_by: Arc::new(Nobody),
         request: Request {
             method: http::Method::POST,
             uri: http::Uri::from_static("http://t.test/"),

@@ -26,6 +26,7 @@ use crate::{
         pump::{Route, Unrouted, pump},
         summary::Summary,
     },
+    plugin::Slot,
     progress::Ledger,
     router::{Condition, Router, Rule, Test},
     shutdown::Shutdown,
@@ -202,11 +203,11 @@ fn start(world: &Shared) -> Running {
                 call_ids: Vec::new(),
                 attempt_header: None,
             },
-            plugin: Guest {
+            plugin: Slot::new(Guest {
                 world: world.clone(),
                 sink: number,
                 handles: of.handles,
-            },
+            }),
             transport: Wire {
                 world: world.clone(),
                 sink: number,
@@ -291,7 +292,9 @@ fn start(world: &Shared) -> Running {
         egress_stop,
         egress_tasks,
         grace,
-        _held: None,
+        held: None,
+        plugins: Vec::new(),
+        plugin_tasks: JoinSet::new(),
     }
 }
 

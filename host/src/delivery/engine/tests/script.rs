@@ -28,7 +28,7 @@ use crate::{
     outcome::{Failure, Outcome, Response},
     plugin::{
         CurrentCall, Handled, Method, Plugin, PluginError, PluginVerdict, Shaped, ShapedBody,
-        ShapedRequest,
+        ShapedRequest, Slot,
     },
     progress::Ledger,
 };
@@ -225,7 +225,7 @@ pub(super) fn start_over(
             call_ids: vec![HeaderName::from_static("idempotency-key")],
             attempt_header: Some(HeaderName::from_static("x-attempt")),
         },
-        plugin,
+        plugin: Slot::new(plugin),
         transport,
         shape_slots: 2,
         results: Some(results),

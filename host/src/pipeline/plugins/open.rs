@@ -1,0 +1,138 @@
+//! Which version of a plugin serves when its sink starts.
+//!
+//! The module's file, but for two cases. A version that was swapped in by hand, or rolled back to, serves on as long as the
+//! module's file is what it was then. And after a crash, a file that is refused does not keep the host down: the version
+//! that served comes back. A start by hand, after an orderly end, says that the file is refused.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use super::{Kept, Record, SinkPlugin, State, version};
+use crate::{
+    config::SinkConfig,
+    delivery::Endpoint,
+    plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, hex},
+    progress::state_dir::StateDir,
+};
+
+/// Loads the plugin of a sink.
+pub(in crate::pipeline) async fn open(
+    host: &Arc<PluginHost>,
+    state_dir: &StateDir,
+    config: &SinkConfig,
+    endpoint: Endpoint,
+) -> Result<Arc<SinkPlugin>, LoadError> {
+    let sink = config.id.to_string();
+    let kept = Kept::of(state_dir.path(), &sink);
+    let pin = config.plugin.sha256.map(|pin| hex(&pin));
+    let remembered = kept.record().unwrap_or_else(|error| {
+        warn!(%sink, %error, "what the state directory remembers of the plugin cannot be read; the module's file serves");
+        None
+    });
+    // A pin says what must serve.
+    let remembered = remembered.filter(|record| pin.is_none_or(|pin| pin == record.serving.digest));
+    let (plugin, record) = load(host, &kept, config, remembered, state_dir.was_left()).await?;
+    let number = record.serving.generation;
+    let stats = Arc::clone(plugin.stats());
+    stats
+        .generation
+        .set(usize::try_from(number).unwrap_or(usize::MAX));
+    Ok(Arc::new(SinkPlugin {
+        sink: sink.into(),
+        host: Arc::clone(host),
+        settings: config.plugin.clone(),
+        endpoint,
+        order: config.delivery.order,
+        slot: Slot::with(number, plugin),
+        kept,
+        stats,
+        loading: tokio::sync::Mutex::default(),
+        state: Mutex::new(State {
+            record,
+            last_number: number,
+            trial: None,
+            verdict: None,
+        }),
+        changed: Notify::new(),
+    }))
+}
+
+async fn load(
+    host: &PluginHost,
+    kept: &Kept,
+    config: &SinkConfig,
+    remembered: Option<Record>,
+    crashed: bool,
+) -> Result<(LoadedPlugin, Record), LoadError> {
+    let (sink, settings) = (config.id.to_string(), &config.plugin);
+    let configured = Binary::read(&settings.path).await;
+    let digest = configured.as_ref().map(Binary::hex_digest);
+    let refused = match &remembered {
+        Some(record)
+            if digest
+                .as_ref()
+                .is_ok_and(|digest| *digest == record.configured) =>
+        {
+            None
+        }
+        _ => match configured {
+            Ok(binary) => match host.load_binary(&sink, settings, &binary).await {
+                Ok(plugin) => return Ok((plugin, record_of(kept, &binary, remembered))),
+                Err(error) => Some(error),
+            },
+            Err(error) => Some(error),
+        },
+    };
+    let record = match (refused, remembered) {
+        (None, Some(record)) => record,
+        (Some(error), Some(record)) if crashed => {
+            error!(%sink, %error, "the plugin's file is refused; the version that served before the crash comes back");
+            record
+        }
+        (Some(error), _) => return Err(error),
+        (None, None) => unreachable!("what is not remembered is loaded or refused"),
+    };
+    let serving = &record.serving;
+    let binary = kept.component(serving).map_err(|source| LoadError::Read {
+        path: serving.origin.clone(),
+        source,
+    })?;
+    if serving.digest != record.configured {
+        let (generation, digest) = (serving.generation, &serving.digest);
+        info!(%sink, generation, %digest, origin = %serving.origin.display(), "a version that was swapped in serves, not the module's file, which has not changed since");
+    }
+    let plugin = host.load_binary(&sink, settings, &binary).await?;
+    Ok((plugin, record))
+}
+
+/// Remembers that the module's file serves.
+fn record_of(kept: &Kept, binary: &Binary, remembered: Option<Record>) -> Record {
+    let digest = binary.hex_digest();
+    let same = remembered
+        .as_ref()
+        .filter(|record| record.serving.digest == digest);
+    let record = match (same, &remembered) {
+        (Some(record), _) => Record {
+            configured: digest,
+            ..record.clone()
+        },
+        (None, Some(record)) => Record {
+            serving: version(record.serving.generation + 1, binary),
+            previous: Some(record.serving.clone()),
+            configured: digest,
+        },
+        (None, None) => Record {
+            serving: version(1, binary),
+            previous: None,
+            configured: digest,
+        },
+    };
+    if remembered.as_ref() != Some(&record)
+        && let Err(error) = kept.remember(&record, binary)
+    {
+        warn!(%error, "the plugin's version cannot be remembered: after a crash the module's file serves");
+    }
+    record
+}

@@ -1,0 +1,165 @@
+//! Why a plugin was refused, and what can be done about it.
+
+use std::{io, path::PathBuf};
+
+use super::{
+    PluginError,
+    load::{SHAPING, VERSION},
+};
+
+/// Why a plugin was refused. None of its functions was called, but for the last two.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("could not read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file has another digest than configured.
+    #[error("`{}` has the SHA-256 digest {found}, but `plugin.sha256` pins {pinned}", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// Its digest, in hexadecimal.
+        found: String,
+        /// The configured one.
+        pinned: String,
+    },
+    /// No WebAssembly at all.
+    #[error("`{}` is no WebAssembly file", path.display())]
+    NotWasm {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A module, not a component.
+    #[error("`{}` is a core WebAssembly module; a plugin is a component", path.display())]
+    CoreModule {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Larger than a component may be.
+    #[error("`{}` has {size} bytes; a plugin may have {}", path.display(), super::compile::MAX_COMPONENT)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// The process that compiles has come to its end without a result.
+    #[error("`{}` could not be compiled", path.display())]
+    Compiler {
+        /// The file.
+        path: PathBuf,
+        /// How it ended.
+        #[source]
+        source: super::compile::CompileError,
+    },
+    /// A component that is damaged, or needs what the engine does not have.
+    #[error("`{}` cannot be compiled: {reason}", path.display())]
+    Compile {
+        /// The file.
+        path: PathBuf,
+        /// The engine's words.
+        reason: String,
+    },
+    /// The component is for another version of the contract.
+    #[error("`{}` was built for `{found}`, and this host speaks version {VERSION} of the contract", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The interface that it exports or imports.
+        found: String,
+    },
+    /// The component does not export `shaping`.
+    #[error("`{}` does not export the interface `{SHAPING}`; it exports {}", path.display(), listed(exports))]
+    MissingExport {
+        /// The file.
+        path: PathBuf,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// The component imports what is not offered.
+    #[error("`{}` imports `{import}`, which this host does not offer to plugins", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// The interface.
+        import: String,
+    },
+    /// An interface has the right name and another type.
+    #[error("`{}` does not fit the contract: {reason}", path.display())]
+    Type {
+        /// The file.
+        path: PathBuf,
+        /// The engine's words.
+        reason: String,
+    },
+    /// `configure` returned an error.
+    #[error("the plugin refuses its configuration: {reason}")]
+    Configure {
+        /// The plugin's words.
+        reason: String,
+    },
+    /// The first instance could not be made.
+    #[error("the plugin could not be started")]
+    Start(#[source] PluginError),
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        names => names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+impl LoadError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "check `plugin.path`: it is relative to the module file's folder; the plugins of this repository \
+                 are built by `make guests`"
+            }
+            Self::Digest { .. } => "if the new file is meant, change `plugin.sha256`",
+            Self::NotWasm { .. } => {
+                "a plugin is a WebAssembly component, as `cargo build --target wasm32-wasip2` makes it"
+            }
+            Self::CoreModule { .. } => {
+                "build a component: in Rust `cargo build --target wasm32-wasip2` (not wasip1 or unknown-unknown); \
+                 otherwise `wasm-tools component new`, componentize-js or componentize-py"
+            }
+            Self::Version { .. } => "build the plugin against the `wit/` of this host's version",
+            Self::MissingExport { .. } => {
+                "build the plugin for the world `shaper` or `sink` of `wit/worlds.wit`"
+            }
+            Self::Import { import, .. }
+                if import.starts_with("wasi:http") || import.starts_with("wasi:sockets") =>
+            {
+                "plugins have no network: return the call from `shape`, and the host makes it"
+            }
+            Self::Import { .. } => {
+                "a plugin may import `nozzle:plugin/host`, in the world `sink` `nozzle:plugin/current-call`, and \
+                 WASI 0.2 without http"
+            }
+            Self::Type { .. } => {
+                "«expected» is the host, «found» the plugin: generate its bindings anew from this host's `wit/`"
+            }
+            Self::Configure { .. } => "change `plugin.config` of the sink",
+            Self::TooLarge { .. } => {
+                "build it optimised and without debug information; `wasm-tools strip` takes out names"
+            }
+            Self::Compiler { source, .. } => return source.hint(),
+            Self::Read { .. } | Self::Compile { .. } | Self::Start(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
