@@ -72,10 +72,13 @@ micro: guests ## Micro-benchmarks of shape, handle and the batcher.
 fuzz: toolchain ## Runs the fuzz targets under libFuzzer (a C++ compiler is needed). FUZZ_SECONDS=60 FUZZ_TARGETS=…
 	host/fuzz/run.sh "$(or $(FUZZ_SECONDS),60)" $(FUZZ_TARGETS)
 
+fuzz-plugins: guests ## Sends mutated and generated components through the plugin loader. FUZZ_COMPONENTS=20000 FUZZ_SEED=1
+	cargo run --locked -p nozzle-fuzz-plugins --features run -- $(or $(FUZZ_COMPONENTS),20000) $(or $(FUZZ_SEED),1)
+
 bless: guests servers build ## Rewrites the committed schema, reference and expected errors.
 	BLESS=1 INSTA_UPDATE=always cargo test --workspace --locked
 
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain guests servers build demo test mutants soak interleavings lint bench-servers bench micro fuzz bless clean
+.PHONY: help toolchain guests servers build demo test mutants soak interleavings lint bench-servers bench micro fuzz fuzz-plugins bless clean

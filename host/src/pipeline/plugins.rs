@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use self::{
+    attend::Stamp,
     kept::Kept,
     trial::{Trial, TrialStatus},
 };
@@ -155,6 +156,8 @@ pub struct SinkPlugin {
     /// Held while a version is loaded.
     loading: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    /// What the module's file looked like before it was read.
+    opened: Option<Stamp>,
     /// Something has changed that the plugin's task attends to.
     changed: Notify,
 }

@@ -24,15 +24,16 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// What tells a file from the one that was there before, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     modified: Option<SystemTime>,
     size: u64,
     inode: u64,
 }
 
-fn stamp(path: &Path) -> io::Result<Stamp> {
-    let found = fs::metadata(path)?;
-    Ok(Stamp {
+/// None where there is no file.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let found = fs::metadata(path).ok()?;
+    Some(Stamp {
         modified: found.modified().ok(),
         size: found.len(),
         inode: found.ino(),
@@ -41,7 +42,7 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
 
 /// Whether a file is to be read, by what it looked like now and before: once it is another than the one that was read
 /// last, and has stayed the same for one look. A copy that is under way is not read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watch {
     read: Option<Stamp>,
     seen: Option<Stamp>,
@@ -66,22 +67,23 @@ impl Watch {
 pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
     let path = plugin.settings.path.clone();
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut watch = Watch::default();
-    // What was read at the start.
-    watch.read = stamp(&path).ok();
+    let mut watch = Watch {
+        read: plugin.opened,
+        seen: None,
+    };
     let mut look = interval(EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut intake: Option<mpsc::Receiver<Compared>> = None;
     loop {
         tokio::select! {
             _ = look.tick() => {
-                if watch.is_due(stamp(&path).ok()) {
+                if watch.is_due(stamp(&path)) {
                     read_again(&plugin, &path).await;
                 }
                 plugin.look_at_canary().await;
             }
             _ = hangup.recv() => {
-                watch.read = stamp(&path).ok();
+                watch.read = stamp(&path);
                 read_again(&plugin, &path).await;
             }
             () = plugin.changed.notified() => {}

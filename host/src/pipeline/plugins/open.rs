@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use super::{Kept, Record, SinkPlugin, State, version};
+use super::{Kept, Record, SinkPlugin, State, attend::stamp, version};
 use crate::{
     config::SinkConfig,
     delivery::Endpoint,
@@ -25,6 +25,7 @@ pub(in crate::pipeline) async fn open(
     endpoint: Endpoint,
 ) -> Result<Arc<SinkPlugin>, LoadError> {
     let sink = config.id.to_string();
+    let opened = stamp(&config.plugin.path);
     let kept = Kept::of(state_dir.path(), &sink);
     let pin = config.plugin.sha256.map(|pin| hex(&pin));
     let remembered = kept.record().unwrap_or_else(|error| {
@@ -55,6 +56,7 @@ pub(in crate::pipeline) async fn open(
             trial: None,
             verdict: None,
         }),
+        opened,
         changed: Notify::new(),
     }))
 }
