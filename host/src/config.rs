@@ -27,6 +27,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
@@ -158,8 +159,9 @@ pub struct SinkConfig {
     pub id: Id,
     /// Its plugin.
     pub plugin: PluginSettings,
-    /// Its endpoint: an index into [`Module::endpoints`].
-    pub endpoint: usize,
+    /// Its endpoints, at least one, by the names that its plugin knows, that of [`DEFAULT`](crate::delivery::DEFAULT) first: indices into
+    /// [`Module::endpoints`].
+    pub endpoints: Vec<(Arc<str>, usize)>,
     /// How it delivers.
     pub delivery: DeliverySettings,
     /// Its result egress: an index into [`Module::egresses`].
@@ -169,6 +171,11 @@ pub struct SinkConfig {
 }
 
 impl SinkConfig {
+    /// Whether calls may go to this one of [`Module::endpoints`].
+    pub fn uses(&self, endpoint: usize) -> bool {
+        self.endpoints.iter().any(|(_, index)| *index == endpoint)
+    }
+
     /// The file in the state directory that its dead letters go to, if they go nowhere else.
     pub fn default_letters(&self) -> String {
         format!("dead-letters-{}.ndjson", self.id.0.replace('/', "_"))

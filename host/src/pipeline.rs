@@ -12,7 +12,7 @@ mod start;
 mod summary;
 mod unrouted;
 
-pub use endpoints::endpoint_of;
+pub use endpoints::endpoints_of;
 pub use start::{StartError, start};
 pub use summary::{Failures, SinkSummary, Summary};
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::error::CliError;
 use crate::{
     config::{self, EndpointConfig, SinkConfig},
-    delivery::{Endpoint, dry_run},
+    delivery::dry_run,
     event::{Event, now_ms},
-    pipeline::{StartError, endpoint_of},
+    pipeline::{StartError, endpoints_of},
     plugin::{Plugin, PluginHost},
 };
 
@@ -35,8 +35,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
     let mut failed = Vec::new();
     for sink in &module.sinks {
-        let endpoint = &module.endpoints[sink.endpoint];
-        match load_and_shape(&host, sink, endpoint).await {
+        match load_and_shape(&host, sink, &module.endpoints).await {
             Ok(said) => eprintln!("{}: {said}", sink.id),
             Err(error) => failed.push(error),
         }
@@ -57,7 +56,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
 async fn load_and_shape(
     host: &PluginHost,
     sink: &SinkConfig,
-    config: &EndpointConfig,
+    endpoints: &[EndpointConfig],
 ) -> Result<String, CliError> {
     let id = sink.id.to_string();
     let plugin = host
@@ -67,7 +66,7 @@ async fn load_and_shape(
             sink: id.clone(),
             source: Box::new(source),
         })?;
-    let endpoint: Endpoint = endpoint_of(config)?;
+    let endpoints = endpoints_of(sink, endpoints)?;
     let event = Event {
         id: "check/sample:1".into(),
         key: Some("sample".into()),
@@ -81,7 +80,7 @@ async fn load_and_shape(
         "leaves responses to the status policy"
     };
     Ok(
-        match dry_run(&plugin, &endpoint, &[Arc::new(event)]).await {
+        match dry_run(&plugin, &endpoints, &[Arc::new(event)]).await {
             Ok(calls) => format!("the plugin shapes {{\"id\":1}} into {calls}, and {handles}"),
             // The sample is not the user's data: that it is refused is worth a word, not a failure.
             Err(reason) => {

@@ -20,7 +20,7 @@ use crate::{
     auth::{AuthSettings, Secret},
     aws::settings::StreamName,
     batch::BatchSettings,
-    delivery::{gate::settings::GateSettings, settings::DeliverySettings},
+    delivery::{DEFAULT, gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::FileEgressSettings,
     http::settings::{EndpointSettings, Environment, ProxyRule},
     ingress::settings::{
@@ -221,7 +221,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         sinks: vec![SinkConfig {
             id: known("run/sink")?,
             plugin,
-            endpoint: 0,
+            endpoints: vec![(DEFAULT.into(), 0)],
             delivery,
             results,
             dead_letters: dead_letters.map(Destination::Egress),

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use super::{Delayed, Engine};
 use crate::{
     delivery::{
-        Endpoint, contract,
+        Endpoints, contract,
         item::{Call, Ended, Item},
         letters::{self, Cause},
         prepare::prepare,
@@ -52,7 +52,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         alone
             && self.reshape.is_empty()
             && self.shaping.len() < self.sink.shape_slots
-            && self.ready.len() < settings.in_flight.max_calls
+            && self.ready.has_room(settings.in_flight.max_calls)
     }
 
     pub(super) fn start_shaping(&mut self, now: Instant) {
@@ -85,7 +85,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 .map(|item| Arc::clone(&item.arrival.event))
                 .collect();
             let span = sink.tracer.batch(&events);
-            let result = plan(&sink.plugin, &sink.endpoint, sink.settings.order, &events).await;
+            let result = plan(&sink.plugin, &sink.endpoints, sink.settings.order, &events).await;
             let trace = span.ended(result.as_ref().map(|plan| plan.calls.len()).map_err(
                 |failure| match failure {
                     ShapeFailure::Batch { cause } => cause.message.as_str(),
@@ -142,11 +142,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 .filter_map(&mut take)
                 .collect();
             self.bytes += prepared.memory;
-            let trace = self.sink.tracer.call(batch, &prepared.request, items.len());
+            let way = &self.sink.ways[prepared.way];
+            let trace = way.tracer.call(batch, &prepared.request, items.len());
             self.ready.insert(Call {
                 items,
                 shaped: prepared.shaped,
                 request: prepared.request,
+                way: prepared.way,
                 before: None,
                 memory: prepared.memory,
                 trace,
@@ -226,10 +228,10 @@ pub(super) fn halves(mut items: Vec<Item>) -> [Vec<Item>; 2] {
 /// Why the events cannot be shaped, in words.
 pub async fn dry_run(
     plugin: &impl Plugin,
-    endpoint: &Endpoint,
+    endpoints: &Endpoints,
     events: &[Arc<Event>],
 ) -> Result<String, String> {
-    match plan(plugin, endpoint, Order::None, events).await {
+    match plan(plugin, endpoints, Order::None, events).await {
         Err(ShapeFailure::Batch { cause }) => Err(cause.message),
         Err(ShapeFailure::NoInstance(reason)) => Err(reason),
         Ok(plan) => match (plan.calls.len(), plan.reject.first()) {
@@ -243,7 +245,7 @@ pub async fn dry_run(
 
 async fn plan(
     plugin: &impl Plugin,
-    endpoint: &Endpoint,
+    endpoints: &Endpoints,
     order: Order,
     events: &[Arc<Event>],
 ) -> Result<Plan, ShapeFailure> {
@@ -253,12 +255,14 @@ async fn plan(
             cause: letters::plugin_failed(&error),
         },
     })?;
-    contract::check(&shaped, events, order).map_err(|violation| ShapeFailure::Batch {
-        cause: letters::violation(&violation),
+    contract::check(&shaped, events, order, endpoints.names()).map_err(|violation| {
+        ShapeFailure::Batch {
+            cause: letters::violation(&violation),
+        }
     })?;
     let (drop, reject) = (shaped.drop, shaped.reject);
     let calls =
-        prepare(endpoint, shaped.headers, shaped.requests, events).map_err(|violation| {
+        prepare(endpoints, shaped.headers, shaped.requests, events).map_err(|violation| {
             ShapeFailure::Batch {
                 cause: letters::violation(&violation),
             }
