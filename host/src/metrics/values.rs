@@ -174,7 +174,9 @@ impl<L: Label> Sampled for Each<L> {
 
 /// A number for each endpoint of a sink that has several; others have none.
 #[derive(Debug, Default)]
-pub struct ByEndpoint(OnceLock<Box<[(Arc<str>, Number)]>>);
+pub struct ByEndpoint(OnceLock<Named>);
+
+type Named = Box<[(Arc<str>, Number)]>;
 
 impl ByEndpoint {
     /// Says how they are called, once.
