@@ -16,7 +16,6 @@ pub mod contract;
 pub mod gate;
 pub mod outage;
 pub mod retry;
-pub mod retry_after;
 pub mod settings;
 pub mod verdict;
 mod ways;

@@ -14,7 +14,7 @@ use http::{
 use super::{
     Endpoint, Endpoints, contract,
     prepare::prepare,
-    retry, retry_after,
+    retry,
     settings::{Backoff, FailureAction, Order, RetrySettings, StatusAction, StatusPolicy},
     verdict::{Seen, Verdict, judge},
 };
@@ -23,7 +23,7 @@ use crate::{
     fuzzing::draw::Draw,
     http::{Request, settings::Compression},
     network::{BaseUrl, HeaderRules},
-    outcome::Failure,
+    outcome::{Failure, retry_after},
     plugin::{self, EventVerdict, PluginVerdict, Shaped, ShapedBody, ShapedRequest},
 };
 

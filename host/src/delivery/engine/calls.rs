@@ -17,7 +17,7 @@ use crate::{
         gate::{Admission, Attempt},
         item::{Call, Ended, First, Item, LastAttempt},
         letters::{self, Cause, EXCERPT},
-        retry, retry_after,
+        retry,
         settings::OnGivenUp,
         verdict::{Rejected, Seen, Verdict, judge},
     },
@@ -25,7 +25,7 @@ use crate::{
     fail_point::FailPoint,
     http::Transport,
     metrics::{SinkStats, StatusClass},
-    outcome::{Failure, Outcome},
+    outcome::{Failure, Outcome, retry_after},
     plugin::{CurrentCall, EventVerdict, Plugin},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Attempted {
     /// From sending to the last byte of the answer.
     latency: Duration,
     last: LastAttempt,
-    /// What `Retry-After` asks for.
+    /// What `Retry-After` asks of the endpoint.
     retry_after: Option<Duration>,
     verdict: Verdict,
     results: Vec<Record>,
@@ -388,10 +388,11 @@ async fn attempt<P: Plugin, T: Transport>(
     sink.stats.latency(latency);
     span.ended(&outcome);
     let seen = Seen::of(&outcome);
-    let retry_after = match &outcome {
-        Ok(response) => retry_after::from_headers(&response.headers, SystemTime::now()),
-        Err(_) => None,
-    };
+    let transport = &sink.ways[call.way].transport;
+    let retry_after = outcome.as_ref().ok().and_then(|response| {
+        let asked = retry_after::from_headers(&response.headers, SystemTime::now())?;
+        transport.pause(response.status, asked)
+    });
     let excerpt = excerpt(&outcome, sink.plugin.handles());
     let _held = ResponseMemory::hold(&sink.stats, &outcome);
     let (handled, results) = if sink.plugin.handles() {
