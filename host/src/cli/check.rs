@@ -1,4 +1,4 @@
-//! `nozzle check`: every problem at once, and a dry run of every plugin.
+//! `nozzle check`: every problem at once, the files of endpoints, and a dry run of every plugin.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
     config::{self, EndpointConfig, SinkConfig},
     delivery::dry_run,
     event::{Event, now_ms},
-    pipeline::{StartError, endpoints_of},
+    pipeline::{StartError, endpoints_of, try_endpoint},
     plugin::{Plugin, PluginHost},
 };
 
@@ -24,7 +24,8 @@ pub(super) struct CheckArgs {
     properties: Option<PathBuf>,
 }
 
-/// Checks the file, then loads each plugin and lets it shape one record. Nothing is read or sent.
+/// Checks the file, then opens what endpoints are made of, loads each plugin and lets it shape one record. Nothing is
+/// read from an ingress, and nothing is sent.
 #[expect(
     clippy::print_stderr,
     reason = "this is where the command line speaks to people"
@@ -32,8 +33,13 @@ pub(super) struct CheckArgs {
 pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let module =
         config::load(&args.module, args.properties.as_deref()).map_err(CliError::Config)?;
+    let wrong = module.endpoints.iter().map(try_endpoint);
+    let wrong: Vec<_> = wrong.filter_map(Result::err).collect();
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
     let mut failed = Vec::new();
+    if !wrong.is_empty() {
+        failed.push(CliError::Config(config::problems_in(&args.module, wrong)));
+    }
     for sink in &module.sinks {
         match load_and_shape(&host, sink, &module.endpoints).await {
             Ok(said) => eprintln!("{}: {said}", sink.id),

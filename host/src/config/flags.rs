@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Destination, EgressConfig, EgressKind, EndpointConfig, Id, IngressConfig, IngressKind, Module,
-    OnUnrouted, SinkConfig,
+    OnUnrouted, Places, SinkConfig,
     check::{check_header, check_url, default_fields},
     file_of,
     interpolate::{Sources, fill, fill_pieces},
@@ -217,6 +217,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             name: "endpoint of `--url`".to_owned(),
             settings: endpoint,
             gate: GateSettings::default(),
+            places: Places::default(),
         }],
         sinks: vec![SinkConfig {
             id: known("run/sink")?,

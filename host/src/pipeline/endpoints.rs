@@ -1,6 +1,6 @@
 //! Opens the endpoints of a module, each once for all of its sinks.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use http::header::CONTENT_ENCODING;
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::StartError;
 use crate::{
     auth::AuthSettings,
-    config::{EndpointConfig, Module, SinkConfig},
+    config::{EndpointConfig, Mark, Module, SinkConfig},
     delivery::{Endpoint, Endpoints, gate::Gate},
     http::HttpClient,
     network::{BaseUrl, HeaderRules},
@@ -40,6 +40,23 @@ pub(super) fn open_endpoints(module: &Module) -> Result<Vec<Opened>, StartError>
         })
     };
     module.endpoints.iter().enumerate().map(open).collect()
+}
+
+/// Opens what can be opened of an endpoint without a connection: certificates, keys, secrets, proxies.
+///
+/// # Errors
+/// Where in the module file the first part stands that cannot be used, and why.
+pub fn try_endpoint(config: &EndpointConfig) -> Result<(), (Mark, String)> {
+    let Err(error) = HttpClient::new(&config.settings, 1) else {
+        return Ok(());
+    };
+    let mut message = format!("the {} cannot be used: {error}", config.name);
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    Err((config.places.get(error.key()), message))
 }
 
 /// What the engine must know of a sink's endpoints.
