@@ -83,6 +83,7 @@ fn handle_by_status(bencher: Bencher<'_, '_>) {
     let (runtime, _host, plugin) = load("per_record.wasm");
     let request = ShapedRequest {
         method: Method::Post,
+        endpoint: None,
         target: String::new(),
         headers: Vec::new(),
         body: ShapedBody::Empty,

@@ -5,6 +5,7 @@ mod flags;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod interpolate;
+mod places;
 mod problem;
 mod properties;
 mod replay;
@@ -16,6 +17,7 @@ mod walk;
 
 pub use flags::{Flags, RUN_INGRESSES, Source, from_flags};
 pub use interpolate::Sources;
+pub use places::Places;
 pub use problem::{Mark, Problem, Problems};
 pub use properties::{Groups, load_properties, parse_properties};
 pub use replay::{Replay, ReplayError};
@@ -27,6 +29,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
@@ -149,6 +152,8 @@ pub struct EndpointConfig {
     pub settings: EndpointSettings,
     /// How much it is given at a time.
     pub gate: GateSettings,
+    /// Where it stands in the file.
+    pub places: Places,
 }
 
 /// One sink.
@@ -158,8 +163,9 @@ pub struct SinkConfig {
     pub id: Id,
     /// Its plugin.
     pub plugin: PluginSettings,
-    /// Its endpoint: an index into [`Module::endpoints`].
-    pub endpoint: usize,
+    /// Its endpoints, at least one, by the names that its plugin knows, that of [`DEFAULT`](crate::delivery::DEFAULT) first: indices into
+    /// [`Module::endpoints`].
+    pub endpoints: Vec<(Arc<str>, usize)>,
     /// How it delivers.
     pub delivery: DeliverySettings,
     /// Its result egress: an index into [`Module::egresses`].
@@ -169,6 +175,11 @@ pub struct SinkConfig {
 }
 
 impl SinkConfig {
+    /// Whether calls may go to this one of [`Module::endpoints`].
+    pub fn uses(&self, endpoint: usize) -> bool {
+        self.endpoints.iter().any(|(_, index)| *index == endpoint)
+    }
+
     /// The file in the state directory that its dead letters go to, if they go nowhere else.
     pub fn default_letters(&self) -> String {
         format!("dead-letters-{}.ndjson", self.id.0.replace('/', "_"))
@@ -220,6 +231,21 @@ pub fn load(path: &Path, properties: Option<&Path>) -> Result<Module, Problems> 
             problems,
         }
     })
+}
+
+/// Problems of a module file that were found behind its check, each with its place.
+pub fn problems_in(path: &Path, found: impl IntoIterator<Item = (Mark, String)>) -> Problems {
+    let problems = found.into_iter();
+    let mut problems: Vec<_> = problems
+        .map(|(mark, message)| Problem::new(mark, message))
+        .collect();
+    problems.sort_by_key(|problem| problem.mark);
+    Problems {
+        file: path.display().to_string(),
+        // It was read before: without it, no line is shown.
+        text: read_text(path).unwrap_or_default(),
+        problems,
+    }
 }
 
 fn read(path: &Path, what: &str) -> Result<String, Problems> {

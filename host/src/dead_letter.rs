@@ -91,6 +91,7 @@ pub struct DeadLetter<'a> {
     pub event: &'a Event,
     pub ingress: &'a str,
     pub sink: Option<&'a str>,
+    pub endpoint: Option<&'a str>,
     pub cause: CauseKind,
     pub message: &'a str,
     pub given_up: SystemTime,
@@ -116,6 +117,8 @@ struct Written<'a> {
     ingress: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sink: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<&'a str>,
     cause: &'static str,
     message: &'a str,
     given_up: String,
@@ -169,6 +172,7 @@ impl DeadLetter<'_> {
             },
             ingress: self.ingress,
             sink: self.sink,
+            endpoint: self.endpoint,
             cause: self.cause.name(),
             message: self.message,
             given_up: time(self.given_up),
@@ -226,6 +230,7 @@ mod tests {
             event: &event,
             ingress: "shop/orders",
             sink: Some("shop/score"),
+            endpoint: Some("eu"),
             cause: CauseKind::Status,
             message: "the endpoint answered 400",
             given_up: at + Duration::from_millis(5),
@@ -248,6 +253,7 @@ mod tests {
         {
           "attempts": 1,
           "cause": "status",
+          "endpoint": "eu",
           "event": {
             "attributes": [
               [

@@ -16,9 +16,9 @@ pub mod contract;
 pub mod gate;
 pub mod outage;
 pub mod retry;
-pub mod retry_after;
 pub mod settings;
 pub mod verdict;
+mod ways;
 
 mod engine;
 #[cfg(any(test, fuzzing))]
@@ -31,6 +31,7 @@ mod prepare;
 
 pub use engine::{SinkEnd, dry_run, rehearse, run};
 pub use prepare::Endpoint;
+pub use ways::{DEFAULT, Endpoints, Names, Way};
 
 use std::sync::Arc;
 
@@ -50,14 +51,12 @@ pub struct Sink<P, T> {
     pub id: Arc<str>,
     /// The checked settings.
     pub settings: DeliverySettings,
-    /// Where requests go.
-    pub endpoint: Endpoint,
+    /// Where requests go, by the names that the plugin knows.
+    pub endpoints: Endpoints,
+    /// What each of them is reached by, in the same order.
+    pub ways: Vec<Way<T>>,
     /// Shapes and handles, in the version that serves.
     pub plugin: Arc<Slot<P>>,
-    /// Makes attempts.
-    pub transport: T,
-    /// What lets them through: the same for all sinks of an endpoint.
-    pub gate: gate::Gate,
     /// `shape` calls side by side, at least 1: the plugin's instances.
     pub shape_slots: usize,
     /// Where results go; without it they are thrown away.
@@ -68,7 +67,7 @@ pub struct Sink<P, T> {
     pub sources: Vec<Source>,
     /// What the sink counts.
     pub stats: Arc<SinkStats>,
-    /// Makes its spans.
+    /// Makes the spans of its batches.
     pub tracer: Tracer,
 }
 

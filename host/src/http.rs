@@ -25,7 +25,7 @@ mod watch;
 pub use client::{ClientError, HttpClient};
 pub use tls::TlsError;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
@@ -55,10 +55,20 @@ pub trait Transport: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future may leave the request delivered; the caller must send it again.
     fn send(&self, request: Request) -> impl Future<Output = Result<Response, Failure>> + Send;
+
+    /// How long all calls must wait, as an answer with this status asks for so long in `Retry-After`. None where there is another
+    /// server that asks for no such thing.
+    fn pause(&self, _status: u16, asked: Duration) -> Option<Duration> {
+        Some(asked)
+    }
 }
 
 impl<T: Transport> Transport for Arc<T> {
     fn send(&self, request: Request) -> impl Future<Output = Result<Response, Failure>> + Send {
         T::send(self, request)
+    }
+
+    fn pause(&self, status: u16, asked: Duration) -> Option<Duration> {
+        T::pause(self, status, asked)
     }
 }

@@ -11,10 +11,12 @@ mod values;
 pub use labels::{Age, AttemptTime, PluginFailure, PluginTime, StatusClass, SwapResult};
 pub use reference::reference;
 pub use text::{Exposition, Format};
-pub use values::{Bounds, Buckets, BuildInfo, Each, Label, Lags, Number, Sampled, Spent, Time};
+pub use values::{
+    Bounds, Buckets, BuildInfo, ByEndpoint, Each, Label, Lags, Number, Sampled, Spent, Time,
+};
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -134,10 +136,10 @@ metrics! {
     response_bytes: Gauge = "nozzle_sink_response_bytes",
     /// HTTP attempts in flight.
     in_flight: Gauge = "nozzle_sink_calls_in_flight",
-    /// 1 while the endpoint is down and calls go only as probes.
+    /// 1 while the endpoint is down and calls go only as probes; of several endpoints, how many are down.
     down: Gauge = "nozzle_sink_endpoint_down",
     /// What the endpoint's concurrency rule lets be in flight, over all its sinks: events (`aimd`) or calls (`adaptive`); 0 if
-    /// it is fixed.
+    /// it is fixed, or the sink has several endpoints.
     concurrency_limit: Gauge = "nozzle_sink_concurrency_limit",
     /// Complete responses, by the class of their status.
     responses: Counter<Each<StatusClass>> = "nozzle_sink_responses_total",
@@ -151,6 +153,14 @@ metrics! {
     batches: Counter = "nozzle_sink_batches_total",
     /// Calls, and batches to shape again, that wait for the time of their next attempt.
     delayed: Gauge = "nozzle_sink_delayed_calls",
+    /// HTTP attempts that ended, by the endpoint, of a sink that has several.
+    endpoint_calls: Counter<ByEndpoint> = "nozzle_sink_each_endpoint_calls_total",
+    /// Those of them that were the endpoint's failure: no complete response, 429, 502, 503 or 504.
+    endpoint_failures: Counter<ByEndpoint> = "nozzle_sink_each_endpoint_failures_total",
+    /// 1 while an endpoint is down, of a sink that has several.
+    endpoints_down: Gauge<ByEndpoint> = "nozzle_sink_each_endpoint_down",
+    /// What the concurrency rule of an endpoint lets be in flight, as `nozzle_sink_concurrency_limit`, of a sink that has several.
+    endpoint_limits: Gauge<ByEndpoint> = "nozzle_sink_each_endpoint_concurrency_limit",
     /// 1 when the sink has halted: it delivers no more, and the host stops.
     halted: Gauge = "nozzle_sink_halted",
 }
@@ -283,6 +293,38 @@ impl Default for Latency {
 }
 
 impl SinkStats {
+    /// Says how the endpoints are called, where there are several.
+    pub fn name_endpoints(&self, names: &[Arc<str>]) {
+        for each in [
+            &self.endpoint_calls,
+            &self.endpoint_failures,
+            &self.endpoints_down,
+            &self.endpoint_limits,
+        ] {
+            each.name(names);
+        }
+    }
+
+    /// An attempt at the endpoint at this place has ended.
+    pub fn endpoint_called(&self, place: usize, failed: bool) {
+        if let Some(calls) = self.endpoint_calls.at(place) {
+            calls.add(1);
+        }
+        if let Some(failures) = self.endpoint_failures.at(place).filter(|_| failed) {
+            failures.add(1);
+        }
+    }
+
+    /// How the endpoint at this place is.
+    pub fn endpoint_is(&self, place: usize, down: bool, limit: Option<usize>) {
+        if let Some(gauge) = self.endpoints_down.at(place) {
+            gauge.set(usize::from(down));
+        }
+        if let Some(gauge) = self.endpoint_limits.at(place) {
+            gauge.set(limit.unwrap_or(0));
+        }
+    }
+
     /// Records how long an attempt took.
     pub fn latency(&self, elapsed: Duration) {
         self.attempt_time.record(elapsed);

@@ -1,5 +1,7 @@
 //! What came of one attempt: plain data, between the transport, the plugin and the engine.
 
+pub mod retry_after;
+
 use bytes::Bytes;
 use http::HeaderMap;
 

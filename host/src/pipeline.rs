@@ -13,7 +13,7 @@ mod start;
 mod summary;
 mod unrouted;
 
-pub use endpoints::endpoint_of;
+pub use endpoints::{endpoints_of, try_endpoint};
 pub use start::{StartError, start};
 pub use summary::{Failures, SinkSummary, Summary};
 

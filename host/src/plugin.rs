@@ -91,6 +91,8 @@ pub struct Shaped {
 pub struct ShapedRequest {
     /// One of the contract's six methods.
     pub method: Method,
+    /// One of the endpoints that the sink grants; none for its default one.
+    pub endpoint: Option<String>,
     /// A reference, resolved against the endpoint's base URL.
     pub target: String,
     /// Headers of this request alone.

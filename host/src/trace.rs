@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 
 use self::{
     live::{Call, Live, count},
-    span::{Kind, Span},
+    span::{Kind, Span, Value},
 };
 use crate::{event::Event, http::Request, metrics::TraceStats};
 
@@ -47,6 +47,8 @@ struct Inner {
     /// What each span of the sink says of it.
     sink: Arc<str>,
     server: Option<Server>,
+    /// What the sink calls the endpoint, where it has several.
+    endpoint: Option<Arc<str>>,
 }
 
 /// Where a sink's attempts go, as far as the module file shows it.
@@ -70,16 +72,18 @@ impl Server {
 }
 
 impl Tracer {
-    /// For a sink, whose endpoint is written like this in the module file.
+    /// For a sink and one of its endpoints, whose URL is written like this in the module file; `name` is what the sink calls
+    /// it, where it has several.
     #[must_use]
-    pub fn of_sink(&self, sink: &str, endpoint: &str) -> Self {
+    pub fn of_sink(&self, sink: &str, url: &str, name: Option<&Arc<str>>) -> Self {
         Self(self.0.as_ref().map(|inner| {
             Arc::new(Inner {
                 queue: inner.queue.clone(),
                 stats: Arc::clone(&inner.stats),
                 sample: inner.sample,
                 sink: sink.into(),
-                server: Server::of(endpoint),
+                server: Server::of(url),
+                endpoint: name.cloned(),
             })
         }))
     }
@@ -131,6 +135,9 @@ impl Tracer {
             };
             let mut live = Live::new(inner, "call", Kind::Internal, context, parent.as_ref());
             live.span.links.extend(batch.cloned());
+            if let Some(endpoint) = &inner.endpoint {
+                live.set("nozzle.endpoint", Value::Text(endpoint.to_string()));
+            }
             live.set("nozzle.call.events", count(events));
             Box::new(Call {
                 live,

@@ -237,3 +237,65 @@ fn the_schema_is_printed_as_it_is_committed() {
         "the schema has changed: run `make bless`"
     );
 }
+
+#[test]
+fn check_opens_the_files_of_endpoints_and_says_where_they_stand() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let pem = |name: &str| {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).expect("a name");
+        let certificate = params.self_signed(&key).expect("signed");
+        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).expect("written");
+        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).expect("written");
+    };
+    pem("one");
+    pem("other");
+    std::fs::write(folder.join("text.pem"), "canary").expect("written");
+    let good = plugin("json_batch.wasm").display().to_string();
+    let module = |tls: [&str; 4]| {
+        let [missing, empty, pair, fine] = tls;
+        format!(
+            r#"version: "1"
+ingresses:
+  - id: t/in
+    datagen: {{ count: 3 }}
+    routers: [{{ to: [t/sink] }}]
+endpoints:
+  - id: t/missing
+    url: https://a.test/
+    tls: {{ {missing} }}
+  - id: t/empty
+    url: https://a.test/
+    tls: {{ {empty} }}
+sinks:
+  - id: t/sink
+    plugin: {{ path: {good} }}
+    endpoint: t/missing
+    endpoints:
+      empty: t/empty
+      pair: {{ url: "https://a.test/", tls: {{ {pair} }} }}
+      fine: {{ url: "https://a.test/", tls: {{ {fine} }} }}
+"#
+        )
+    };
+    let wrong = [
+        "ca-file: missing.pem",
+        "ca-file: text.pem",
+        "cert-file: one.pem, key-file: other.key",
+        "ca-file: other.pem, cert-file: one.pem, key-file: one.key",
+    ];
+    std::fs::write(folder.join("module.yaml"), module(wrong)).expect("written");
+    let refused = run(folder, &["check", "module.yaml"]);
+    let right = [wrong[3]; 4];
+    std::fs::write(folder.join("module.yaml"), module(right)).expect("written");
+    let taken = run(folder, &["check", "module.yaml"]);
+
+    assert_eq!(taken.0, 0, "{}", taken.1);
+    assert!(
+        !refused.1.contains("canary"),
+        "a secret is shown: {}",
+        refused.1
+    );
+    insta::assert_snapshot!(format!("exit code {}\n{}", refused.0, refused.1));
+}

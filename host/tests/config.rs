@@ -62,7 +62,7 @@ fn every_way_to_authenticate_is_read_and_shows_no_secret() {
 
     let sinks = module.sinks.iter();
     let auth = sinks.map(|sink| {
-        let auth = &module.endpoints[sink.endpoint].settings.auth;
+        let auth = &module.endpoints[sink.endpoints[0].1].settings.auth;
         format!("{}: {auth:#?}\n", sink.id)
     });
     let auth: String = auth.collect();

@@ -1,4 +1,4 @@
-//! Endpoints that sinks share, through the binary: one limit, one rate.
+//! Endpoints that sinks share, and sinks with several endpoints, through the binary.
 
 use std::{fmt::Write as _, path::Path, process::Command, time::Duration};
 
@@ -68,4 +68,50 @@ async fn sinks_of_an_endpoint_share_its_rate() {
     // A tenth of a second's calls go at once; a slow machine makes it longer, none makes it shorter.
     let took = started.elapsed();
     assert!(took >= Duration::from_millis(890), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_chooses_the_endpoint_of_each_record() {
+    let (us, eu) = (
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 200).await,
+    );
+    us.close();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut input = String::new();
+    for id in 0..60 {
+        let region = ["", "eu", "eu"][id % 3];
+        writeln!(input, "{{\"id\":{id},\"region\":\"{region}\"}}").expect("memory");
+    }
+    input.push_str("{\"id\":60,\"region\":\"mars\"}\n");
+    std::fs::write(folder.path().join("in.ndjson"), input).expect("written");
+    let module = format!(
+        "version: \"1\"\ningresses:\n  - id: t/in\n    file: {{ path: in.ndjson }}\n    routers: [{{ to: [t/sink] }}]\n\
+         endpoints:\n  - id: t/us\n    url: \"{}\"\n    concurrency: {{ strategy: fixed, max-calls: 2 }}\n\
+         sinks:\n  - id: t/sink\n    plugin: {{ path: {}, config: {{ endpoint: \"{{json:/region}}\" }} }}\n\
+         \x20   endpoint: t/us\n    endpoints: {{ eu: {{ url: \"{}\" }} }}\n\
+         \x20   batch: {{ max-records: 4, max-wait: 10ms }}\n    in-flight: {{ max-calls: 4 }}\n\
+         \x20   dead-letters: t/failed\negresses:\n  - id: t/failed\n    file: {{ path: failed.ndjson }}\n",
+        us.url(),
+        plugin("per_record.wasm").display(),
+        eu.url(),
+    );
+    std::fs::write(folder.path().join("module.yaml"), module).expect("written");
+
+    let host = run(folder.path());
+    us.held(2).await;
+    eu.until("all of `eu`", |bodies| bodies.len() == 40).await;
+    us.open();
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!((us.accepted().len(), us.most_held()), (20, 2));
+    assert!(eu.accepted().iter().all(|body| body.contains("\"eu\"")));
+    let letters = std::fs::read_to_string(folder.path().join("failed.ndjson")).expect("a file");
+    let letter: serde_json::Value = serde_json::from_str(&letters).expect("one letter");
+    assert_eq!(letter["cause"], "contract-violation");
+    assert_eq!(
+        letter["message"],
+        "requests[0] names the endpoint `mars`, and the sink grants none but `default`, `eu`"
+    );
 }

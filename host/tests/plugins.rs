@@ -66,6 +66,7 @@ fn response(status: u16, body: &'static str) -> Response {
 fn call(events: Vec<Arc<Event>>) -> CurrentCall {
     let request = ShapedRequest {
         method: Method::Post,
+        endpoint: None,
         target: String::new(),
         headers: Vec::new(),
         body: ShapedBody::Empty,

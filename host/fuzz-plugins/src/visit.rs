@@ -71,6 +71,7 @@ async fn visit(host: &PluginHost, component: Bytes) -> &'static str {
             attempt: 1,
             request: Arc::new(ShapedRequest {
                 method: Method::Post,
+                endpoint: None,
                 target: String::new(),
                 headers: Vec::new(),
                 body: ShapedBody::Empty,

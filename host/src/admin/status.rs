@@ -5,7 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EgressView, IngressView, SinkView, Views};
-use crate::event::{now_ms, rfc3339};
+use crate::{
+    event::{now_ms, rfc3339},
+    metrics::SinkStats,
+};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
@@ -91,10 +94,25 @@ pub struct SinkStatus {
     pub buffered_bytes: u64,
     pub in_flight: u64,
     pub delayed: u64,
+    /// Of several, whether one of them is.
     pub endpoint_down: bool,
+    /// Where the sink has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointStatus>,
     pub halted: bool,
     pub p50_us: u64,
     pub p99_us: u64,
+}
+
+/// One of several endpoints of a sink.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the fields are the metrics of the same names")]
+pub struct EndpointStatus {
+    pub name: String,
+    pub calls: u64,
+    pub failures: u64,
+    pub down: bool,
 }
 
 /// An egress.
@@ -190,6 +208,7 @@ impl SinkStatus {
             in_flight: stats.in_flight.get(),
             delayed: stats.delayed.get(),
             endpoint_down: stats.down.get() > 0,
+            endpoints: EndpointStatus::all(stats),
             halted: stats.halted.get() > 0,
             p50_us: micros(stats.latency_at(0.5)),
             p99_us: micros(stats.latency_at(0.99)),
@@ -199,6 +218,24 @@ impl SinkStatus {
     /// Events that have their end.
     pub fn ended(&self) -> u64 {
         self.delivered + self.dropped + self.dead_lettered
+    }
+}
+
+impl EndpointStatus {
+    fn all(stats: &SinkStats) -> Vec<Self> {
+        let calls = stats.endpoint_calls.all();
+        let failures = stats.endpoint_failures.all();
+        let down = stats.endpoints_down.all();
+        calls
+            .zip(failures)
+            .zip(down)
+            .map(|(((name, calls), (_, failures)), (_, down))| Self {
+                name: name.to_string(),
+                calls,
+                failures,
+                down: down > 0,
+            })
+            .collect()
     }
 }
 

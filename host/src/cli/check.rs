@@ -1,4 +1,4 @@
-//! `nozzle check`: every problem at once, and a dry run of every plugin.
+//! `nozzle check`: every problem at once, the files of endpoints, and a dry run of every plugin.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::error::CliError;
 use crate::{
     config::{self, EndpointConfig, SinkConfig},
-    delivery::{Endpoint, dry_run},
+    delivery::dry_run,
     event::{Event, now_ms},
-    pipeline::{StartError, endpoint_of},
+    pipeline::{StartError, endpoints_of, try_endpoint},
     plugin::{Plugin, PluginHost},
 };
 
@@ -24,7 +24,8 @@ pub(super) struct CheckArgs {
     properties: Option<PathBuf>,
 }
 
-/// Checks the file, then loads each plugin and lets it shape one record. Nothing is read or sent.
+/// Checks the file, then opens what endpoints are made of, loads each plugin and lets it shape one record. Nothing is
+/// read from an ingress, and nothing is sent.
 #[expect(
     clippy::print_stderr,
     reason = "this is where the command line speaks to people"
@@ -32,11 +33,15 @@ pub(super) struct CheckArgs {
 pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let module =
         config::load(&args.module, args.properties.as_deref()).map_err(CliError::Config)?;
+    let wrong = module.endpoints.iter().map(try_endpoint);
+    let wrong: Vec<_> = wrong.filter_map(Result::err).collect();
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
     let mut failed = Vec::new();
+    if !wrong.is_empty() {
+        failed.push(CliError::Config(config::problems_in(&args.module, wrong)));
+    }
     for sink in &module.sinks {
-        let endpoint = &module.endpoints[sink.endpoint];
-        match load_and_shape(&host, sink, endpoint).await {
+        match load_and_shape(&host, sink, &module.endpoints).await {
             Ok(said) => eprintln!("{}: {said}", sink.id),
             Err(error) => failed.push(error),
         }
@@ -57,7 +62,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
 async fn load_and_shape(
     host: &PluginHost,
     sink: &SinkConfig,
-    config: &EndpointConfig,
+    endpoints: &[EndpointConfig],
 ) -> Result<String, CliError> {
     let id = sink.id.to_string();
     let plugin = host
@@ -67,7 +72,7 @@ async fn load_and_shape(
             sink: id.clone(),
             source: Box::new(source),
         })?;
-    let endpoint: Endpoint = endpoint_of(config)?;
+    let endpoints = endpoints_of(sink, endpoints)?;
     let event = Event {
         id: "check/sample:1".into(),
         key: Some("sample".into()),
@@ -81,7 +86,7 @@ async fn load_and_shape(
         "leaves responses to the status policy"
     };
     Ok(
-        match dry_run(&plugin, &endpoint, &[Arc::new(event)]).await {
+        match dry_run(&plugin, &endpoints, &[Arc::new(event)]).await {
             Ok(calls) => format!("the plugin shapes {{\"id\":1}} into {calls}, and {handles}"),
             // The sample is not the user's data: that it is refused is worth a word, not a failure.
             Err(reason) => {

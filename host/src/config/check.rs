@@ -6,6 +6,7 @@ mod connections;
 mod delivery;
 mod destination;
 mod endpoint;
+mod endpoints;
 mod gate;
 mod ingress;
 mod kinesis;
@@ -143,11 +144,12 @@ impl<'a> Checker<'a> {
             }
         }
         for (index, id) in endpoint_ids.iter().enumerate() {
-            if self.problems.is_empty() && !sinks.iter().any(|sink| sink.endpoint == index) {
+            if self.problems.is_empty() && !sinks.iter().any(|sink| sink.uses(index)) {
                 let mark = self.mark(&["endpoints", &index.to_string(), "id"]);
                 let problem = Problem::new(mark, format!("no sink sends to `{id}`"));
-                self.problems
-                    .push(problem.hint("name it as the `endpoint` of a sink, or remove it"));
+                self.problems.push(problem.hint(
+                    "name it as the `endpoint` of a sink, or under its `endpoints`, or remove it",
+                ));
             }
         }
         let egresses: Vec<_> = egresses.into_iter().flatten().collect();

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Destination, EgressConfig, EgressKind, EndpointConfig, Id, IngressConfig, IngressKind, Module,
-    OnUnrouted, SinkConfig,
+    OnUnrouted, Places, SinkConfig,
     check::{check_header, check_url, default_fields},
     file_of,
     interpolate::{Sources, fill, fill_pieces},
@@ -20,7 +20,7 @@ use crate::{
     auth::{AuthSettings, Secret},
     aws::settings::StreamName,
     batch::BatchSettings,
-    delivery::{gate::settings::GateSettings, settings::DeliverySettings},
+    delivery::{DEFAULT, gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::FileEgressSettings,
     http::settings::{EndpointSettings, Environment, ProxyRule},
     ingress::settings::{
@@ -217,11 +217,12 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             name: "endpoint of `--url`".to_owned(),
             settings: endpoint,
             gate: GateSettings::default(),
+            places: Places::default(),
         }],
         sinks: vec![SinkConfig {
             id: known("run/sink")?,
             plugin,
-            endpoint: 0,
+            endpoints: vec![(DEFAULT.into(), 0)],
             delivery,
             results,
             dead_letters: dead_letters.map(Destination::Egress),

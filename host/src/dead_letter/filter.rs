@@ -171,6 +171,7 @@ mod tests {
             },
             ingress: "t/in".to_owned(),
             sink: Some("t/a".to_owned()),
+            endpoint: None,
             cause: "attempts-exhausted".to_owned(),
             message: String::new(),
             attempts: 3,

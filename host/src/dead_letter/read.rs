@@ -16,6 +16,8 @@ pub struct Letter {
     pub ingress: String,
     /// The sink that gave up; none where no router took it.
     pub sink: Option<String>,
+    /// The endpoint of the last attempt, where the sink has several.
+    pub endpoint: Option<String>,
     /// As it is written: a later version may know more than [`CauseKind`].
     ///
     /// [`CauseKind`]: super::CauseKind
@@ -64,6 +66,7 @@ struct Fields {
     event: Option<EventFields>,
     ingress: Option<String>,
     sink: Option<String>,
+    endpoint: Option<String>,
     cause: Option<String>,
     #[serde(default)]
     message: String,
@@ -124,6 +127,7 @@ impl Letter {
         Ok(Self {
             ingress: fields.ingress.ok_or(missing("ingress"))?,
             sink: fields.sink,
+            endpoint: fields.endpoint,
             cause: fields.cause.ok_or(missing("cause"))?,
             message: fields.message,
             attempts: fields.attempts,
@@ -143,6 +147,7 @@ impl Letter {
         let status = self.status.map(|status| status.to_string());
         let added = [
             ("sink", self.sink),
+            ("endpoint", self.endpoint),
             ("cause", Some(self.cause)),
             ("message", Some(self.message)),
             ("attempts", Some(self.attempts.to_string())),

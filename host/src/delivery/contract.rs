@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::settings::Order;
+use super::{settings::Order, ways::Names};
 use crate::{event::Event, plugin::Shaped};
 
 /// How an answer breaks the contract.
@@ -38,6 +38,24 @@ pub enum Violation {
         /// The request.
         place: Place,
     },
+    /// A request to an endpoint that the sink does not grant.
+    #[error("{place} names the endpoint `{name}`, and the sink grants none but {granted}")]
+    NotGranted {
+        /// The request.
+        place: Place,
+        /// The name.
+        name: String,
+        /// What the sink grants.
+        granted: Names,
+    },
+    /// A request without the name of an endpoint, where there is no default one.
+    #[error("{place} names no endpoint, and the sink has no default one: it grants {granted}")]
+    NoDefault {
+        /// The request.
+        place: Place,
+        /// What the sink grants.
+        granted: Names,
+    },
     /// Requests that cannot be sent in order.
     #[error(
         "{place} has event {index} behind a later one of the same key: under `order`, requests and their events come in the order of the batch"
@@ -71,12 +89,20 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Checks that every index of the batch stands in exactly one place, and that requests can be sent
-/// in `order`.
+/// The longest part of a name that is shown, in characters: a plugin may write anything.
+const MAX_SHOWN: usize = 64;
+
+/// Checks that every index of the batch stands in exactly one place, that each request goes to an endpoint which
+/// is granted, and that requests can be sent in `order`.
 ///
 /// # Errors
 /// The first violation found.
-pub fn check(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(), Violation> {
+pub fn check(
+    shaped: &Shaped,
+    events: &[Arc<Event>],
+    order: Order,
+    granted: &Names,
+) -> Result<(), Violation> {
     let mut seen = vec![false; events.len()];
     let mut mark = |place: Place, index: u32| match seen.get_mut(index as usize) {
         None => Err(Violation::Invented {
@@ -94,6 +120,10 @@ pub fn check(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(),
         let place = Place::Request(number);
         if request.events.is_empty() {
             return Err(Violation::Empty { place });
+        }
+        let name = request.endpoint.as_deref();
+        if granted.place(name).is_none() {
+            return Err(not_granted(place, name, granted.clone()));
         }
         request
             .events
@@ -115,6 +145,17 @@ pub fn check(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(),
         return Err(Violation::LeftOut { index });
     }
     in_order(shaped, events, order)
+}
+
+fn not_granted(place: Place, name: Option<&str>, granted: Names) -> Violation {
+    match name {
+        None => Violation::NoDefault { place, granted },
+        Some(name) => Violation::NotGranted {
+            place,
+            name: name.escape_debug().take(MAX_SHOWN).collect(),
+            granted,
+        },
+    }
 }
 
 fn in_order(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(), Violation> {
@@ -149,7 +190,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plugin::{Method, ShapedBody, ShapedRequest};
+    use crate::{
+        delivery::{Endpoint, Endpoints},
+        network::{BaseUrl, HeaderRules},
+        plugin::{Method, ShapedBody, ShapedRequest},
+    };
 
     fn events(keys: &[&str]) -> Vec<Arc<Event>> {
         let event = |key: &&str| Event {
@@ -165,6 +210,7 @@ mod tests {
     fn shaped(requests: &[&[u32]], drop: &[u32], reject: &[u32]) -> Shaped {
         let request = |events: &&[u32]| ShapedRequest {
             method: Method::Post,
+            endpoint: None,
             target: String::new(),
             headers: Vec::new(),
             body: ShapedBody::Empty,
@@ -179,6 +225,23 @@ mod tests {
                 .map(|index| (*index, "no".to_owned()))
                 .collect(),
         }
+    }
+
+    fn names(names: &[&str]) -> Names {
+        let url = "https://api.test".parse().expect("a URL");
+        let endpoint = Endpoint {
+            base: BaseUrl::new(&url).expect("a base"),
+            headers: HeaderRules::default(),
+            compression: None,
+            call_ids: Vec::new(),
+            attempt_header: None,
+        };
+        let named = names.iter().map(|name| ((*name).into(), endpoint.clone()));
+        Endpoints::new(named).names().clone()
+    }
+
+    fn check(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(), Violation> {
+        super::check(shaped, events, order, &names(&["default"]))
     }
 
     #[test]
@@ -231,6 +294,49 @@ mod tests {
         assert!(check(&swapped_a, &keyed, Order::Key).is_err());
         assert_eq!(check(&swapped_a, &keyed, Order::None), Ok(()));
         assert!(check(&swapped_keys, &keyed, Order::Strict).is_err());
+    }
+
+    #[test]
+    fn a_request_names_one_of_the_endpoints_that_the_sink_grants() {
+        let both = names(&["default", "eu"]);
+        let alone = names(&["default"]);
+        let no_default = names(&["eu", "us"]);
+        let long = "x".repeat(100);
+        let shown = format!("requests[1] names the endpoint `{}`, and", "x".repeat(64));
+        let table = [
+            (None, &both, ""),
+            (Some("eu"), &both, ""),
+            (Some("default"), &both, ""),
+            (Some("us"), &no_default, ""),
+            (
+                Some("us"),
+                &both,
+                "requests[1] names the endpoint `us`, and the sink grants none but `default`, `eu`",
+            ),
+            (
+                Some("Eu\n"),
+                &alone,
+                "requests[1] names the endpoint `Eu\\n`, and the sink grants none but `default`",
+            ),
+            (Some(&*long), &alone, &*shown),
+            (
+                None,
+                &no_default,
+                "requests[1] names no endpoint, and the sink has no default one: it grants `eu`, `us`",
+            ),
+        ];
+
+        for (name, granted, expected) in table {
+            let mut answer = shaped(&[&[0], &[1]], &[], &[]);
+            answer.requests[0].endpoint = Some("eu".to_owned()).filter(|_| granted != &alone);
+            answer.requests[1].endpoint = name.map(str::to_owned);
+            let found = super::check(&answer, &events(&["", ""]), Order::None, granted);
+            let found = found.map_or_else(|violation| violation.to_string(), |()| String::new());
+            assert!(
+                found.starts_with(expected) && found.is_empty() == expected.is_empty(),
+                "{found}"
+            );
+        }
     }
 
     proptest! {

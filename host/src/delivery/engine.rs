@@ -6,6 +6,7 @@
 
 mod calls;
 mod ends;
+mod passages;
 mod shaping;
 #[cfg(test)]
 mod tests;
@@ -23,17 +24,15 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
 };
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use self::{calls::Attempted, shaping::ShapeDone};
+use self::{calls::Attempted, passages::Passage, shaping::ShapeDone};
 use super::{
     Sink,
-    gate::{Admission, Entrance, View},
     item::{Call, Item},
     order::{Ready, Reorder},
     outbox::{Outbox, Written},
     settings::{Order, ResultsOrder},
-    verdict::Seen,
 };
 use crate::{
     batch::{Batcher, Due, KeyUse, Pending},
@@ -72,11 +71,8 @@ pub(super) struct Engine<P, T> {
     delayed: BTreeMap<(Instant, u64), Delayed>,
     next_delayed: u64,
     attempts: JoinSet<Attempted>,
-    gate: Entrance,
-    /// What the gate said last to a call that was ready; none if it let all through.
-    refused: Option<Admission>,
-    /// Whether the endpoint was down when that was looked at last.
-    down: bool,
+    /// By the place of the endpoint.
+    passages: Vec<Passage>,
     results: Option<Outbox>,
     letters: Outbox,
     reorder: Option<Reorder>,
@@ -102,6 +98,7 @@ pub async fn run<P: Plugin, T: Transport>(
 
 impl<P: Plugin, T: Transport> Engine<P, T> {
     fn new(sink: Sink<P, T>) -> Self {
+        sink.stats.name_endpoints(sink.endpoints.labels());
         let settings = &sink.settings;
         let keys = if settings.order == Order::Key {
             KeyUse::Exclusive
@@ -115,13 +112,15 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             batcher: Batcher::new(settings.batch.clone(), keys),
             reshape: VecDeque::new(),
             shaping: JoinSet::new(),
-            ready: Ready::new(settings.order),
+            ready: Ready::new(settings.order, sink.ways.len()),
             delayed: BTreeMap::new(),
             next_delayed: 0,
             attempts: JoinSet::new(),
-            gate: sink.gate.enter(settings.on_outage),
-            refused: None,
-            down: false,
+            passages: sink
+                .ways
+                .iter()
+                .map(|way| Passage::new(way.gate.enter(settings.on_outage)))
+                .collect(),
             results: results
                 .map(|egress| Outbox::new(egress, |ended| std::mem::take(&mut ended.results))),
             letters: Outbox::new(sink.dead_letters.clone(), |ended| {
@@ -142,9 +141,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         tokio::pin!(timer);
         loop {
             let now = Instant::now();
-            if self.gate.has_changed() {
-                self.look_at_gate(None);
-            }
+            self.look_at_gates();
             self.wake_delayed(now);
             self.admit(now);
             self.start_shaping(now);
@@ -181,7 +178,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                     Some(chunk) => self.waiting.extend(chunk),
                     None => self.intake_open = false,
                 },
-                () = self.gate.changed(), if self.refused.is_some() || self.down => {}
+                () = passages::changed(&mut self.passages), if self.passages.iter().any(Passage::listens) => {}
                 () = &mut timer, if wake.is_some() => {}
             }
         }
@@ -234,32 +231,6 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         self.delayed.insert((until, self.next_delayed), delayed);
     }
 
-    /// Follows the endpoint, which other sinks may use too: when it is back, nothing waits for a back-off that an
-    /// outage has stretched.
-    pub(super) fn look_at_gate(&mut self, last: Option<&Seen>) {
-        let View { down, limit } = self.gate.view();
-        self.sink.stats.down.set(usize::from(down));
-        self.sink.stats.concurrency_limit.set(limit.unwrap_or(0));
-        let was_down = std::mem::replace(&mut self.down, down);
-        if down && !was_down {
-            let last = last.map(tracing::field::display);
-            warn!(sink = %self.sink.id, last, "the endpoint is down: its events are held, and calls go as probes until one is answered");
-        }
-        if was_down && !down {
-            info!(sink = %self.sink.id, "the endpoint answers again");
-            self.wake_all();
-        }
-    }
-
-    fn wake_all(&mut self) {
-        for delayed in std::mem::take(&mut self.delayed).into_values() {
-            match delayed {
-                Delayed::Call(call) => self.ready.insert(*call),
-                Delayed::Shape(items) => self.reshape.push_back(items),
-            }
-        }
-    }
-
     /// Whether a batch may be cut before it is full: nothing more will come, or nothing more can.
     fn due(&self) -> Due {
         if (!self.intake_open && self.waiting.is_empty()) || !self.has_room() {
@@ -277,11 +248,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         } else {
             None
         };
-        let gate = match self.refused {
-            Some(Admission::At(until)) => Some(until),
-            _ => None,
-        };
-        [delayed, batch, gate].into_iter().flatten().min()
+        let gates = self.passages.iter().filter_map(Passage::opens).min();
+        [delayed, batch, gates].into_iter().flatten().min()
     }
 
     fn is_done(&self) -> bool {

@@ -12,9 +12,9 @@ use http::{
 };
 
 use super::{
-    Endpoint, contract,
+    Endpoint, Endpoints, contract,
     prepare::prepare,
-    retry, retry_after,
+    retry,
     settings::{Backoff, FailureAction, Order, RetrySettings, StatusAction, StatusPolicy},
     verdict::{Seen, Verdict, judge},
 };
@@ -23,7 +23,7 @@ use crate::{
     fuzzing::draw::Draw,
     http::{Request, settings::Compression},
     network::{BaseUrl, HeaderRules},
-    outcome::Failure,
+    outcome::{Failure, retry_after},
     plugin::{self, EventVerdict, PluginVerdict, Shaped, ShapedBody, ShapedRequest},
 };
 
@@ -50,24 +50,36 @@ pub(crate) fn shaped(input: &[u8]) {
         .collect();
     let shaped = plugin::fuzz::shaped(&mut draw, events.len());
 
-    let checked = contract::check(&shaped, &events, order);
+    let several = draw.below(2) == 1;
+    let endpoint = |url: &str| {
+        let url = url.parse().expect("a URL");
+        Endpoint {
+            base: BaseUrl::new(&url).expect("a base"),
+            headers: HeaderRules::new(vec![AUTHORIZATION]),
+            compression,
+            call_ids: Vec::new(),
+            attempt_header: None,
+        }
+    };
+    let default = ("default".into(), endpoint("https://api.test:8443/v1"));
+    let eu = several.then(|| ("eu".into(), endpoint("https://eu.test:8443/v1")));
+    let endpoints = Endpoints::new([default].into_iter().chain(eu));
 
-    let keeps = has_each_once(&shaped, events.len()) && is_in_order(&shaped, &events, order);
+    let checked = contract::check(&shaped, &events, order, endpoints.names());
+
+    let keeps = has_each_once(&shaped, events.len())
+        && is_in_order(&shaped, &events, order)
+        && shaped
+            .requests
+            .iter()
+            .all(|request| is_granted(request, several));
     assert_eq!(checked.is_ok(), keeps, "{checked:?}: {shaped:?}");
     if !keeps {
         return;
     }
-    let base = "https://api.test:8443/v1".parse().expect("a URL");
-    let endpoint = Endpoint {
-        base: BaseUrl::new(&base).expect("a base"),
-        headers: HeaderRules::new(vec![AUTHORIZATION]),
-        compression,
-        call_ids: Vec::new(),
-        attempt_header: None,
-    };
 
     let prepared = prepare(
-        &endpoint,
+        &endpoints,
         shaped.headers.clone(),
         shaped.requests.clone(),
         &events,
@@ -90,7 +102,10 @@ pub(crate) fn shaped(input: &[u8]) {
         );
         assert_eq!(
             uri.authority().map(|authority| authority.as_str()),
-            Some("api.test:8443")
+            Some(match asked.endpoint.as_deref() {
+                Some("eu") => "eu.test:8443",
+                _ => "api.test:8443",
+            })
         );
         has_headers(headers, &shaped.headers, &asked.headers);
         assert!(prepared.memory >= body.as_ref().map_or(0, Bytes::len));
@@ -105,6 +120,14 @@ pub(crate) fn shaped(input: &[u8]) {
         }
     }
     assert!(added <= ADDED, "{added} bytes");
+}
+
+fn is_granted(request: &ShapedRequest, several: bool) -> bool {
+    match request.endpoint.as_deref() {
+        None | Some("default") => true,
+        Some("eu") => several,
+        Some(_) => false,
+    }
 }
 
 fn has_each_once(shaped: &Shaped, events: usize) -> bool {

@@ -174,10 +174,15 @@ impl Shared {
 }
 
 impl State {
-    /// Whether the rules let a call join what is in flight.
+    /// Whether `max-calls` lets a call join what is in flight.
+    fn has_place(&self) -> bool {
+        self.in_flight.calls < self.max_calls
+    }
+
+    /// Whether all rules do.
     fn fits(&mut self, load: Load) -> bool {
         let InFlight { calls, events } = self.in_flight;
-        calls < self.max_calls
+        self.has_place()
             && match &mut self.rule {
                 Rule::Fixed => true,
                 Rule::Aimd(aimd) => aimd.admits(events, load.events),

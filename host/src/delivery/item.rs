@@ -29,18 +29,42 @@ pub(super) struct Item {
     pub(super) first: Option<First>,
 }
 
-/// When the first attempt began.
+/// When the first attempt began, and what outages have taken since.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct First {
     pub(super) at: Instant,
     pub(super) wall: SystemTime,
-    /// The time that outages had taken by then.
+    /// The place of the last attempt's endpoint, and the time that its outages had taken when the event came to it.
+    pub(super) way: usize,
     pub(super) outage: Duration,
+    /// What outages of the endpoints before it have taken.
+    pub(super) excused: Duration,
+}
+
+impl First {
+    /// An attempt begins at the endpoint `way`; `spent` is the time that outages of an endpoint have taken by now.
+    pub(super) fn goes_to(&mut self, way: usize, spent: impl Fn(usize) -> Duration) {
+        if way != self.way {
+            self.excused += spent(self.way).saturating_sub(self.outage);
+            (self.way, self.outage) = (way, spent(way));
+        }
+    }
+
+    /// The time since then, outages aside.
+    pub(super) fn elapsed(&self, now: Instant, spent: impl Fn(usize) -> Duration) -> Duration {
+        let outages = self.excused + spent(self.way).saturating_sub(self.outage);
+        (now - self.at).saturating_sub(outages)
+    }
 }
 
 impl Item {
     pub(super) fn key(&self) -> Option<&str> {
         self.arrival.event.key.as_deref()
+    }
+
+    /// The place of the endpoint that it was last sent to.
+    pub(super) fn way(&self) -> Option<usize> {
+        self.first.map(|first| first.way)
     }
 }
 
@@ -66,6 +90,8 @@ pub(super) struct Call {
     /// The version that returned it, which judges what comes of it.
     pub(super) shaped_by: Arc<dyn Judge>,
     pub(super) request: Request,
+    /// The place of its endpoint.
+    pub(super) way: usize,
     /// When the attempt before ended, or the first one began.
     pub(super) before: Option<Instant>,
     /// What the request holds beside its events, in bytes.

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Display,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -115,6 +116,7 @@ pub(super) fn large_result(
         event: &event,
         ingress,
         sink: Some(sink),
+        endpoint: None,
         cause: CauseKind::ResultTooLarge,
         given_up: SystemTime::now(),
         attempts: 0,
@@ -125,10 +127,17 @@ pub(super) fn large_result(
     .to_record()
 }
 
+/// Where an event came from, and where it was given up on.
+pub(super) struct From<'a> {
+    pub(super) ingress: &'a str,
+    pub(super) sink: &'a str,
+    /// That of the last attempt, where the sink has several.
+    pub(super) endpoint: Option<&'a Arc<str>>,
+}
+
 /// The dead letter of an event.
 pub(super) fn letter(
-    sink: &str,
-    ingress: &str,
+    from: &From<'_>,
     item: &Item,
     cause: &Cause,
     last: Option<&LastAttempt>,
@@ -140,8 +149,9 @@ pub(super) fn letter(
         .map(|first| SystemTime::now().max(first.wall + Duration::ZERO));
     DeadLetter {
         event: &item.arrival.event,
-        ingress,
-        sink: Some(sink),
+        ingress: from.ingress,
+        sink: Some(from.sink),
+        endpoint: from.endpoint.map(|endpoint| &**endpoint),
         cause: cause.kind,
         given_up: SystemTime::now(),
         message: &cause.message,

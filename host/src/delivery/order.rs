@@ -14,27 +14,40 @@ type Place = (u64, u64);
 type Parked = BTreeMap<u64, Vec<(Place, Call)>>;
 
 /// The calls that wait for their turn, lowest first event first: so a call that is tried again
-/// goes ahead of new ones.
+/// goes ahead of new ones. Those of one endpoint do not stand in the way of those of another.
 #[derive(Debug)]
 pub(super) struct Ready {
     order: Order,
-    calls: BTreeMap<Place, Call>,
+    /// By the place of the endpoint.
+    ways: Vec<Queue>,
     /// By lane.
     parked: HashMap<Box<str>, Parked>,
     /// Events in batches that have no end yet, by key ([`Order::Key`]) or all ([`Order::Strict`]).
     open: HashMap<Box<str>, BTreeSet<u64>>,
-    parked_calls: usize,
     next: u64,
 }
 
+/// The calls to one endpoint.
+#[derive(Debug, Default)]
+struct Queue {
+    calls: BTreeMap<Place, Call>,
+    /// How many more are parked.
+    parked: usize,
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.calls.len() + self.parked
+    }
+}
+
 impl Ready {
-    pub(super) fn new(order: Order) -> Self {
+    pub(super) fn new(order: Order, ways: usize) -> Self {
         Self {
             order,
-            calls: BTreeMap::new(),
+            ways: (0..ways).map(|_| Queue::default()).collect(),
             parked: HashMap::new(),
             open: HashMap::new(),
-            parked_calls: 0,
             next: 0,
         }
     }
@@ -65,31 +78,54 @@ impl Ready {
         if parked.is_empty() {
             self.parked.remove(lane);
         }
-        self.parked_calls -= freed.len();
-        self.calls.extend(freed);
+        for (place, call) in freed {
+            let queue = &mut self.ways[call.way];
+            queue.parked -= 1;
+            queue.calls.insert(place, call);
+        }
     }
 
     pub(super) fn insert(&mut self, call: Call) {
         self.next += 1;
-        self.calls.insert((call.first_seq(), self.next), call);
+        let place = (call.first_seq(), self.next);
+        self.ways[call.way].calls.insert(place, call);
     }
 
-    /// Takes the first call that may go, if it is admitted; `admits` is asked once, and only for a call that is taken then.
-    pub(super) fn pop(&mut self, admits: impl FnOnce(&Call) -> bool) -> Option<Call> {
+    /// Of the endpoints for which `open` is true, the one whose first call is the lowest.
+    pub(super) fn first_way(&self, open: impl Fn(usize) -> bool) -> Option<usize> {
+        let ways = self.ways.iter().enumerate().filter(|(way, _)| open(*way));
+        let first = |(way, queue): (usize, &Queue)| {
+            let (place, _) = queue.calls.first_key_value()?;
+            Some((*place, way))
+        };
+        ways.filter_map(first).min().map(|(_, way)| way)
+    }
+
+    /// Whether there is a call that may go and has the event `seq`, before which everything has its end.
+    pub(super) fn has_first(&self, seq: u64) -> bool {
+        let calls = self.ways.iter().map(|queue| &queue.calls);
+        calls
+            .filter_map(BTreeMap::first_key_value)
+            .any(|(place, call)| place.0 <= seq && self.blocked_on(call).is_none())
+    }
+
+    /// Takes the endpoint's first call that may go, if it is admitted; `admits` is asked once, and only for a call that is taken then.
+    pub(super) fn pop(&mut self, way: usize, admits: impl FnOnce(&Call) -> bool) -> Option<Call> {
         loop {
-            let (place, call) = self.calls.first_key_value()?;
+            let (place, call) = self.ways[way].calls.first_key_value()?;
             match self.blocked_on(call) {
                 None => {
                     let place = *place;
                     return if admits(call) {
-                        self.calls.remove(&place)
+                        self.ways[way].calls.remove(&place)
                     } else {
                         None
                     };
                 }
                 Some((lane, seq)) => {
-                    let (place, call) = self.calls.pop_first()?;
-                    self.parked_calls += 1;
+                    let queue = &mut self.ways[way];
+                    let (place, call) = queue.calls.pop_first()?;
+                    queue.parked += 1;
                     let parked = self.parked.entry(lane).or_default();
                     parked.entry(seq).or_default().push((place, call));
                 }
@@ -99,22 +135,32 @@ impl Ready {
 
     /// Takes, of the calls that may go, the one with the fewest attempts: in an outage each gets its
     /// turn as a probe, so that an event which always fails cannot hide that the endpoint is back.
-    pub(super) fn pop_probe(&mut self, admits: impl FnOnce(&Call) -> bool) -> Option<Call> {
-        let (place, call) = self
+    pub(super) fn pop_probe(
+        &mut self,
+        way: usize,
+        admits: impl FnOnce(&Call) -> bool,
+    ) -> Option<Call> {
+        let (place, call) = self.ways[way]
             .calls
             .iter()
             .filter(|(_, call)| self.blocked_on(call).is_none())
             .min_by_key(|(place, call)| (call.attempts(), **place))?;
         let place = *place;
         if admits(call) {
-            self.calls.remove(&place)
+            self.ways[way].calls.remove(&place)
         } else {
             None
         }
     }
 
+    /// Whether there is an endpoint for which fewer calls wait than this.
+    pub(super) fn has_room(&self, calls: usize) -> bool {
+        self.ways.iter().any(|queue| queue.len() < calls)
+    }
+
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.calls.len() + self.parked_calls
+        self.ways.iter().map(Queue::len).sum()
     }
 
     /// The last event before one of the call's own that is in its lane, not in the call, and has no end yet.
@@ -173,6 +219,11 @@ impl Reorder {
     /// Calls whose results wait.
     pub(super) fn held(&self) -> usize {
         self.held.values().map(Vec::len).sum()
+    }
+
+    /// The first event without an end.
+    pub(super) fn first_open(&self) -> u64 {
+        self.next
     }
 
     /// Whether nothing earlier than `seq` is open: its call may always go.

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_ENCODING};
 use sha2::{Digest, Sha256};
 
+use super::ways::Endpoints;
 use crate::{
     event::Event,
     http::{Request, compress, settings::Compression},
@@ -17,7 +18,7 @@ use crate::{
 /// host writes it between every two events.
 const MAX_SEPARATORS: usize = 16 * 1024 * 1024;
 
-/// Where the requests of a sink go, and what a plugin may not touch.
+/// Where requests go, and what a plugin may not touch.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// Targets resolve against it.
@@ -37,6 +38,8 @@ pub struct Endpoint {
 pub(super) struct Prepared {
     pub(super) shaped: Arc<ShapedRequest>,
     pub(super) request: Request,
+    /// The place of its endpoint.
+    pub(super) way: usize,
     /// What it holds beside its events, in bytes.
     pub(super) memory: usize,
 }
@@ -63,26 +66,29 @@ pub(super) enum Refused {
 /// # Errors
 /// The first request that is refused; then none of the answer is used.
 pub(super) fn prepare(
-    endpoint: &Endpoint,
+    endpoints: &Endpoints,
     shared: Vec<(String, String)>,
     requests: Vec<ShapedRequest>,
     events: &[Arc<Event>],
 ) -> Result<Vec<Prepared>, Refused> {
-    let shared = endpoint
-        .headers
-        .check(&shared)
-        .map_err(Refused::SharedHeader)?;
+    let mut shared = Shared::new(endpoints, shared);
+    if requests.is_empty() {
+        shared.at(0)?;
+    }
     let mut written = 0_usize;
     let one = |(number, shaped): (usize, ShapedRequest)| {
         written = written.saturating_add(separators(&shaped));
         if written > MAX_SEPARATORS {
             return Err(Refused::Separators { number });
         }
+        let way = endpoints.names().place(shaped.endpoint.as_deref());
+        let way = way.expect("`contract::check` has found it");
+        let endpoint = endpoints.get(way);
         let uri = endpoint
             .base
             .resolve(&shaped.target)
             .map_err(|source| Refused::Target { number, source })?;
-        let mut headers = shared.clone();
+        let mut headers = shared.at(way)?.clone();
         if !shaped.headers.is_empty() {
             let own = endpoint
                 .headers
@@ -112,10 +118,38 @@ pub(super) fn prepare(
         Ok(Prepared {
             shaped: Arc::new(shaped),
             request,
+            way,
             memory,
         })
     };
     requests.into_iter().enumerate().map(one).collect()
+}
+
+/// The headers of all requests, checked once for each endpoint that has one.
+struct Shared<'a> {
+    endpoints: &'a Endpoints,
+    headers: Vec<(String, String)>,
+    checked: Vec<Option<HeaderMap>>,
+}
+
+impl<'a> Shared<'a> {
+    fn new(endpoints: &'a Endpoints, headers: Vec<(String, String)>) -> Self {
+        Self {
+            endpoints,
+            headers,
+            checked: vec![None; endpoints.len()],
+        }
+    }
+
+    fn at(&mut self, way: usize) -> Result<&HeaderMap, Refused> {
+        let slot = &mut self.checked[way];
+        if let Some(checked) = slot {
+            return Ok(checked);
+        }
+        let rules = &self.endpoints.get(way).headers;
+        let checked = rules.check(&self.headers).map_err(Refused::SharedHeader)?;
+        Ok(slot.insert(checked))
+    }
 }
 
 /// A name for the call that delivers these events: theirs, so that it is the same when they are sent again after a
@@ -209,6 +243,7 @@ mod tests {
     fn joined(events: u32, separator: usize) -> ShapedRequest {
         ShapedRequest {
             method: Method::Post,
+            endpoint: None,
             target: String::new(),
             headers: Vec::new(),
             body: ShapedBody::Joined {
@@ -220,16 +255,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn separators_are_written_as_long_as_they_fit() {
-        let url = "https://api.test".parse().expect("a URL");
-        let endpoint = Endpoint {
-            base: BaseUrl::new(&url).expect("a base"),
-            headers: HeaderRules::default(),
+    fn endpoint(url: &str, headers: HeaderRules) -> Endpoint {
+        Endpoint {
+            base: BaseUrl::new(&url.parse().expect("a URL")).expect("a base"),
+            headers,
             compression: None,
             call_ids: Vec::new(),
             attempt_header: None,
-        };
+        }
+    }
+
+    fn events() -> [Arc<Event>; 3] {
         let event = Event {
             id: "t/in:1".into(),
             key: None,
@@ -237,9 +273,14 @@ mod tests {
             attributes: Vec::new(),
             data: Bytes::from_static(b"x"),
         };
-        let events = [(); 3].map(|()| Arc::new(event.clone()));
+        [(); 3].map(|()| Arc::new(event.clone()))
+    }
+
+    #[test]
+    fn separators_are_written_as_long_as_they_fit() {
+        let endpoints = Endpoints::only(endpoint("https://api.test", HeaderRules::default()));
         let half = MAX_SEPARATORS / 2;
-        let prepare = |requests| prepare(&endpoint, Vec::new(), requests, &events);
+        let prepare = |requests| prepare(&endpoints, Vec::new(), requests, &events());
 
         let fits = prepare(vec![joined(3, half)]);
         let too_large = prepare(vec![joined(3, half), joined(1, 9), joined(2, 1)]);
@@ -247,5 +288,41 @@ mod tests {
         let body = fits.expect("it fits").remove(0).request.body;
         assert_eq!(body.map(|body| body.len()), Some(MAX_SEPARATORS + 3));
         assert!(matches!(too_large, Err(Refused::Separators { number: 2 })));
+    }
+
+    #[test]
+    fn a_request_goes_to_the_endpoint_that_it_names_under_the_rules_of_that_one() {
+        let strict = HeaderRules::new(vec![HeaderName::from_static("x-key")]);
+        let endpoints = Endpoints::new([
+            (
+                "default".into(),
+                endpoint("https://us.test/v1", HeaderRules::default()),
+            ),
+            ("eu".into(), endpoint("https://eu.test/v2/", strict)),
+        ]);
+        let to = |name: Option<&str>| ShapedRequest {
+            endpoint: name.map(str::to_owned),
+            target: "items".to_owned(),
+            ..joined(1, 0)
+        };
+        let prepare = |header: &str, names: &[Option<&str>]| {
+            let shared = vec![(header.to_owned(), "1".to_owned())];
+            let requests = names.iter().map(|name| to(*name)).collect();
+            prepare(&endpoints, shared, requests, &events())
+        };
+
+        let both = prepare("x-a", &[Some("eu"), None, Some("default")]).expect("they are sent");
+        let reserved_elsewhere = prepare("x-key", &[None]);
+        let reserved = prepare("x-key", &[None, Some("eu")]);
+
+        let sent: Vec<_> = both
+            .iter()
+            .map(|prepared| (prepared.way, prepared.request.uri.to_string()))
+            .collect();
+        let default = (0, "https://us.test/v1/items".to_owned());
+        let eu = (1, "https://eu.test/v2/items".to_owned());
+        assert_eq!(sent, [eu, default.clone(), default]);
+        assert!(reserved_elsewhere.is_ok());
+        assert!(matches!(reserved, Err(Refused::SharedHeader(_))));
     }
 }

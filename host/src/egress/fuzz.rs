@@ -133,6 +133,7 @@ fn letter(draw: &mut Draw<'_>) -> Record {
         event: &event,
         ingress: "t/in",
         sink: Some("t/sink"),
+        endpoint: None,
         cause: CauseKind::Status,
         message: &message,
         given_up: at,

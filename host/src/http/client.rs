@@ -4,6 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     auth::{AuthError, Outgoing, settings::OAuth2Settings},
     network::TargetError,
-    outcome::{Failure, Outcome, Response},
+    outcome::{Failure, Outcome, Response, retry_after},
 };
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nozzle/", env!("CARGO_PKG_VERSION")));
@@ -49,6 +50,18 @@ pub enum ClientError {
     /// Requests could not be authenticated.
     #[error("`endpoint.auth` cannot be used")]
     Auth(#[from] AuthError),
+}
+
+impl ClientError {
+    /// The key of the endpoint's settings that is at fault.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Tls(error) => error.key(),
+            Self::Url(_) => "url",
+            Self::Proxy(_) => "proxy",
+            Self::Auth(_) => "auth",
+        }
+    }
 }
 
 /// Sends requests to one endpoint, over connections that it keeps.
@@ -197,6 +210,16 @@ impl Transport for HttpClient {
         attempt.ended(&outcome);
         outcome
     }
+
+    fn pause(&self, status: u16, asked: Duration) -> Option<Duration> {
+        // What a 503 asks for, its URL has been given; the others go on. A 429 is about who asks, whatever the URL.
+        if status != 503 || self.links.len() == 1 {
+            return Some(asked);
+        }
+        let now = Instant::now();
+        let open = self.failover().closed_until(now)?;
+        Some(open.saturating_duration_since(now).min(asked))
+    }
 }
 
 /// The endpoint that tokens come from: reached as the endpoint is that they are for.
@@ -237,7 +260,13 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn ended(&mut self, outcome: &Outcome) {
         self.sign = match outcome {
-            Ok(response) if matches!(response.status, 502..=504) => Sign::Failed,
+            Ok(response) if matches!(response.status, 502..=504) => {
+                let asked = retry_after::from_headers(&response.headers, SystemTime::now());
+                match asked.filter(|_| response.status == 503) {
+                    Some(asked) => Sign::Paused(asked),
+                    None => Sign::Failed,
+                }
+            }
             Ok(_) => Sign::Answered,
             // There was no token, or no key: the URL was not asked.
             Err(Failure::Auth(_)) => Sign::Unknown,

@@ -1,7 +1,7 @@
 //! Which of an endpoint's URLs a call goes to: pure, driven by the caller's clock.
 //!
-//! A URL that fails several times in a row is unhealthy: it gets no calls but single probes, after pauses that grow. One
-//! answer makes it healthy again.
+//! A URL that fails several times in a row is unhealthy: it gets no calls but single probes, after pauses that grow. So is
+//! one that asks for a pause itself, at once and for as long. One answer makes it healthy again.
 //!
 //! # Invariants
 //! - While a URL is healthy, an unhealthy one gets one call at a time, and none before its pause is over.
@@ -44,6 +44,8 @@ struct Url {
     /// Goes up with every change of the state.
     epoch: u64,
     last_failure: Option<Instant>,
+    /// Until when it asks for no calls.
+    paused_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +79,8 @@ pub(super) enum Sign {
     Answered,
     /// It fails: no complete response, 502, 503 or 504.
     Failed,
+    /// It asks for no calls for so long: a 503 with `Retry-After`.
+    Paused(Duration),
     /// Nothing: it was not asked.
     Unknown,
 }
@@ -97,6 +101,7 @@ impl Failover {
             state: State::Healthy { failures: 0 },
             epoch: 0,
             last_failure: None,
+            paused_until: None,
         };
         Self {
             urls: std::iter::repeat_with(healthy).take(urls).collect(),
@@ -117,7 +122,8 @@ impl Failover {
         };
         let in_turn = (0..count).map(|step| (first + step) % count);
         let healthy = in_turn.clone().find(|url| self.is_healthy(*url));
-        let longest_ago = || in_turn.min_by_key(|url| self.urls[*url].last_failure);
+        let paused = |url: usize| self.urls[url].paused_until.filter(|until| *until > now);
+        let longest_ago = || in_turn.min_by_key(|url| (paused(*url), self.urls[*url].last_failure));
         let url = healthy.or_else(longest_ago).unwrap_or_default();
         self.next = url + 1;
         self.ticket(url, false)
@@ -127,10 +133,18 @@ impl Failover {
     pub(super) fn settle(&mut self, ticket: &Ticket, sign: Sign, now: Instant) -> Option<Change> {
         let url = &mut self.urls[ticket.url];
         let is_current = ticket.epoch == url.epoch;
-        if sign == Sign::Failed {
+        if matches!(sign, Sign::Failed | Sign::Paused(_)) {
             url.last_failure = Some(now);
         }
         let (state, change) = match (sign, url.state) {
+            (Sign::Paused(asked), State::Healthy { .. }) if is_current => {
+                let state = url.pause(asked, FIRST_PAUSE, now);
+                (state, Some(Change::Unhealthy))
+            }
+            (Sign::Paused(asked), State::Unhealthy { pause, .. }) if is_current => {
+                let pause = (2 * pause).min(LONGEST_PAUSE);
+                (url.pause(asked, pause, now), None)
+            }
             (Sign::Answered, State::Healthy { .. }) => (State::Healthy { failures: 0 }, None),
             (Sign::Answered, State::Unhealthy { .. }) => {
                 (State::Healthy { failures: 0 }, Some(Change::Healthy))
@@ -149,11 +163,21 @@ impl Failover {
             (Sign::Unknown, State::Unhealthy { pause, .. }) if is_current && ticket.is_probe => {
                 (unhealthy(pause, now), None)
             }
-            (Sign::Failed | Sign::Unknown, state) => (state, None),
+            (Sign::Failed | Sign::Paused(_) | Sign::Unknown, state) => (state, None),
         };
+        if sign == Sign::Answered {
+            url.paused_until = None;
+        }
         url.state = state;
         url.epoch += u64::from(change.is_some());
         change
+    }
+
+    /// Until when every URL asks for no calls; none if there is one that does not.
+    pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
+        let paused = |url: &Url| url.paused_until.filter(|until| *until > now);
+        let all: Option<Vec<Instant>> = self.urls.iter().map(paused).collect();
+        all?.into_iter().min()
     }
 
     /// The URL whose probe is due, if there is a use for it: a healthy one to fall back on, that is not preferred.
@@ -188,6 +212,19 @@ impl Failover {
 
     fn is_healthy(&self, url: usize) -> bool {
         matches!(self.urls[url].state, State::Healthy { .. })
+    }
+}
+
+impl Url {
+    /// The state of a URL that asks for a pause; `pause` is what it gets at least.
+    fn pause(&mut self, asked: Duration, pause: Duration, now: Instant) -> State {
+        let until = now + asked.min(LONGEST_PAUSE);
+        self.paused_until = self.paused_until.max(Some(until));
+        State::Unhealthy {
+            pause,
+            probe_at: until.max(now + pause),
+            is_probed: false,
+        }
     }
 }
 

@@ -68,6 +68,19 @@ pub enum TlsError {
     Config(#[source] rustls::Error),
 }
 
+impl TlsError {
+    /// The key of the endpoint's settings that is at fault.
+    pub(super) fn key(&self) -> &'static str {
+        match self {
+            Self::File { key, .. } => key,
+            Self::Root { .. } => "ca-file",
+            Self::Key { .. } | Self::Pair { .. } => "key-file",
+            Self::ServerName => "server-name",
+            Self::NoRoots | Self::Config(_) => "tls",
+        }
+    }
+}
+
 /// A client's certificate: each new connection shows what the files hold.
 pub(super) type Identity = Arc<Watched<CertifiedKey>>;
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
     marker::PhantomData,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -168,6 +168,47 @@ impl<L: Label> Sampled for Each<L> {
     fn sample(&self, sampler: &mut Sampler<'_>) {
         for (value, number) in L::VALUES.iter().zip(&self.numbers) {
             sampler.write(&[(L::NAME, value)], number.get());
+        }
+    }
+}
+
+/// A number for each endpoint of a sink that has several; others have none.
+#[derive(Debug, Default)]
+pub struct ByEndpoint(OnceLock<Named>);
+
+type Named = Box<[(Arc<str>, Number)]>;
+
+impl ByEndpoint {
+    /// Says how they are called, once.
+    pub(super) fn name(&self, names: &[Arc<str>]) {
+        let named = names
+            .iter()
+            .map(|name| (Arc::clone(name), Number::default()));
+        // Who names them again has the same names.
+        self.0.get_or_init(|| named.collect());
+    }
+
+    /// The number of the endpoint at this place.
+    pub(super) fn at(&self, place: usize) -> Option<&Number> {
+        let (_, number) = self.0.get()?.get(place)?;
+        Some(number)
+    }
+
+    /// The number of each, by name.
+    pub fn all(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        let numbers = self.0.get().into_iter().flatten();
+        numbers.map(|(name, number)| (name, number.get()))
+    }
+}
+
+impl Labelled for ByEndpoint {
+    const LABELS: &'static [&'static str] = &["endpoint"];
+}
+
+impl Sampled for ByEndpoint {
+    fn sample(&self, sampler: &mut Sampler<'_>) {
+        for (name, number) in self.all() {
+            sampler.write(&[("endpoint", name)], number);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Opens the endpoints of a module, each once for all of its sinks.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use http::header::CONTENT_ENCODING;
 use tokio::time::Instant;
@@ -8,24 +8,23 @@ use tokio::time::Instant;
 use super::StartError;
 use crate::{
     auth::AuthSettings,
-    config::{EndpointConfig, Module},
-    delivery::{Endpoint, gate::Gate},
+    config::{EndpointConfig, Mark, Module, SinkConfig},
+    delivery::{Endpoint, Endpoints, gate::Gate},
     http::HttpClient,
     network::{BaseUrl, HeaderRules},
 };
 
 /// An endpoint that sinks may share: its connections, and what lets calls through to it.
-pub(super) struct Way {
+pub(super) struct Opened {
     /// Its URL as it is written, for traces.
     pub(super) label: String,
-    pub(super) endpoint: Endpoint,
     pub(super) client: Arc<HttpClient>,
     pub(super) gate: Gate,
 }
 
-pub(super) fn open_endpoints(module: &Module) -> Result<Vec<Way>, StartError> {
+pub(super) fn open_endpoints(module: &Module) -> Result<Vec<Opened>, StartError> {
     let open = |(index, config): (usize, &EndpointConfig)| {
-        let sinks = module.sinks.iter().filter(|sink| sink.endpoint == index);
+        let sinks = module.sinks.iter().filter(|sink| sink.uses(index));
         let sinks: Vec<_> = sinks.map(|sink| &sink.delivery).collect();
         let connections = sinks.iter().map(|sink| sink.in_flight.max_calls).sum();
         let client = HttpClient::new(&config.settings, connections).map_err(|source| {
@@ -34,9 +33,8 @@ pub(super) fn open_endpoints(module: &Module) -> Result<Vec<Way>, StartError> {
                 source,
             }
         })?;
-        Ok(Way {
+        Ok(Opened {
             label: config.settings.label.clone(),
-            endpoint: endpoint_of(config)?,
             client: Arc::new(client),
             gate: Gate::new(&config.gate, sinks, Instant::now()),
         })
@@ -44,11 +42,36 @@ pub(super) fn open_endpoints(module: &Module) -> Result<Vec<Way>, StartError> {
     module.endpoints.iter().enumerate().map(open).collect()
 }
 
-/// What the engine must know of an endpoint.
+/// Opens what can be opened of an endpoint without a connection: certificates, keys, secrets, proxies.
 ///
 /// # Errors
-/// When its URL is none that requests can be made of.
-pub fn endpoint_of(config: &EndpointConfig) -> Result<Endpoint, StartError> {
+/// Where in the module file the first part stands that cannot be used, and why.
+pub fn try_endpoint(config: &EndpointConfig) -> Result<(), (Mark, String)> {
+    let Err(error) = HttpClient::new(&config.settings, 1) else {
+        return Ok(());
+    };
+    let mut message = format!("the {} cannot be used: {error}", config.name);
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    Err((config.places.get(error.key()), message))
+}
+
+/// What the engine must know of a sink's endpoints.
+///
+/// # Errors
+/// When the URL of one is none that requests can be made of.
+pub fn endpoints_of(sink: &SinkConfig, all: &[EndpointConfig]) -> Result<Endpoints, StartError> {
+    let named = |(name, index): &(Arc<str>, usize)| {
+        endpoint_of(&all[*index]).map(|endpoint| (Arc::clone(name), endpoint))
+    };
+    let named: Result<Vec<_>, _> = sink.endpoints.iter().map(named).collect();
+    Ok(Endpoints::new(named?))
+}
+
+fn endpoint_of(config: &EndpointConfig) -> Result<Endpoint, StartError> {
     let settings = &config.settings;
     let base = BaseUrl::new(&settings.url).map_err(|source| StartError::BaseUrl {
         endpoint: config.name.clone(),

@@ -31,7 +31,7 @@ use self::{
     trial::{Trial, TrialStatus},
 };
 use crate::{
-    delivery::{Endpoint, rehearse, settings::Order},
+    delivery::{Endpoints, rehearse, settings::Order},
     event::{Event, rfc3339},
     fail_point::FailPoint,
     metrics::{PluginStats, SwapResult},
@@ -148,7 +148,7 @@ pub struct SinkPlugin {
     sink: Arc<str>,
     host: Arc<PluginHost>,
     settings: PluginSettings,
-    endpoint: Endpoint,
+    endpoints: Endpoints,
     order: Order,
     slot: Arc<Slot<LoadedPlugin>>,
     kept: Kept,
@@ -338,8 +338,8 @@ impl SinkPlugin {
         let Some(events) = self.slot.last_batch() else {
             return Ok((None, Vec::new()));
         };
-        let new = rehearse(new, &self.endpoint, self.order, &events).await;
-        let old = rehearse(old, &self.endpoint, self.order, &events).await;
+        let new = rehearse(new, &self.endpoints, self.order, &events).await;
+        let old = rehearse(old, &self.endpoints, self.order, &events).await;
         let differences = match (old, new) {
             (Ok(old), Ok(new)) if rejects_all(&new, &events) && !rejects_all(&old, &events) => {
                 let reason = new.reject.first().map(|(_, reason)| reason);

@@ -136,6 +136,7 @@ mod tests {
             event: &event,
             ingress: "t/in",
             sink: Some("t/first"),
+            endpoint: Some("eu"),
             cause: CauseKind::Status,
             message: "it said 400",
             given_up: SystemTime::UNIX_EPOCH,
@@ -203,6 +204,7 @@ mod tests {
             attributes,
             [
                 "nozzle.sink=t/first",
+                "nozzle.endpoint=eu",
                 "nozzle.cause=status",
                 "nozzle.message=it said 400",
                 "nozzle.attempts=2"

@@ -9,7 +9,7 @@ use tracing::info;
 use super::{
     Held, RunOptions, Running,
     egresses::{Writers, open_egress},
-    endpoints::{endpoint_of, open_endpoints},
+    endpoints::{endpoints_of, open_endpoints},
     letters::Letters,
     plugins, progress,
     pump::{Route, Unrouted, pump},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     admin::{IngressView, SinkView},
     config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted},
-    delivery::{self, Sink, Source},
+    delivery::{self, Sink, Source, Way},
     egress::EgressError,
     http::{ClientError, HttpClient},
     ingress::{
@@ -116,11 +116,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let host = open_plugin_host(&state_dir, options)?;
     let mut plugins = Vec::new();
     for sink in &module.sinks {
-        let Some(endpoint) = module.endpoints.get(sink.endpoint) else {
-            unreachable!("`config` checks the indices of endpoints");
-        };
-        let endpoint = endpoint_of(endpoint)?;
-        let plugin = plugins::open(&host, &state_dir, sink, endpoint)
+        let endpoints = endpoints_of(sink, &module.endpoints)?;
+        let plugin = plugins::open(&host, &state_dir, sink, endpoints)
             .await
             .map_err(|source| StartError::Plugin {
                 sink: sink.id.to_string(),
@@ -167,7 +164,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         .of_sinks(&module.sinks, &queues, &mut all_sources)
         .await?;
 
-    let ways = open_endpoints(&module)?;
+    let opened = open_endpoints(&module)?;
     let mut sink_tasks = JoinSet::new();
     let mut views = Vec::new();
     let mut capacities = Vec::new();
@@ -176,12 +173,19 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let stats = Arc::new(SinkStats::default());
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
-        let way = &ways[config.endpoint];
+        let endpoints = endpoints_of(&config, &module.endpoints)?;
+        let way = |(place, (_, index)): (usize, &(_, usize))| {
+            let way = &opened[*index];
+            Way {
+                transport: Arc::clone(&way.client),
+                gate: way.gate.clone(),
+                tracer: tracer.of_sink(&id, &way.label, endpoints.label(place)),
+            }
+        };
         let sink = Sink {
             id: Arc::clone(&id),
-            endpoint: way.endpoint.clone(),
-            transport: Arc::clone(&way.client),
-            gate: way.gate.clone(),
+            ways: config.endpoints.iter().enumerate().map(way).collect(),
+            endpoints,
             shape_slots: config.plugin.limits.instances,
             settings: config.delivery,
             plugin: plugin.slot(),
@@ -191,7 +195,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             dead_letters,
             sources: all_sources.clone(),
             stats: Arc::clone(&stats),
-            tracer: tracer.of_sink(&id, &way.label),
+            tracer: tracer.of_sink(&id, "", None),
         };
         views.push(SinkView {
             id: Arc::clone(&id),

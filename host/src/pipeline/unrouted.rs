@@ -37,6 +37,7 @@ fn letter(ingress: &Source, event: &Event) -> Record {
         event,
         ingress: &ingress.id,
         sink: None,
+        endpoint: None,
         cause: CauseKind::Unrouted,
         message: "no router takes it",
         given_up: SystemTime::now(),

@@ -43,6 +43,12 @@ fn parts(old: &ShapedRequest, new: &ShapedRequest) -> Vec<String> {
     if old.method != new.method {
         parts.push(format!("method {:?}, now {:?}", old.method, new.method));
     }
+    if old.endpoint != new.endpoint {
+        parts.push(format!(
+            "endpoint {:?}, now {:?}",
+            old.endpoint, new.endpoint
+        ));
+    }
     if old.target != new.target {
         parts.push(format!("target `{}`, now `{}`", old.target, new.target));
     }
@@ -66,6 +72,7 @@ mod tests {
     fn request(target: &str, body: &str) -> ShapedRequest {
         ShapedRequest {
             method: Method::Post,
+            endpoint: None,
             target: target.to_owned(),
             headers: Vec::new(),
             body: ShapedBody::Bytes(body.to_owned().into()),

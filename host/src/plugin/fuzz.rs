@@ -20,6 +20,8 @@ const TARGETS: [&str; 8] = [
     "a b",
     "?q=%20",
 ];
+/// `default` is granted, and so may `eu` be.
+const ENDPOINTS: [&str; 5] = ["default", "eu", "", "Eu", "eu\r\n"];
 const NAMES: [&str; 6] = [
     "x-a",
     "X-A",
@@ -90,6 +92,11 @@ fn request(draw: &mut Draw<'_>) -> types::Request {
     };
     types::Request {
         method,
+        endpoint: match draw.below(16) {
+            15 => Some(draw.pick(&ENDPOINTS).to_owned()),
+            12..15 => Some("eu".to_owned()),
+            _ => None,
+        },
         target: draw.text(&TARGETS),
         headers: headers(draw),
         body,

@@ -49,6 +49,7 @@ impl current_call::Host for State {
         let request = &self.current()?.request;
         Ok(Request {
             method: method(request.method),
+            endpoint: request.endpoint.clone(),
             target: request.target.clone(),
             headers: request.headers.clone(),
             body: match &request.body {

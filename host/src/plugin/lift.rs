@@ -37,6 +37,7 @@ fn request(request: types::Request) -> ShapedRequest {
             types::Method::Patch => Method::Patch,
             types::Method::Delete => Method::Delete,
         },
+        endpoint: request.endpoint,
         target: request.target,
         headers: request.headers,
         body: match request.body {

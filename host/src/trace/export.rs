@@ -67,6 +67,7 @@ pub fn start(
         sample: settings.sample,
         sink: "".into(),
         server: None,
+        endpoint: None,
     })));
     (tracer, Exporter(tokio::spawn(export.run(spans))))
 }

@@ -59,7 +59,7 @@ fn started(collector: &Collector, sample: f64) -> (Tracer, Exporter, Arc<TraceSt
     };
     let stats = Arc::new(TraceStats::default());
     let (tracer, exporter) = start(&settings, collector.clone(), Arc::clone(&stats));
-    let tracer = tracer.of_sink("t/sink", "https://api.test/${Api:path}");
+    let tracer = tracer.of_sink("t/sink", "https://api.test/${Api:path}", Some(&"eu".into()));
     (tracer, exporter, stats)
 }
 

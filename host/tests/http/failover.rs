@@ -108,6 +108,34 @@ async fn what_makes_a_url_unhealthy() {
 }
 
 #[tokio::test]
+async fn a_pause_that_one_url_asks_for_is_none_for_the_others() {
+    let later = || answer(503, &[("retry-after", "20")]);
+    let first = replies([later()]).await;
+    let other = replies([ok(b""), later()]).await;
+    let client = HttpClient::new(&several(&[first.url(), other.url()]), 4).expect("a client");
+    let asked = Duration::from_secs(25);
+
+    let mut pauses = Vec::new();
+    for _ in 0..3 {
+        let response = client
+            .send(request(&first.url()))
+            .await
+            .expect("a response");
+        pauses.push((response.status, client.pause(response.status, asked)));
+    }
+
+    assert_eq!(pauses[..2], [(503, None), (200, Some(asked))]);
+    let (status, pause) = pauses[2];
+    let pause = pause.expect("both ask for it");
+    assert!(
+        status == 503 && pause <= Duration::from_secs(20),
+        "{pause:?}"
+    );
+    assert_eq!((first.requests().len(), other.requests().len()), (1, 2));
+    assert_eq!(client.pause(429, asked), Some(asked));
+}
+
+#[tokio::test]
 async fn calls_are_spread_over_the_healthy_urls() {
     let servers = [
         replies([ok(b"")]).await,

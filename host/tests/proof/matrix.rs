@@ -67,6 +67,7 @@ classes! {
     disk_full_and_killed: |setup| Setup { rewrites: true, ..setup }, disk_full_and_killed, Enough { letters: 1, after_a_restart: 1, ..ANY };
     sync_fails: |setup| Setup { rewrites: true, ..setup }, sync_fails, Enough { letters: 1, ..ANY };
     short_writes: |setup| setup, short_writes, Enough { letters: 1, ..ANY };
+    letters_to_a_second_sink: |setup| Setup { second_sink: true, ..setup }, killed, Enough { letters: 1, after_a_restart: 1, ..ANY };
     clock_jumps: |setup| setup, clock_jumps, Enough { sent_again: 1, ..ANY };
     few_file_descriptors: |setup| setup, few_files, ANY;
     frozen_for_a_while: |setup| setup, frozen, ANY;
@@ -199,6 +200,18 @@ async fn disk_full_and_killed(rig: &mut Rig) {
     rig.expect_code(&refused, 4);
     rig.faults().set(OsFault::DiskFull, false);
     rig.collect();
+}
+
+async fn killed(rig: &mut Rig) {
+    for _ in 0..2 {
+        let mut child = rig.start(&Start::default());
+        rig.came(RECORDS / 4, &mut child).await;
+        child.signal(Signal::SIGKILL);
+        child.finish();
+        rig.collect();
+    }
+    let child = rig.start(&Start::default());
+    rig.run_out(child).await;
 }
 
 async fn short_writes(rig: &mut Rig) {

@@ -72,6 +72,8 @@ pub(crate) struct Endpoints<'a> {
     pub(crate) batch: usize,
     /// Lines of every sink.
     pub(crate) sink: &'static str,
+    /// What dead letters go to first, if anything.
+    pub(crate) second: Option<String>,
 }
 
 /// The module file.
@@ -105,8 +107,13 @@ pub(crate) fn module(place: &Place, endpoints: &Endpoints<'_>) -> String {
             timeout,
             batch,
             sink,
+            second,
             ..
         } = endpoints;
+        let letters = match second {
+            None => "dead",
+            Some(_) => "second",
+        };
         write!(
             text,
             "  - id: t/{name}\n    \
@@ -115,11 +122,22 @@ pub(crate) fn module(place: &Place, endpoints: &Endpoints<'_>) -> String {
              batch: {{ max-records: {batch}, max-wait: 20ms }}\n    \
              in-flight: {{ max-calls: 16 }}\n    \
              timeout: {{ attempt: {timeout} }}\n    \
-             {sink}\n    order: {order}\n    dead-letters: t/dead-{name}\n"
+             {sink}\n    order: {order}\n    dead-letters: t/{letters}-{name}\n"
         )
         .expect("a string takes all");
         for line in case.settings {
             writeln!(text, "    {line}").expect("a string takes all");
+        }
+        if let Some(url) = second {
+            let wasm = plugin("json_batch.wasm").display().to_string();
+            write!(
+                text,
+                "  - id: t/second-{name}\n    \
+                 plugin: {{ path: {wasm}, config: {{ invalid: string }}, limits: {{ time: 10s }} }}\n    \
+                 endpoint: {{ url: \"{url}\" }}\n    \
+                 batch: {{ max-wait: 20ms }}\n    dead-letters: t/dead-{name}\n"
+            )
+            .expect("a string takes all");
         }
     }
     text.push_str("egresses:\n  - id: t/results\n    file: { path: results.ndjson }\n");

@@ -19,7 +19,8 @@ use std::{
 };
 
 use nozzle_testkit::{
-    Boto, Child, Ended, Enough, Oracle, OsFaults, Records, Report, Server, Violation, credentials,
+    Boto, Child, Ended, Enough, Oracle, OsFaults, Recorder, Records, Report, Server, Violation,
+    credentials,
     fault_endpoint::{FaultEndpoint, Wire},
 };
 
@@ -45,6 +46,7 @@ pub(crate) struct Rig {
     oracles: Vec<Arc<Oracle>>,
     worlds: Vec<Arc<World>>,
     endpoints: Vec<FaultEndpoint>,
+    second: Option<Recorder>,
     faults: OsFaults,
     incarnation: u16,
     letters: Vec<Written>,
@@ -90,6 +92,10 @@ impl Rig {
                 (Place::Stream { name, server }, Some(boto))
             }
         };
+        let second = match setup.second_sink {
+            true => Some(Recorder::start(|_| 400).await),
+            false => None,
+        };
         let faults = OsFaults::new(&inside);
         let mut rig = Self {
             setup,
@@ -100,6 +106,7 @@ impl Rig {
             oracles,
             worlds,
             endpoints,
+            second,
             faults,
             incarnation: 0,
             letters: PLUGINS
@@ -212,6 +219,7 @@ impl Rig {
             timeout: &timeout,
             batch: self.setup.batch,
             sink: self.setup.sink,
+            second: self.second.as_ref().map(Recorder::url),
         };
         std::fs::write(self.path("module.yaml"), module(&self.place, &endpoints)).expect("written");
         let nozzle = env!("CARGO_BIN_EXE_nozzle");

@@ -23,6 +23,9 @@ use template::{Place, Template};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     method: Verb,
+    /// A template: the name of one of the endpoints that the sink grants. Without one, and where it comes to
+    /// nothing, the sink's default endpoint.
+    endpoint: Option<String>,
     /// A template, resolved against the endpoint's URL.
     target: String,
     /// Names and templates.
@@ -36,6 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             method: Verb::Post,
+            endpoint: None,
             target: String::new(),
             headers: BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]),
             body: None,
@@ -68,6 +72,7 @@ enum Results {
 
 struct PerRecord {
     method: Method,
+    endpoint: Option<Template>,
     target: Template,
     headers: Vec<(String, Template)>,
     body: Option<Template>,
@@ -94,6 +99,10 @@ impl Plugin for PerRecord {
                 Verb::Patch => Method::Patch,
                 Verb::Delete => Method::Delete,
             },
+            endpoint: config
+                .endpoint
+                .map(|text| named("endpoint", &text))
+                .transpose()?,
             target: named("target", &config.target)?,
             headers: config
                 .headers
@@ -127,6 +136,12 @@ impl Plugin for PerRecord {
 impl PerRecord {
     fn request(&self, event: &Event<'_>) -> Result<Request, String> {
         let mut request = Request::new(self.method, self.target.render(event, Place::Target)?);
+        if let Some(endpoint) = &self.endpoint {
+            let name = endpoint.render(event, Place::Body)?;
+            if !name.is_empty() {
+                request = request.endpoint(name);
+            }
+        }
         for (name, template) in &self.headers {
             if template.constant().is_none() {
                 request = request.header(name, template.render(event, Place::Header)?);
@@ -210,6 +225,35 @@ mod tests {
         assert!(matches!(
             &*shaped.reject,
             [Rejection { event: 1, reason }] if reason == "the record has nothing at `/n`"
+        ));
+    }
+
+    #[test]
+    fn a_record_chooses_its_endpoint() {
+        let config = r#"{"endpoint":"{attribute:region}"}"#;
+        let plugin: PerRecord = configure(config).expect(config);
+        let event = |attributes| testing::TestEvent {
+            attributes,
+            ..testing::TestEvent::default()
+        };
+
+        let shaped = plugin
+            .shape(&testing::events([
+                event(&[("region", "eu")]),
+                event(&[("region", "")]),
+                event(&[]),
+            ]))
+            .expect("it shapes");
+
+        let endpoints: Vec<_> = shaped
+            .requests
+            .iter()
+            .map(|request| request.endpoint.as_deref())
+            .collect();
+        assert_eq!(endpoints, [Some("eu"), None]);
+        assert!(matches!(
+            &*shaped.reject,
+            [Rejection { event: 2, reason }] if reason == "the record has no attribute `region`"
         ));
     }
 

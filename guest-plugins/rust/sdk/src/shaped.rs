@@ -54,6 +54,7 @@ impl Request {
     pub fn new(method: Method, target: impl Into<String>) -> Self {
         Self {
             method,
+            endpoint: None,
             target: target.into(),
             headers: Vec::new(),
             body: Body::Empty,
@@ -69,6 +70,14 @@ impl Request {
     /// A PUT.
     pub fn put(target: impl Into<String>) -> Self {
         Self::new(Method::Put, target)
+    }
+
+    /// Sends it to the endpoint that the sink grants under this name, in place of the sink's default one. A name
+    /// that is not granted is a contract violation.
+    #[must_use]
+    pub fn endpoint(mut self, name: impl Into<String>) -> Self {
+        self.endpoint = Some(name.into());
+        self
     }
 
     /// A header of this request alone.
@@ -114,6 +123,7 @@ mod tests {
     fn an_answer_names_each_event_in_one_place() {
         let mut shaped = Shaped::one(
             Request::put("items")
+                .endpoint("eu")
                 .header("x-a", "1")
                 .joined("[", ",", "]")
                 .events([0, 2]),
@@ -127,6 +137,7 @@ mod tests {
             (request.method, request.target.as_str()),
             (Method::Put, "items")
         );
+        assert_eq!(request.endpoint.as_deref(), Some("eu"));
         assert_eq!(request.events, [0, 2]);
         assert!(matches!(&request.body, Body::Joined(joined) if joined.separator == b","));
         assert_eq!(shaped.headers, [("x-b".to_owned(), "2".to_owned())]);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{
-        EndpointConfig,
+        EndpointConfig, Places,
         problem::Problem,
         shape::endpoint::{CompressionYaml, EndpointYaml, IdempotencyYaml, NamedEndpointYaml},
     },
@@ -47,6 +47,7 @@ impl Checker<'_> {
             name,
             settings,
             gate,
+            places: Places::of(|way| self.mark(&[place, way].concat())),
         })
     }
 

@@ -11,7 +11,6 @@ use crate::{
         relative,
         shape::{
             delivery::{OnOutageYaml, OrderYaml, ResultsOrderYaml},
-            endpoint::EndpointOfSinkYaml,
             sink::{PluginYaml, SinkYaml},
         },
         units::Size,
@@ -47,18 +46,13 @@ impl Checker<'_> {
         };
         let id = self.id(&["sinks", &index, "id"], &yaml.id);
         let plugin = self.plugin(&index, yaml.plugin);
-        let endpoint = match yaml.endpoint {
-            EndpointOfSinkYaml::Named(id) => {
-                let place = ["sinks", &index, "endpoint"];
-                self.reference(&place, &id, ids.endpoints, "endpoint")
-            }
-            EndpointOfSinkYaml::Own(own) => {
-                let place = ["sinks", &index, "endpoint"];
-                let name = format!("endpoint of sink `{}`", yaml.id);
-                endpoints.push(self.endpoint(&place, name, *own));
-                Some(endpoints.len() - 1)
-            }
-        };
+        let own = self.endpoints_of_sink(
+            &index,
+            &yaml.id,
+            (yaml.endpoint, yaml.endpoints),
+            ids,
+            endpoints,
+        );
         let mut results_order = ResultsOrder::Arrival;
         let results = yaml.results.and_then(|results| {
             results_order = match results.order {
@@ -141,7 +135,7 @@ impl Checker<'_> {
         Some(SinkConfig {
             id: id?,
             plugin: plugin?,
-            endpoint: endpoint?,
+            endpoints: own?,
             delivery,
             results,
             dead_letters,

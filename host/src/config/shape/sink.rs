@@ -25,7 +25,11 @@ pub(in crate::config) struct SinkYaml {
     /// Decides what each call looks like, and what each response means.
     pub(in crate::config) plugin: PluginYaml,
     /// Where calls go: the id of one of `endpoints`, or an endpoint of the sink's own.
-    pub(in crate::config) endpoint: EndpointOfSinkYaml,
+    pub(in crate::config) endpoint: Option<EndpointOfSinkYaml>,
+    /// Further endpoints, each under a name by which the plugin may send a call there; `endpoint` is for the calls that name none.
+    #[serde(default)]
+    #[schemars(extend("x-written-out" = true))]
+    pub(in crate::config) endpoints: BTreeMap<String, EndpointOfSinkYaml>,
     /// When a batch is full.
     #[serde(default)]
     pub(in crate::config) batch: BatchYaml,

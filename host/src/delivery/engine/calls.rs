@@ -10,14 +10,14 @@ use http::HeaderValue;
 use tokio::{task::JoinError, time::Instant};
 use tracing::{debug, warn};
 
-use super::{Delayed, Engine, shaping::halves};
+use super::{Delayed, Engine, passages::Passage, shaping::halves};
 use crate::{
     delivery::{
         Sink,
         gate::{Admission, Attempt},
         item::{Call, Ended, First, Item, LastAttempt},
         letters::{self, Cause, EXCERPT},
-        retry, retry_after,
+        retry,
         settings::OnGivenUp,
         verdict::{Rejected, Seen, Verdict, judge},
     },
@@ -25,7 +25,7 @@ use crate::{
     fail_point::FailPoint,
     http::Transport,
     metrics::{SinkStats, StatusClass},
-    outcome::{Failure, Outcome},
+    outcome::{Failure, Outcome, retry_after},
     plugin::{CurrentCall, EventVerdict, Plugin, Tally},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Attempted {
     /// From sending to the last byte of the answer.
     latency: Duration,
     last: LastAttempt,
-    /// What `Retry-After` asks for.
+    /// What `Retry-After` asks of the endpoint.
     retry_after: Option<Duration>,
     verdict: Verdict,
     results: Vec<Record>,
@@ -44,44 +44,61 @@ pub(super) struct Attempted {
 
 impl<P: Plugin, T: Transport> Engine<P, T> {
     pub(super) fn dispatch(&mut self, now: Instant) {
-        let max_calls = self.sink.settings.in_flight.max_calls;
-        self.refused = None;
-        // Whether a call has to wait for its turn: not while the endpoint is closed, to this sink perhaps alone.
-        let mut waits = false;
-        while self.refused.is_none() && self.attempts.len() < max_calls && self.ready.len() > 0 {
-            // Asked for first: then no call has to be looked for.
-            if let Some(until) = self.gate.pause(now) {
-                self.refused = Some(Admission::At(until));
-                break;
-            }
-            // What the held results wait for may not be in a call yet: then those that are here go first.
-            let alone = self.nothing_is_under_way();
-            let (gate, refused) = (&mut self.gate, &mut self.refused);
-            let retry = &self.sink.settings.retry;
-            let mut admits = |call: &Call| match gate.admit(now, call.load(), retry) {
-                Admission::Go => true,
-                wait => {
-                    *refused = Some(wait);
-                    waits = true;
-                    false
-                }
-            };
-            let call = if self.down {
-                self.ready.pop_probe(admits)
-            } else {
-                let (reorder, attempts) = (self.reorder.as_ref(), self.attempts.len());
-                self.ready.pop(|call| {
-                    reorder.is_none_or(|reorder| {
-                        attempts + reorder.held() < max_calls
-                            || reorder.is_first(call.first_seq())
-                            || alone
-                    }) && admits(call)
-                })
-            };
-            let Some(call) = call else { break };
-            self.attempt(call, now);
+        for passage in &mut self.passages {
+            (passage.refused, passage.waits, passage.shut) = (None, false, false);
         }
-        self.gate.waits(waits);
+        while self.attempts.len() < self.sink.settings.in_flight.max_calls {
+            let Some(way) = self.ready.first_way(|way| !self.passages[way].shut) else {
+                break;
+            };
+            match self.take(way, now) {
+                Some(call) => self.attempt(call, now),
+                // Nothing can go there now; the calls to other endpoints do not wait for it.
+                None => self.passages[way].shut = true,
+            }
+        }
+        for passage in &mut self.passages {
+            passage.gate.waits(passage.waits);
+        }
+    }
+
+    /// The next call to an endpoint, if one may go.
+    fn take(&mut self, way: usize, now: Instant) -> Option<Call> {
+        // Asked for first: then no call has to be looked for.
+        if let Some(until) = self.passages[way].gate.pause(now) {
+            self.passages[way].refused = Some(Admission::At(until));
+            return None;
+        }
+        let settings = &self.sink.settings;
+        let (max_calls, retry) = (settings.in_flight.max_calls, &settings.retry);
+        // What the held results wait for may not be in a call yet: then those that are here go first.
+        let alone = self.nothing_is_under_way();
+        let Passage {
+            gate,
+            refused,
+            waits,
+            down,
+            ..
+        } = &mut self.passages[way];
+        let mut admits = |call: &Call| match gate.admit(now, call.load(), retry) {
+            Admission::Go => true,
+            wait => {
+                *refused = Some(wait);
+                *waits = true;
+                false
+            }
+        };
+        if *down {
+            return self.ready.pop_probe(way, admits);
+        }
+        let (reorder, attempts) = (self.reorder.as_ref(), self.attempts.len());
+        let alone =
+            alone && reorder.is_none_or(|reorder| !self.ready.has_first(reorder.first_open()));
+        self.ready.pop(way, |call| {
+            reorder.is_none_or(|reorder| {
+                attempts + reorder.held() < max_calls || reorder.is_first(call.first_seq()) || alone
+            }) && admits(call)
+        })
     }
 
     /// Whether nothing but the calls that are ready can bring the next end.
@@ -93,17 +110,21 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     fn attempt(&mut self, mut call: Call, now: Instant) {
-        let outage = self.gate.outage_spent(now);
+        let passages = &self.passages;
+        let spent = |way: usize| passages[way].gate.outage_spent(now);
         if call.attempts() > 0 {
             self.sink.stats.retried.add(call.items.len());
         }
         for item in &mut call.items {
             item.attempts = item.attempts.saturating_add(1);
-            item.first.get_or_insert_with(|| First {
+            let first = item.first.get_or_insert_with(|| First {
                 at: now,
                 wall: SystemTime::now(),
-                outage,
+                way: call.way,
+                outage: spent(call.way),
+                excused: Duration::ZERO,
             });
+            first.goes_to(call.way, spent);
         }
         call.before.get_or_insert(now);
         let sink = Arc::clone(&self.sink);
@@ -135,9 +156,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             retried: verdict.retries(),
             pause: wait.filter(|_| matches!(last.seen.status(), Some(429 | 503))),
         };
-        let counts = self.gate.ended(now, &attempt);
-        self.look_at_gate(Some(&last.seen));
-        self.count(&last.seen);
+        let counts = self.passages[call.way].gate.ended(now, &attempt);
+        self.look_at_gate(call.way, Some(&last.seen));
+        self.count(call.way, &last.seen);
         count_verdict(call.shaped_by.tally(), &verdict);
         call.trace.judged(verdict.name());
 
@@ -175,9 +196,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         self.end_at(first_seq, ended);
     }
 
-    fn count(&self, seen: &Seen) {
+    fn count(&self, way: usize, seen: &Seen) {
         let stats = &self.sink.stats;
         stats.calls.add(1);
+        stats.endpoint_called(way, seen.is_endpoint_failure());
         if let Seen::Status(status) = seen {
             stats.responses.count(StatusClass(*status));
         }
@@ -291,30 +313,26 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    /// Why the event gets no further attempt; `outage` is the time that outages have taken by `now`.
-    fn given_up(&self, item: &Item, now: Instant, outage: Duration) -> Option<retry::GivenUp> {
-        let elapsed = item.first.map_or(Duration::ZERO, |first| {
-            (now - first.at).saturating_sub(outage.saturating_sub(first.outage))
-        });
+    /// Why the event gets no further attempt.
+    fn given_up(&self, item: &Item, now: Instant) -> Option<retry::GivenUp> {
+        let spent = |way: usize| self.passages[way].gate.outage_spent(now);
+        let first = item.first;
+        let elapsed = first.map_or(Duration::ZERO, |first| first.elapsed(now, spent));
         let settings = &self.sink.settings;
         retry::given_up(&settings.retry, &settings.timeout, item.counted, elapsed)
     }
 
     fn give_up_any(&self, items: &[Item]) -> bool {
         let now = Instant::now();
-        let outage = self.gate.outage_spent(now);
-        items
-            .iter()
-            .any(|item| self.given_up(item, now, outage).is_some())
+        items.iter().any(|item| self.given_up(item, now).is_some())
     }
 
     /// Lets go of those whose attempts or time are over; gives the others.
     fn give_up(&mut self, items: Vec<Item>, last: &LastAttempt, ended: &mut Ended) -> Vec<Item> {
         let now = Instant::now();
-        let outage = self.gate.outage_spent(now);
         let mut rest = Vec::new();
         for item in items {
-            let Some(given_up) = self.given_up(&item, now, outage) else {
+            let Some(given_up) = self.given_up(&item, now) else {
                 rest.push(item);
                 continue;
             };
@@ -369,13 +387,13 @@ async fn attempt<P: Plugin, T: Transport>(
     let body = call.request.body.as_ref().map_or(0, Bytes::len);
     sink.stats.request_bytes.add(body);
     let mut request = call.request.clone();
-    if let Some(name) = &sink.endpoint.attempt_header {
+    if let Some(name) = &sink.endpoints.get(call.way).attempt_header {
         let number = HeaderValue::from(call.attempts());
         request.headers.insert(name, number);
     }
     let span = call.trace.attempt(&mut request);
     FailPoint::BeforeSend.pass();
-    let sending = sink.transport.send(request);
+    let sending = sink.ways[call.way].transport.send(request);
     // A response that comes after the timeout has nobody to take it: it is ignored.
     let outcome = tokio::time::timeout(sink.settings.timeout.attempt, sending)
         .await
@@ -385,10 +403,11 @@ async fn attempt<P: Plugin, T: Transport>(
     sink.stats.latency(latency);
     span.ended(&outcome);
     let seen = Seen::of(&outcome);
-    let retry_after = match &outcome {
-        Ok(response) => retry_after::from_headers(&response.headers, SystemTime::now()),
-        Err(_) => None,
-    };
+    let transport = &sink.ways[call.way].transport;
+    let retry_after = outcome.as_ref().ok().and_then(|response| {
+        let asked = retry_after::from_headers(&response.headers, SystemTime::now())?;
+        transport.pause(response.status, asked)
+    });
     let handles = call.shaped_by.handles();
     let excerpt = excerpt(&outcome, handles);
     let _held = ResponseMemory::hold(&sink.stats, &outcome);

@@ -39,10 +39,14 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         last: Option<&LastAttempt>,
     ) {
         for item in ended.dead.get(ended.letters.len()..).unwrap_or_default() {
-            let ingress = self.sink.ingress_of(&item.arrival);
+            let from = letters::From {
+                ingress: self.sink.ingress_of(&item.arrival),
+                sink: &self.sink.id,
+                endpoint: item.way().and_then(|way| self.sink.endpoints.label(way)),
+            };
             ended
                 .letters
-                .push(letters::letter(&self.sink.id, ingress, item, cause, last));
+                .push(letters::letter(&from, item, cause, last));
         }
     }
 

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use super::{Delayed, Engine};
 use crate::{
     delivery::{
-        Endpoint, contract,
+        Endpoints, contract,
         item::{Call, Ended, Item},
         letters::{self, Cause},
         prepare::prepare,
@@ -63,7 +63,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         alone
             && self.reshape.is_empty()
             && self.shaping.len() < self.sink.shape_slots
-            && self.ready.len() < settings.in_flight.max_calls
+            && self.ready.has_room(settings.in_flight.max_calls)
     }
 
     pub(super) fn start_shaping(&mut self, now: Instant) {
@@ -105,7 +105,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             let result = match shape(&generation.plugin, &events).await {
                 Ok(shaped) => {
                     compare(&sink.plugin, &events, &shaped);
-                    plan(shaped, &sink.endpoint, sink.settings.order, &events)
+                    plan(shaped, &sink.endpoints, sink.settings.order, &events)
                 }
                 Err(failure) => Err(failure),
             };
@@ -187,12 +187,14 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 .filter_map(&mut take)
                 .collect();
             self.bytes += prepared.memory;
-            let trace = self.sink.tracer.call(batch, &prepared.request, items.len());
+            let way = &self.sink.ways[prepared.way];
+            let trace = way.tracer.call(batch, &prepared.request, items.len());
             self.ready.insert(Call {
                 items,
                 shaped: prepared.shaped,
                 shaped_by: Arc::clone(by),
                 request: prepared.request,
+                way: prepared.way,
                 before: None,
                 memory: prepared.memory,
                 trace,
@@ -272,12 +274,12 @@ pub(super) fn halves(mut items: Vec<Item>) -> [Vec<Item>; 2] {
 /// Why the events cannot be shaped, in words.
 pub async fn dry_run(
     plugin: &impl Plugin,
-    endpoint: &Endpoint,
+    endpoints: &Endpoints,
     events: &[Arc<Event>],
 ) -> Result<String, String> {
     let planned = shape(plugin, events)
         .await
-        .and_then(|shaped| plan(shaped, endpoint, Order::None, events));
+        .and_then(|shaped| plan(shaped, endpoints, Order::None, events));
     match planned {
         Err(failure) => Err(failure.reason().to_owned()),
         Ok(plan) => match (plan.calls.len(), plan.reject.first()) {
@@ -295,13 +297,13 @@ pub async fn dry_run(
 /// Why none of it could be sent, in words.
 pub async fn rehearse(
     plugin: &impl Plugin,
-    endpoint: &Endpoint,
+    endpoints: &Endpoints,
     order: Order,
     events: &[Arc<Event>],
 ) -> Result<Shaped, String> {
     let shaped = shape(plugin, events).await;
     let planned = shaped.and_then(|shaped| {
-        plan(shaped.clone(), endpoint, order, events)?;
+        plan(shaped.clone(), endpoints, order, events)?;
         Ok(shaped)
     });
     planned.map_err(|failure| failure.reason().to_owned())
@@ -331,16 +333,18 @@ fn compare<P: Plugin>(slot: &Slot<P>, events: &Events, shaped: &Shaped) {
 /// Checks an answer, and makes its calls.
 fn plan(
     shaped: Shaped,
-    endpoint: &Endpoint,
+    endpoints: &Endpoints,
     order: Order,
     events: &[Arc<Event>],
 ) -> Result<Plan, ShapeFailure> {
-    contract::check(&shaped, events, order).map_err(|violation| ShapeFailure::Batch {
-        cause: letters::violation(&violation),
+    contract::check(&shaped, events, order, endpoints.names()).map_err(|violation| {
+        ShapeFailure::Batch {
+            cause: letters::violation(&violation),
+        }
     })?;
     let (drop, reject) = (shaped.drop, shaped.reject);
     let calls =
-        prepare(endpoint, shaped.headers, shaped.requests, events).map_err(|violation| {
+        prepare(endpoints, shaped.headers, shaped.requests, events).map_err(|violation| {
             ShapeFailure::Batch {
                 cause: letters::violation(&violation),
             }

@@ -53,7 +53,12 @@ impl Entrance {
             return Admission::At(until);
         }
         let probe = self.holds(state);
-        if !state.turns.may_go(self.place) || !(probe || state.fits(load)) {
+        // What a rule has learned says nothing of an endpoint that is down; what is written holds.
+        let fits = match probe {
+            true => state.has_place(),
+            false => state.fits(load),
+        };
+        if !state.turns.may_go(self.place) || !fits {
             return Admission::Later;
         }
         let paced = state.paced(now);

@@ -67,6 +67,7 @@ fn call(items: Vec<Item>) -> Call {
         items,
         shaped: Arc::new(ShapedRequest {
             method: Method::Post,
+            endpoint: None,
             target: String::new(),
             headers: Vec::new(),
             body: ShapedBody::Empty,
@@ -79,6 +80,7 @@ fn call(items: Vec<Item>) -> Call {
             headers: http::HeaderMap::new(),
             body: None,
         },
+        way: 0,
         before: None,
         memory: 0,
         trace: Default::default(),
@@ -135,7 +137,7 @@ proptest! {
         steps in prop::collection::vec(any::<(bool, bool, usize)>(), 0..300),
     ) {
         let (keys, places): (Vec<_>, Vec<_>) = events.into_iter().unzip();
-        let mut ready = Ready::new(order);
+        let mut ready = Ready::new(order, 1);
         let mut open: BTreeSet<u64> = (0..keys.len() as u64).collect();
         let mut waiting: Vec<Vec<u64>> = Vec::new();
         let mut under_way: Vec<Call> = Vec::new();
@@ -154,7 +156,7 @@ proptest! {
             if take || under_way.is_empty() {
                 let expected = waiting.iter().filter(|call| may_go(call, &keys, &open, order))
                     .min_by_key(|call| call.iter().min().copied()).cloned();
-                let popped = ready.pop(|_| true);
+                let popped = ready.pop(0, |_| true);
                 prop_assert_eq!(popped.as_ref().map(seqs), expected.clone());
                 waiting.retain(|call| Some(call) != expected.as_ref());
                 under_way.extend(popped);

@@ -140,6 +140,58 @@ fn what_ends_late_counts_for_nothing() {
     assert_eq!(failover.choose(at(start, 1030)).url, 0);
 }
 
+/// One attempt that is answered by 503, with a `Retry-After` of so many seconds; where it went.
+fn asked_to_wait(failover: &mut Failover, now: Instant, seconds: u64) -> usize {
+    let ticket = failover.choose(now);
+    failover.settle(&ticket, Sign::Paused(Duration::from_secs(seconds)), now);
+    ticket.url
+}
+
+#[test]
+fn a_url_that_asks_for_a_pause_has_it_and_the_others_go_on() {
+    let start = Instant::now();
+    for (prefer, then) in [(Prefer::First, [1, 1, 1]), (Prefer::Spread, [1, 2, 1])] {
+        let mut failover = Failover::new(3, prefer);
+
+        let first = asked_to_wait(&mut failover, start, 20);
+        let open = failover.closed_until(start);
+        let meanwhile = calls(&mut failover, at(start, 19_999), &[true; 3], 3);
+        let probe = call(&mut failover, at(start, 20_000), &[true; 3]);
+
+        assert_eq!((first, open, probe), (0, None, 0), "{prefer:?}");
+        assert_eq!(meanwhile, then, "{prefer:?}");
+    }
+}
+
+#[test]
+fn the_endpoint_is_closed_while_all_urls_ask_for_a_pause_and_then_the_first_to_open_is_asked() {
+    let start = Instant::now();
+    let mut failover = Failover::new(2, Prefer::First);
+
+    asked_to_wait(&mut failover, start, 20);
+    asked_to_wait(&mut failover, at(start, 1_000), 5);
+    let closed = failover.closed_until(at(start, 1_000));
+    let open = failover.closed_until(at(start, 6_000));
+    let next = call(&mut failover, at(start, 6_000), &[true; 2]);
+    let behind = call(&mut failover, at(start, 6_000), &[true; 2]);
+
+    assert_eq!(closed, Some(at(start, 6_000)));
+    assert_eq!(open, None);
+    assert_eq!((next, behind), (1, 1));
+}
+
+#[test]
+fn no_pause_of_a_url_is_longer_than_that_before_a_probe_can_be() {
+    let start = Instant::now();
+    let mut failover = Failover::new(2, Prefer::First);
+
+    asked_to_wait(&mut failover, start, 100_000);
+    let early = call(&mut failover, at(start, 29_999), &[true; 2]);
+    let probe = call(&mut failover, at(start, 30_000), &[true; 2]);
+
+    assert_eq!((early, probe), (1, 0));
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     /// So many milliseconds pass.

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::{Kept, Record, SinkPlugin, State, attend::stamp, version};
 use crate::{
     config::SinkConfig,
-    delivery::Endpoint,
+    delivery::Endpoints,
     plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, hex},
     progress::state_dir::StateDir,
 };
@@ -22,7 +22,7 @@ pub(in crate::pipeline) async fn open(
     host: &Arc<PluginHost>,
     state_dir: &StateDir,
     config: &SinkConfig,
-    endpoint: Endpoint,
+    endpoints: Endpoints,
 ) -> Result<Arc<SinkPlugin>, LoadError> {
     let sink = config.id.to_string();
     let opened = stamp(&config.plugin.path);
@@ -44,7 +44,7 @@ pub(in crate::pipeline) async fn open(
         sink: sink.into(),
         host: Arc::clone(host),
         settings: config.plugin.clone(),
-        endpoint,
+        endpoints,
         order: config.delivery.order,
         slot: Slot::with(number, plugin),
         kept,

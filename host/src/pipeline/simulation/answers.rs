@@ -109,8 +109,18 @@ impl World {
         };
         let names: Vec<String> = events.iter().map(ToString::to_string).collect();
         let number = self.calls.len();
+        let known = &self.plan.sinks[sink].endpoints;
+        let endpoint = known[self.rng.usize(0..known.len())];
+        let name = match endpoint == known[0] {
+            true => self.rng.bool().then(|| "default".to_owned()),
+            false => {
+                self.seen.count("endpoint: named");
+                Some(format!("e{endpoint}"))
+            }
+        };
         self.calls.push(CallTruth {
             sink,
+            endpoint,
             events,
             body: (body != ShapedBody::Empty).then(|| expected.into()),
             sent: None,
@@ -121,6 +131,7 @@ impl World {
         });
         ShapedRequest {
             method: [Method::Post, Method::Put, Method::Get][self.rng.usize(0..3)],
+            endpoint: name,
             target: format!("?call={number}"),
             headers: vec![
                 ("x-call".to_owned(), number.to_string()),
@@ -139,12 +150,13 @@ impl World {
         let mut shaped = Shaped::default();
         let request = |events: Vec<u32>| ShapedRequest {
             method: Method::Post,
+            endpoint: None,
             target: String::new(),
             headers: vec![("x-call".to_owned(), "nonsense".to_owned())],
             body: ShapedBody::Empty,
             events,
         };
-        match self.rng.u8(0..7) {
+        match self.rng.u8(0..8) {
             0 => shaped.drop = (0..last).collect(),
             1 => shaped.drop = (0..=last).chain([self.rng.u32(0..=last)]).collect(),
             2 => shaped.drop = (0..=last + 1).collect(),
@@ -160,6 +172,11 @@ impl World {
                 shaped.requests = vec![request(all.into_iter().rev().collect())];
             }
             5 => shaped.reject = vec![(last, "twice".to_owned()); 2],
+            6 => {
+                let mut elsewhere = request(all);
+                elsewhere.endpoint = Some("elsewhere".to_owned());
+                shaped.requests = vec![elsewhere];
+            }
             _ => {
                 let mut astray = request(all);
                 astray.target = "http://elsewhere.test/".to_owned();

@@ -13,6 +13,8 @@ use crate::{delivery::settings::OnOutage, http::Request, outcome::Outcome};
 #[derive(Debug)]
 pub(super) struct CallTruth {
     pub(super) sink: usize,
+    /// Where its plugin has sent it.
+    pub(super) endpoint: usize,
     /// The records that it carries, in its order.
     pub(super) events: Vec<usize>,
     /// The body that these make.
@@ -41,7 +43,12 @@ pub(super) enum CallState {
 
 impl World {
     /// An attempt reaches the endpoint: gives the call, if it is one.
-    pub(super) fn attempt_begins(&mut self, sink: usize, request: &Request) -> Option<usize> {
+    pub(super) fn attempt_begins(
+        &mut self,
+        sink: usize,
+        endpoint: usize,
+        request: &Request,
+    ) -> Option<usize> {
         let header = |name: &str| request.headers.get(name)?.to_str().ok().map(str::to_owned);
         let call = header("x-call").and_then(|call| call.parse::<usize>().ok());
         let Some(call) =
@@ -54,13 +61,21 @@ impl World {
             return None;
         };
         let events = self.calls[call].events.clone();
-        self.note(format_args!("sink {sink}: call {call} carries {events:?}"));
+        self.note(format_args!(
+            "sink {sink}: call {call} carries {events:?} to endpoint {endpoint}"
+        ));
+        let wanted = self.calls[call].endpoint;
+        if wanted != endpoint || request.uri.host() != Some(&*format!("e{endpoint}.test")) {
+            let uri = &request.uri;
+            let what = format!("call {call} goes to endpoint {endpoint} ({uri}), not {wanted}");
+            self.fail("ALTERED", what);
+        }
         self.hold_against_shape(call, request, header("x-events"));
         for &event in &events {
             self.may_be_sent(sink, call, event);
         }
         self.hold_against_order(sink, &events);
-        self.hold_against_pauses(sink);
+        self.hold_against_pauses(sink, endpoint);
         let truth = &mut self.calls[call];
         let now = Instant::now();
         truth.state = CallState::UnderWay;
@@ -68,7 +83,9 @@ impl World {
         truth.before.get_or_insert(now);
         truth.outcome = None;
         self.sinks[sink].in_flight += 1;
+        self.endpoints[endpoint].in_flight[sink] += 1;
         self.hold_against_bounds(sink);
+        self.hold_against_gate(endpoint);
         Some(call)
     }
 
@@ -144,7 +161,9 @@ impl World {
     /// The attempt is over: with an answer, or without.
     pub(super) fn attempt_ends(&mut self, call: usize, outcome: Outcome) {
         let sink = self.calls[call].sink;
+        let endpoint = self.calls[call].endpoint;
         self.sinks[sink].in_flight -= 1;
+        self.endpoints[endpoint].in_flight[sink] -= 1;
         let limit = self.plan.sinks[sink].settings.timeout.attempt;
         let took = self.calls[call]
             .began
@@ -168,30 +187,29 @@ impl World {
     }
 
     /// The rule of `on-outage`: whether a failure counts against the events of its call.
-    pub(super) fn endpoint_says(&mut self, sink: usize, failed: bool, before: Instant) -> bool {
+    pub(super) fn endpoint_says(&mut self, call: usize, failed: bool, before: Instant) -> bool {
+        let (sink, endpoint) = (self.calls[call].sink, self.calls[call].endpoint);
         let on_outage = self.plan.sinks[sink].settings.on_outage;
         let now = Instant::now();
-        let endpoint = &mut self.sinks[sink].endpoint;
+        let endpoint = &mut self.endpoints[endpoint].outage;
         if !failed {
             if endpoint.down_since.is_some() {
                 self.seen.count("outage: over");
             }
-            *endpoint = super::truth::EndpointTruth {
+            *endpoint = super::truth::OutageTruth {
                 last_answer: Some(now),
                 ..Default::default()
             };
             return true;
         }
         endpoint.failures += 1;
+        if endpoint.failures >= 5 && endpoint.down_since.is_none() {
+            endpoint.down_since = Some(now);
+            self.seen.count("outage: begun");
+        }
         match on_outage {
             OnOutage::DeadLetter => true,
-            OnOutage::Hold => {
-                if endpoint.failures >= 5 && endpoint.down_since.is_none() {
-                    endpoint.down_since = Some(now);
-                    self.seen.count("outage: begun");
-                }
-                endpoint.last_answer.is_some_and(|answer| answer >= before)
-            }
+            OnOutage::Hold => endpoint.last_answer.is_some_and(|answer| answer >= before),
         }
     }
 

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::world::World;
 use crate::{
     batch::BatchBy,
-    delivery::settings::{Backoff, Order, RetrySettings},
+    delivery::settings::{Backoff, OnOutage, Order, RetrySettings},
 };
 
 /// The longest pause that may lie between two probes, after so many.
@@ -67,10 +67,10 @@ impl World {
     }
 
     /// `Retry-After` pauses the endpoint; and in an outage calls go as probes.
-    pub(super) fn hold_against_pauses(&mut self, sink: usize) {
+    pub(super) fn hold_against_pauses(&mut self, sink: usize, endpoint: usize) {
         let now = Instant::now();
         // What was sent off in the very instant that the answer came could not know of it.
-        if let Some((since, until)) = self.sinks[sink].paused
+        if let Some((since, until)) = self.endpoints[endpoint].paused
             && since < now
             && now < until
         {
@@ -78,19 +78,37 @@ impl World {
             self.fail("RETRY", what);
         }
         let settings = self.plan.sinks[sink].settings.clone();
-        let endpoint = &mut self.sinks[sink].endpoint;
+        if settings.on_outage != OnOutage::Hold {
+            return;
+        }
+        let endpoint = &mut self.endpoints[endpoint].outage;
         let Some(since) = endpoint.down_since.filter(|since| *since < now) else {
             return;
         };
-        let early = endpoint
-            .last_probe
-            .is_some_and(|last| now < last + bound(&settings.retry, endpoint.probes));
-        endpoint.last_probe = Some(now);
+        let early = endpoint.next_probe.is_some_and(|next| now < next);
         endpoint.probes += 1;
+        endpoint.next_probe = Some(now + bound(&settings.retry, endpoint.probes));
         self.seen.count("outage: probe");
         if early {
             let what = format!("the endpoint is down since {since:?}, and a second probe goes");
             self.fail("BOUND", what);
+        }
+    }
+
+    /// An endpoint has no more calls at once than it takes, whichever sinks they are of.
+    pub(super) fn hold_against_gate(&mut self, endpoint: usize) {
+        let calls = self.endpoints[endpoint].in_flight.iter().zip(&self.sinks);
+        // What was under way in a sink that has halted is on its way out.
+        let runs = calls.filter(|(_, sink)| !sink.may_halt);
+        let in_flight: usize = runs.map(|(calls, _)| calls).sum();
+        if let Some(max) = self.plan.endpoints[endpoint].max_calls {
+            if in_flight == max && self.plan.is_shared(endpoint) {
+                self.seen.count("endpoint: full, and shared");
+            }
+            if in_flight > max {
+                let what = format!("endpoint {endpoint} has {in_flight} calls of {max} in flight");
+                self.fail("BOUND", what);
+            }
         }
     }
 

@@ -96,6 +96,8 @@ const ENOUGH: &[(&str, u64)] = &[
     ("backoff: exponential", 10),
     ("attempts: counted", 10),
     ("attempts: without end", 10),
+    ("endpoint: full, and shared", 100),
+    ("endpoint: named", 1000),
     ("ingress: to no sink", 10),
     ("ingress: to several sinks", 10),
 ];

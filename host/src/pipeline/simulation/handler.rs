@@ -49,7 +49,13 @@ impl World {
             self.fail("ALTERED", what);
         }
         let slow = self.plan.sinks[sink].plugin_ms;
-        (Some(call), Duration::from_millis(self.rng.u64(0..=slow)))
+        let takes = Duration::from_millis(self.rng.u64(0..=slow));
+        let endpoint = self.calls[call].endpoint;
+        let takes = match self.plan.is_shared(endpoint) {
+            true => self.in_slot(sink, takes),
+            false => takes,
+        };
+        (Some(call), takes)
     }
 
     /// The plugin's answer, and what it means.

@@ -17,7 +17,7 @@ use super::{
     world::Shared,
 };
 use crate::{
-    delivery::{self, Endpoint, Sink, SinkEnd, Source, gate::Gate},
+    delivery::{self, DEFAULT, Endpoint, Endpoints, Sink, SinkEnd, Source, Way, gate::Gate},
     egress::{self, EgressHandle},
     metrics::IngressStats,
     network::{BaseUrl, HeaderRules},
@@ -188,31 +188,40 @@ fn start(world: &Shared) -> Running {
         })
         .collect();
 
+    let gates: Vec<Gate> = plan
+        .endpoints
+        .iter()
+        .enumerate()
+        .map(|(number, gate)| {
+            let users = plan.sinks.iter();
+            let users = users.filter(|sink| sink.endpoints.contains(&number));
+            Gate::new(gate, users.map(|sink| &sink.settings), Instant::now())
+        })
+        .collect();
     let mut sink_tasks = JoinSet::new();
     let (mut views, mut queues) = (Vec::new(), Vec::new());
     for (number, of) in plan.sinks.iter().enumerate() {
         let id: Arc<str> = format!("sim/sink{number}").into();
         let stats = Arc::clone(&world.lock().sinks[number].stats);
+        let way = |endpoint: &usize| Way {
+            transport: Wire {
+                world: world.clone(),
+                sink: number,
+                endpoint: *endpoint,
+            },
+            gate: gates[*endpoint].clone(),
+            tracer: Default::default(),
+        };
         let sink = Sink {
             id: Arc::clone(&id),
             settings: of.settings.clone(),
-            endpoint: Endpoint {
-                base: BaseUrl::new(&"http://sim.test/".parse().expect("a URL")).expect("a base"),
-                headers: HeaderRules::default(),
-                compression: None,
-                call_ids: Vec::new(),
-                attempt_header: None,
-            },
+            endpoints: Endpoints::new(of.endpoints.iter().enumerate().map(named)),
+            ways: of.endpoints.iter().map(way).collect(),
             plugin: Slot::new(Guest {
                 world: world.clone(),
                 sink: number,
                 handles: of.handles,
             }),
-            transport: Wire {
-                world: world.clone(),
-                sink: number,
-            },
-            gate: Gate::new(&of.gate, [&of.settings], Instant::now()),
             shape_slots: of.shape_slots,
             results: of.results.then(|| results.clone()),
             dead_letters: letters.clone(),
@@ -296,6 +305,23 @@ fn start(world: &Shared) -> Running {
         plugins: Vec::new(),
         plugin_tasks: JoinSet::new(),
     }
+}
+
+/// An endpoint, by the name that it has in its sink.
+fn named((place, number): (usize, &usize)) -> (Arc<str>, Endpoint) {
+    let name = match place {
+        0 => DEFAULT.into(),
+        _ => format!("e{number}").into(),
+    };
+    let url = format!("http://e{number}.test/");
+    let endpoint = Endpoint {
+        base: BaseUrl::new(&url.parse().expect("a URL")).expect("a base"),
+        headers: HeaderRules::default(),
+        compression: None,
+        call_ids: Vec::new(),
+        attempt_header: None,
+    };
+    (name, endpoint)
 }
 
 /// To every sink; asked of each event where there is a condition, which all of them meet.

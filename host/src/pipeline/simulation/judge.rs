@@ -98,8 +98,8 @@ impl World {
             Ok(response) => [429, 502, 503, 504].contains(&response.status),
             Err(_) => true,
         };
-        let counts = u32::from(self.endpoint_says(sink, failed, before));
-        self.pause(sink, &outcome);
+        let counts = u32::from(self.endpoint_says(call, failed, before));
+        self.pause(call, &outcome);
         let answer = handled.as_ref().map(|(answer, _)| *answer);
         let judged = judge(&outcome, answer, events.len(), &settings.status);
         let void = matches!(judged, Judged::Halt | Judged::HandlerFailed);
@@ -186,7 +186,8 @@ impl World {
         }
     }
 
-    fn pause(&mut self, sink: usize, outcome: &Outcome) {
+    fn pause(&mut self, call: usize, outcome: &Outcome) {
+        let (sink, endpoint) = (self.calls[call].sink, self.calls[call].endpoint);
         let cap = self.plan.sinks[sink].settings.retry.max_delay;
         let Ok(response) = outcome else { return };
         let asked = response.headers.get("retry-after");
@@ -194,7 +195,7 @@ impl World {
         if let (Some(seconds), 429 | 503) = (seconds, response.status) {
             let now = tokio::time::Instant::now();
             let until = now + Duration::from_secs(seconds).min(cap);
-            let paused = &mut self.sinks[sink].paused;
+            let paused = &mut self.endpoints[endpoint].paused;
             if paused.is_none_or(|(_, before)| before < until) {
                 *paused = Some((now, until));
             }

@@ -42,10 +42,11 @@ impl Plugin for Guest {
     }
 }
 
-/// The endpoint of one sink.
+/// The way from one sink to one endpoint.
 pub(super) struct Wire {
     pub(super) world: Shared,
     pub(super) sink: usize,
+    pub(super) endpoint: usize,
 }
 
 /// An attempt under way. Dropped before its answer, it had none.
@@ -71,8 +72,8 @@ impl Transport for Wire {
     async fn send(&self, request: Request) -> Outcome {
         let (takes, outcome, call, until) = {
             let mut world = self.world.lock();
-            let call = world.attempt_begins(self.sink, &request);
-            let (takes, outcome) = world.answer_of(self.sink);
+            let call = world.attempt_begins(self.sink, self.endpoint, &request);
+            let (takes, outcome) = world.answer_of(self.sink, self.endpoint);
             let limit = world.plan.sinks[self.sink].settings.timeout.attempt;
             (takes, outcome, call, Instant::now() + limit)
         };

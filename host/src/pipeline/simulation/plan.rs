@@ -17,6 +17,7 @@ pub(super) struct Plan {
     pub(super) issued: Vec<Issued>,
     pub(super) ingresses: Vec<IngressPlan>,
     pub(super) sinks: Vec<SinkPlan>,
+    pub(super) endpoints: Vec<GateSettings>,
     /// Requests that may wait in front of an egress.
     pub(super) egress_depth: usize,
     /// The largest record that the egress of dead letters takes; what is larger goes to a second one.
@@ -54,7 +55,8 @@ pub(super) struct IngressPlan {
 #[derive(Debug, Clone)]
 pub(super) struct SinkPlan {
     pub(super) settings: DeliverySettings,
-    pub(super) gate: GateSettings,
+    /// The default one first; the plugin knows the others by their numbers.
+    pub(super) endpoints: Vec<usize>,
     pub(super) shape_slots: usize,
     pub(super) manner: Manner,
     /// Whether the plugin judges responses, and whether its results go anywhere.
@@ -98,13 +100,15 @@ fn millis(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
 
 impl Plan {
     pub(super) fn of(rng: &mut Rng) -> Self {
-        let sinks: Vec<SinkPlan> = (0..rng.usize(1..4)).map(|_| settings::sink(rng)).collect();
+        let mut sinks: Vec<SinkPlan> = (0..rng.usize(1..4)).map(|_| settings::sink(rng)).collect();
+        let endpoints = endpoints(rng, &mut sinks);
         let (ingresses, issued) = records(rng, &sinks);
         let endings = (0..rng.usize(0..4)).map(|_| ending(rng)).collect();
         Self {
             issued,
             ingresses,
             sinks,
+            endpoints,
             egress_depth: rng.usize(1..6),
             letter_limit: rng.bool().then(|| rng.usize(300..900)),
             result_limit: rng.bool().then(|| rng.usize(40..120)),
@@ -119,10 +123,36 @@ impl Plan {
         &self.issued[event].event.data
     }
 
+    /// Whether several sinks send to an endpoint.
+    pub(super) fn is_shared(&self, endpoint: usize) -> bool {
+        let users = self
+            .sinks
+            .iter()
+            .filter(|sink| sink.endpoints.contains(&endpoint));
+        users.count() > 1
+    }
+
     /// Where reading a partition goes, and how many sinks each of its records has.
     pub(super) fn routed(&self, ingress: usize, sink: usize) -> bool {
         self.ingresses[ingress].to.contains(&sink)
     }
+}
+
+/// Each sink has an endpoint of its own, or one of another sink; and perhaps a second one, which its plugin may name.
+fn endpoints(rng: &mut Rng, sinks: &mut [SinkPlan]) -> Vec<GateSettings> {
+    let mut all = Vec::new();
+    for sink in sinks {
+        for _ in 0..[1, 1, 2][rng.usize(0..3)] {
+            let other = rng.usize(0..=2 * all.len());
+            if other < all.len() && !sink.endpoints.contains(&other) {
+                sink.endpoints.push(other);
+            } else {
+                sink.endpoints.push(all.len());
+                all.push(settings::gate(rng));
+            }
+        }
+    }
+    all
 }
 
 fn ending(rng: &mut Rng) -> Ending {

@@ -35,7 +35,7 @@ pub(super) fn sink(rng: &mut Rng) -> SinkPlan {
     let handles = rng.bool();
     SinkPlan {
         settings,
-        gate: gate(rng),
+        endpoints: Vec::new(),
         shape_slots: rng.usize(1..4),
         manner,
         handles,
@@ -85,7 +85,7 @@ fn delivery(rng: &mut Rng) -> DeliverySettings {
     }
 }
 
-fn gate(rng: &mut Rng) -> GateSettings {
+pub(super) fn gate(rng: &mut Rng) -> GateSettings {
     GateSettings {
         concurrency: match rng.u8(0..3) {
             0 => Concurrency::Fixed,

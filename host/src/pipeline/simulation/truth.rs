@@ -16,12 +16,7 @@ pub(super) struct SinkTruth {
     /// Records and bytes of memory in the last two chunks that it was handed.
     pub(super) chunks: [(usize, usize); 2],
     pub(super) in_flight: usize,
-    /// The weather at the endpoint, and until when.
-    pub(super) weather: (Weather, Instant),
     pub(super) no_instance_until: Instant,
-    /// Since when no call may go, and until when, as `Retry-After` asks.
-    pub(super) paused: Option<(Instant, Instant)>,
-    pub(super) endpoint: EndpointTruth,
     /// A status or a plugin's failure allows it to stop.
     pub(super) may_halt: bool,
     /// The first event of the last result that left.
@@ -30,15 +25,38 @@ pub(super) struct SinkTruth {
     pub(super) stats: std::sync::Arc<crate::metrics::SinkStats>,
 }
 
+/// An endpoint, as all of its sinks see it.
+#[derive(Debug)]
+pub(super) struct EndpointTruth {
+    /// Its weather, and until when.
+    pub(super) weather: (Weather, Instant),
+    /// Since when no call may go, and until when, as `Retry-After` asks.
+    pub(super) paused: Option<(Instant, Instant)>,
+    /// Calls, by sink.
+    pub(super) in_flight: Vec<usize>,
+    pub(super) outage: OutageTruth,
+}
+
+impl EndpointTruth {
+    pub(super) fn new(sinks: usize) -> Self {
+        Self {
+            weather: (Weather::Fine, Instant::now()),
+            paused: None,
+            in_flight: vec![0; sinks],
+            outage: OutageTruth::default(),
+        }
+    }
+}
+
 /// What an endpoint has answered, as the rule of `on-outage` sees it.
 #[derive(Debug, Default)]
-pub(super) struct EndpointTruth {
+pub(super) struct OutageTruth {
     pub(super) last_answer: Option<Instant>,
     pub(super) failures: u32,
     /// Since when it is down.
     pub(super) down_since: Option<Instant>,
     pub(super) probes: u32,
-    pub(super) last_probe: Option<Instant>,
+    pub(super) next_probe: Option<Instant>,
 }
 
 /// How an endpoint behaves for a while.
@@ -60,10 +78,7 @@ impl SinkTruth {
             arrived: Vec::new(),
             chunks: [(0, 0); 2],
             in_flight: 0,
-            weather: (Weather::Fine, now),
             no_instance_until: now,
-            paused: None,
-            endpoint: EndpointTruth::default(),
             may_halt: false,
             last_result: 0,
             stats: std::sync::Arc::default(),

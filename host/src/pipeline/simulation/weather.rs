@@ -9,15 +9,35 @@ use tokio::time::Instant;
 use super::{truth::Weather, world::World};
 use crate::outcome::{Failure, Outcome, Response};
 
+/// Each sink has one millisecond of so many in which it learns of an endpoint that others use too.
+const SLOT: u64 = 4;
+
 impl World {
     /// What comes of an attempt, and after how long.
-    pub(super) fn answer_of(&mut self, sink: usize) -> (Duration, Outcome) {
+    pub(super) fn answer_of(&mut self, sink: usize, endpoint: usize) -> (Duration, Outcome) {
+        let (takes, outcome) = self.any_answer(sink, endpoint);
+        if !self.plan.is_shared(endpoint) {
+            return (takes, outcome);
+        }
+        let limit = self.plan.sinks[sink].settings.timeout.attempt;
+        let in_time = takes.min(limit - Duration::from_millis(SLOT));
+        (self.in_slot(sink, in_time), outcome)
+    }
+
+    /// At least so long, until an instant that belongs to the sink alone: what two sinks learn of one endpoint in the same
+    /// instant has no order that the world could know.
+    pub(super) fn in_slot(&self, sink: usize, takes: Duration) -> Duration {
+        let end = (self.started.elapsed() + takes).as_millis() as u64;
+        takes + Duration::from_millis((SLOT + sink as u64 - end % SLOT) % SLOT)
+    }
+
+    fn any_answer(&mut self, sink: usize, endpoint: usize) -> (Duration, Outcome) {
         let limit = self.plan.sinks[sink].settings.timeout.attempt.as_millis() as u64;
         let quick = Duration::from_millis(self.rng.u64(1..30.min(limit)));
         if self.calm() {
             return (quick, self.response(200, None));
         }
-        let weather = self.weather(sink);
+        let weather = self.weather(endpoint);
         let takes = match (weather, self.rng.u8(0..10)) {
             (Weather::Fine, _) => quick,
             (Weather::Slow, dice) => Duration::from_millis(match dice {
@@ -62,10 +82,10 @@ impl World {
         (takes, outcome)
     }
 
-    /// The weather at a sink's endpoint: it changes by chance.
-    fn weather(&mut self, sink: usize) -> Weather {
+    /// The weather at an endpoint: it changes by chance.
+    fn weather(&mut self, endpoint: usize) -> Weather {
         let now = Instant::now();
-        if self.sinks[sink].weather.1 <= now {
+        if self.endpoints[endpoint].weather.1 <= now {
             let all = [
                 Weather::Fine,
                 Weather::Mixed,
@@ -80,10 +100,12 @@ impl World {
                 Weather::Fine
             };
             let lasts = Duration::from_millis(self.rng.u64(50..30_000));
-            self.sinks[sink].weather = (next, now + lasts);
-            self.note(format_args!("sink {sink}: weather {next:?} for {lasts:?}"));
+            self.endpoints[endpoint].weather = (next, now + lasts);
+            self.note(format_args!(
+                "endpoint {endpoint}: weather {next:?} for {lasts:?}"
+            ));
         }
-        self.sinks[sink].weather.0
+        self.endpoints[endpoint].weather.0
     }
 
     fn response(&mut self, status: u16, retry_after: Option<u64>) -> Outcome {

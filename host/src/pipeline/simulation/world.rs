@@ -13,7 +13,7 @@ use super::{
     enough::Seen,
     letters::{EgressTruth, ResultTruth},
     plan::{Ending, Plan},
-    truth::{Fate, SinkTruth},
+    truth::{EndpointTruth, Fate, SinkTruth},
 };
 use crate::event::Position;
 
@@ -41,6 +41,7 @@ pub(super) struct World {
     /// It has crashed, or is being taken down: what is dropped now says nothing.
     pub(super) gone: bool,
     pub(super) sinks: Vec<SinkTruth>,
+    pub(super) endpoints: Vec<EndpointTruth>,
     /// How far each partition was read in this incarnation, and from where, by ingress.
     pub(super) read: Vec<Vec<ReadTruth>>,
     /// Every call that a plugin asked for in this incarnation.
@@ -87,6 +88,7 @@ impl World {
             grace: std::time::Duration::ZERO,
             gone: false,
             sinks: Vec::new(),
+            endpoints: Vec::new(),
             read: Vec::new(),
             calls: Vec::new(),
             results: Vec::new(),
@@ -121,6 +123,9 @@ impl World {
             .iter()
             .map(|_| SinkTruth::new(self.plan.issued.len()))
             .collect();
+        let sinks = self.plan.sinks.len();
+        let endpoints = self.plan.endpoints.iter();
+        self.endpoints = endpoints.map(|_| EndpointTruth::new(sinks)).collect();
         self.read = self
             .plan
             .ingresses
@@ -140,6 +145,9 @@ impl World {
         }
         for (number, sink) in self.plan.sinks.clone().into_iter().enumerate() {
             self.note(format_args!("sink {number}: {sink:?}"));
+        }
+        for (number, endpoint) in self.plan.endpoints.clone().into_iter().enumerate() {
+            self.note(format_args!("endpoint {number}: {endpoint:?}"));
         }
         for (number, ingress) in self.plan.ingresses.clone().into_iter().enumerate() {
             self.note(format_args!("ingress {number}: {ingress:?}"));

@@ -21,6 +21,8 @@ pub(crate) struct Setup {
     pub(crate) sink: &'static str,
     /// What endpoints are called, without TLS.
     pub(crate) host: &'static str,
+    /// Dead letters go to a second sink, which refuses all of them, and from there to their file.
+    pub(crate) second_sink: bool,
     /// Writes fail in the middle: see `Oracle::with_rewrites`.
     pub(crate) rewrites: bool,
 }
@@ -37,6 +39,7 @@ impl Setup {
             batch: 50,
             sink: "buffer: { max-records: 2000 }\n    retry: { initial-delay: 2ms, max-delay: 40ms, max-attempts: 30 }",
             host: "127.0.0.1",
+            second_sink: false,
             rewrites: false,
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroU64,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -179,6 +179,42 @@ async fn an_outage_that_one_sink_sees_end_is_over_for_the_other() {
     let probes = one.seen.len() + other.seen.len();
     // One probe for both every 30 s, and what it took to find out.
     assert!(probes < 16 + 16 + 32, "{probes} attempts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_one_of_the_calls_that_an_endpoint_takes() {
+    let settings = one_each();
+    let limits = GateSettings {
+        max_calls: Some(1),
+        ..fixed()
+    };
+    let gate = gate(&limits, &[&settings, &settings]);
+    let started = Instant::now();
+    let under_way = Arc::new(Mutex::new((0, 0)));
+    // Each call takes longer than the pause between the first probes.
+    let start = || {
+        let under_way = Arc::clone(&under_way);
+        start_at(&gate, settings.clone(), whole(), move |_, _| {
+            let (now, most) = &mut *under_way.lock().expect("no panic");
+            *now += 1;
+            *most = (*most).max(*now);
+            let under_way = Arc::clone(&under_way);
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(2_999)).await;
+                under_way.lock().expect("no panic").0 -= 1;
+            });
+            let down = started.elapsed() < Duration::from_secs(60);
+            millis(3_000, status(if down { 503 } else { 200 }))
+        })
+    };
+    let (mut one, mut other) = (start(), start());
+
+    one.send(["a", "b"]).await;
+    other.send(["x", "y"]).await;
+    let (one, other) = tokio::join!(one.finish(), other.finish());
+
+    assert_eq!(under_way.lock().expect("no panic").1, 1);
+    assert_eq!((one.ends(), other.ends()), ((2, 0, 0), (2, 0, 0)));
 }
 
 /// Counts what is logged at `info` and above.

@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::{
     delivery::{
-        Endpoint, Sink, SinkEnd, Source,
+        DEFAULT, Endpoint, Endpoints, Sink, SinkEnd, Source, Way,
         gate::{
             Gate,
             settings::{Concurrency, GateSettings},
@@ -93,6 +93,7 @@ impl Plugin for ScriptedPlugin {
 pub(super) fn joined(events: impl IntoIterator<Item = u32>) -> ShapedRequest {
     ShapedRequest {
         method: Method::Post,
+        endpoint: None,
         target: String::new(),
         headers: Vec::new(),
         body: ShapedBody::Joined {
@@ -210,23 +211,42 @@ pub(super) fn start_over(
     plugin: ScriptedPlugin,
     transport: impl Transport,
 ) -> Running {
+    start_to([(DEFAULT, gate.clone(), transport)], settings, plugin)
+}
+
+/// The same with several endpoints, by name.
+pub(super) fn start_to<T: Transport>(
+    endpoints: impl IntoIterator<Item = (&'static str, Gate, T)>,
+    settings: DeliverySettings,
+    plugin: ScriptedPlugin,
+) -> Running {
+    let (mut named, mut ways) = (Vec::new(), Vec::new());
+    for (name, gate, transport) in endpoints {
+        let url = format!("http://{name}.test/");
+        let endpoint = Endpoint {
+            base: BaseUrl::new(&url.parse().expect("a URL")).expect("a base"),
+            headers: HeaderRules::default(),
+            compression: None,
+            call_ids: vec![HeaderName::from_static("idempotency-key")],
+            attempt_header: Some(HeaderName::from_static("x-attempt")),
+        };
+        named.push((name.into(), endpoint));
+        ways.push(Way {
+            transport,
+            gate,
+            tracer: Default::default(),
+        });
+    }
     let (dead_letters, letters_queue) = EgressHandle::channel(4);
     let (results, results_queue) = EgressHandle::channel(4);
     let ledger = Arc::new(Ledger::default());
     let stats = Arc::new(SinkStats::default());
     let sink = Sink {
-        gate: gate.clone(),
         id: "t/sink".into(),
         settings,
-        endpoint: Endpoint {
-            base: BaseUrl::new(&"http://t.test/".parse().expect("a URL")).expect("a base"),
-            headers: HeaderRules::default(),
-            compression: None,
-            call_ids: vec![HeaderName::from_static("idempotency-key")],
-            attempt_header: Some(HeaderName::from_static("x-attempt")),
-        },
+        endpoints: Endpoints::new(named),
+        ways,
         plugin: Slot::new(plugin),
-        transport,
         shape_slots: 2,
         results: Some(results),
         dead_letters,
