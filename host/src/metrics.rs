@@ -224,6 +224,14 @@ metrics! {
     instances_made: Counter = "nozzle_plugin_instances_made_total",
     /// Instances that are there, in use or idle.
     instances: Gauge = "nozzle_plugin_instances",
+    /// Instances that were thrown away between two calls, after `limits.recycle-after` or as their memory had grown.
+    recycled: Counter = "nozzle_plugin_instances_recycled_total",
+    /// Time that guests have run, to 10 ms.
+    cpu: Counter<Spent> = "nozzle_plugin_cpu_seconds_total",
+    /// Calls that waited, as the plugin had taken its share of processors (`limits.cpu`).
+    throttled: Counter = "nozzle_plugin_calls_throttled_total",
+    /// Log lines that were left out, as there were too many.
+    suppressed_lines: Counter = "nozzle_plugin_log_lines_suppressed_total",
 }
 
 metrics! {

@@ -4,6 +4,8 @@
 //! Everything below `plugin/` may use wasmtime; nothing else does.
 
 mod bindings;
+mod bounded;
+mod budget;
 mod clock;
 mod engine;
 #[cfg(any(test, fuzzing))]
@@ -11,6 +13,7 @@ pub(crate) mod fuzz;
 mod imports;
 mod instance;
 mod lift;
+mod limiter;
 mod load;
 mod lower;
 mod output;

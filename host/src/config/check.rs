@@ -9,6 +9,7 @@ mod endpoint;
 mod gate;
 mod ingress;
 mod kinesis;
+mod limits;
 mod router;
 mod sink;
 mod tls;

@@ -11,7 +11,7 @@ use super::{
     engine::{PluginHost, Ticker},
     instance::{MakeError, Pool},
     lift,
-    output::GuestLog,
+    output::{GuestLog, clean},
     settings::PluginSettings,
 };
 use crate::{event::Event, metrics::PluginStats, outcome::Outcome};
@@ -33,6 +33,14 @@ pub enum LoadError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// The file is larger than it may be; nothing more of it was read.
+    #[error("`{}` has more than {limit} bytes (`limits.size`)", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: u64,
     },
     /// The file has another digest than configured.
     #[error("`{}` has the SHA-256 digest {found}, but `plugin.sha256` pins {pinned}", path.display())]
@@ -126,6 +134,10 @@ impl LoadError {
                 "check `plugin.path`: it is relative to the module file's folder; the plugins of this repository \
                  are built by `make guests`"
             }
+            Self::TooLarge { .. } => {
+                "a plugin in Rust has less than 1 MiB, one in Python or JavaScript less than 20; if this one is meant, \
+                 set `plugin.limits.size`"
+            }
             Self::Digest { .. } => "if the new file is meant, change `plugin.sha256`",
             Self::NotWasm { .. } => {
                 "a plugin is a WebAssembly component, as `cargo build --target wasm32-wasip2` makes it"
@@ -186,12 +198,7 @@ impl PluginHost {
         settings: &PluginSettings,
     ) -> Result<LoadedPlugin, LoadError> {
         let path = settings.path.clone();
-        let bytes = tokio::fs::read(&path)
-            .await
-            .map_err(|source| LoadError::Read {
-                path: path.clone(),
-                source,
-            })?;
+        let bytes = super::bounded::read(&path, settings.limits.size).await?;
         let found = Sha256::digest(&bytes);
         let digest = hex(&found);
         if let Some(pinned) = settings.sha256.filter(|pinned| pinned[..] != found[..]) {
@@ -235,7 +242,7 @@ impl PluginHost {
             .transpose()
             .map_err(type_error)?;
 
-        let log = Arc::new(GuestLog::new(sink));
+        let log = Arc::new(GuestLog::new(sink, settings.limits.log_lines));
         let (config, limits) = (settings.config.clone(), settings.limits.clone());
         let pool = Pool::new(pre, shaping, handling, config, limits, Arc::clone(&log));
         let first = pool.make().await.map_err(|error| match error {
@@ -344,7 +351,7 @@ impl Plugin for LoadedPlugin {
         answer
             .await?
             .map(lift::shaped)
-            .map_err(PluginError::Refused)
+            .map_err(|reason| PluginError::Refused(clean(&reason)))
     }
 
     fn handles(&self) -> bool {
@@ -366,6 +373,7 @@ impl Plugin for LoadedPlugin {
                 instance.store.data_mut().call = None;
                 answer
             });
-        answer.await.map(lift::handled)
+        let handled = answer.await.map(lift::handled)?;
+        self.pool.bounded(handled)
     }
 }
