@@ -97,7 +97,7 @@ metrics! {
     build: Gauge<BuildInfo> = "nozzle_build_info",
     /// When the host was started, since the Unix epoch.
     started: Gauge<Time> = "nozzle_start_time_seconds",
-    /// 1 while `/ready` says so: all is open, no sink has halted, and the host is not stopping.
+    /// 1 while `/ready` says so: all is open, no sink has halted, no plugin fails on everything, and the host is not stopping.
     ready: Gauge = "nozzle_ready",
 }
 
@@ -126,6 +126,8 @@ metrics! {
     throttled: Counter = "nozzle_sink_calls_throttled_total",
     /// Calls of the plugin that failed, or whose answer broke the contract.
     plugin_failures: Counter = "nozzle_sink_plugin_failures_total",
+    /// 1 while the plugin fails on everything: the sink is paused, and its events are held.
+    plugin_failing: Gauge = "nozzle_sink_plugin_failing",
     /// Events held between intake and settlement.
     buffered: Gauge = "nozzle_sink_buffered_events",
     /// Bytes held between intake and settlement.

@@ -54,6 +54,15 @@ pub trait Plugin: Send + Sync + 'static {
         call: CurrentCall,
         outcome: Outcome,
     ) -> impl Future<Output = Result<Handled, PluginError>> + Send;
+
+    /// Resolves when another plugin serves in its place: a sink that was paused, as this one failed on everything, goes
+    /// on at once. By default there is none.
+    ///
+    /// # Cancel safety
+    /// A change must not be missed between two calls: as `tokio::sync::Notify::notify_one` does it.
+    fn replaced(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 }
 
 /// What the guest's `current-call` functions read.

@@ -92,6 +92,9 @@ pub struct SinkStatus {
     pub in_flight: u64,
     pub delayed: u64,
     pub endpoint_down: bool,
+    /// Absent in what a host of an earlier version says.
+    #[serde(default)]
+    pub plugin_failing: bool,
     pub halted: bool,
     pub p50_us: u64,
     pub p99_us: u64,
@@ -190,6 +193,7 @@ impl SinkStatus {
             in_flight: stats.in_flight.get(),
             delayed: stats.delayed.get(),
             endpoint_down: stats.down.get() > 0,
+            plugin_failing: stats.plugin_failing.get() > 0,
             halted: stats.halted.get() > 0,
             p50_us: micros(stats.latency_at(0.5)),
             p99_us: micros(stats.latency_at(0.99)),

@@ -14,6 +14,7 @@ use super::{Delayed, Engine, shaping::halves};
 use crate::{
     delivery::{
         Sink,
+        breaker::Blame,
         gate::{Admission, Attempt},
         item::{Call, Ended, First, Item, LastAttempt},
         letters::{self, Cause, EXCERPT},
@@ -46,6 +47,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     pub(super) fn dispatch(&mut self, now: Instant) {
         let max_calls = self.sink.settings.in_flight.max_calls;
         self.refused = None;
+        // A plugin whose `handle` fails on everything gets one outcome at a time.
+        let failing = self.breakers.handle.next_try();
+        if failing.is_some_and(|next| next > now || !self.attempts.is_empty()) {
+            return self.gate.waits(false);
+        }
         // Whether a call has to wait for its turn: not while the endpoint is closed, to this sink perhaps alone.
         let mut waits = false;
         while self.refused.is_none() && self.attempts.len() < max_calls && self.ready.len() > 0 {
@@ -66,7 +72,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                     false
                 }
             };
-            let call = if self.down {
+            let call = if self.down || failing.is_some() {
                 self.ready.pop_probe(admits)
             } else {
                 let (reorder, attempts) = (self.reorder.as_ref(), self.attempts.len());
@@ -80,6 +86,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             };
             let Some(call) = call else { break };
             self.attempt(call, now);
+            if failing.is_some() {
+                let cap = self.sink.settings.retry.max_delay;
+                self.breakers.handle.trying(now, cap);
+                break;
+            }
         }
         self.gate.waits(waits);
     }
@@ -141,6 +152,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         call.trace.judged(verdict.name());
 
         let first_seq = call.first_seq();
+        if self.sink.plugin.handles() && !matches!(verdict, Verdict::PluginFailed(_)) {
+            self.handle_works();
+        }
         let mut ended = Ended {
             results,
             ..Ended::default()
@@ -262,13 +276,15 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         warn!(sink = %self.sink.id, %reason, last = %last.seen, "the plugin failed on an outcome");
         let cause = letters::handler_failed(&reason);
         let mut items = self.close(call);
+        let blame = self.blame_for_handle(&mut items, &reason);
         if items.len() > 1 {
             return halves(items)
                 .into_iter()
                 .for_each(|half| self.shape_later(half, None));
         }
-        self.count_against(&mut items, true);
-        if !self.give_up_any(&items) {
+        let counts = blame == Blame::Event;
+        self.count_against(&mut items, counts);
+        if !counts || !self.give_up_any(&items) {
             return self.shape_later(items, None);
         }
         self.let_go(

@@ -207,7 +207,7 @@ pub(super) fn start_at(
 pub(super) fn start_over(
     gate: &Gate,
     settings: DeliverySettings,
-    plugin: ScriptedPlugin,
+    plugin: impl Plugin,
     transport: impl Transport,
 ) -> Running {
     let (dead_letters, letters_queue) = EgressHandle::channel(4);
