@@ -86,10 +86,20 @@ impl Board {
             .iter()
             .filter(|sink| sink.stats.halted.get() > 0)
             .map(|sink| format!("the sink `{}` has halted", sink.id));
+        let failing = views
+            .sinks
+            .iter()
+            .filter(|sink| sink.stats.plugin_failing.get() > 0)
+            .map(|sink| {
+                format!(
+                    "the plugin of the sink `{}` fails on everything: its events are held",
+                    sink.id
+                )
+            });
         let draining = views
             .is_draining()
             .then(|| "draining: nothing new is read, and the host is about to end".to_owned());
-        halted.chain(draining).collect()
+        halted.chain(failing).chain(draining).collect()
     }
 
     fn views(&self) -> MutexGuard<'_, Option<Views>> {

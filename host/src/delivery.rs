@@ -12,6 +12,7 @@
 //! [`Transport`]: crate::http::Transport
 //! [`Plugin`]: crate::plugin::Plugin
 
+pub mod breaker;
 pub mod contract;
 pub mod gate;
 pub mod outage;

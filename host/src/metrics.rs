@@ -99,7 +99,7 @@ metrics! {
     build: Gauge<BuildInfo> = "nozzle_build_info",
     /// When the host was started, since the Unix epoch.
     started: Gauge<Time> = "nozzle_start_time_seconds",
-    /// 1 while `/ready` says so: all is open, no sink has halted, and the host is not stopping.
+    /// 1 while `/ready` says so: all is open, no sink has halted, no plugin fails on everything, and the host is not stopping.
     ready: Gauge = "nozzle_ready",
 }
 
@@ -128,6 +128,8 @@ metrics! {
     throttled: Counter = "nozzle_sink_calls_throttled_total",
     /// Calls of the plugin that failed, or whose answer broke the contract.
     plugin_failures: Counter = "nozzle_sink_plugin_failures_total",
+    /// 1 while the plugin fails on everything: the sink is paused, and its events are held.
+    plugin_failing: Gauge = "nozzle_sink_plugin_failing",
     /// Events held between intake and settlement.
     buffered: Gauge = "nozzle_sink_buffered_events",
     /// Bytes held between intake and settlement.
@@ -238,6 +240,14 @@ metrics! {
     generation: Gauge = "nozzle_plugin_generation",
     /// New versions, by what became of them.
     swaps: Counter<Each<SwapResult>> = "nozzle_plugin_swaps_total",
+    /// Instances that were thrown away between two calls, after `limits.recycle-after` or as their memory had grown.
+    recycled: Counter = "nozzle_plugin_instances_recycled_total",
+    /// Time that guests have run, to 10 ms.
+    cpu: Counter<Spent> = "nozzle_plugin_cpu_seconds_total",
+    /// Calls that waited, as the plugin had taken its share of processors (`limits.cpu`).
+    throttled: Counter = "nozzle_plugin_calls_throttled_total",
+    /// Log lines that were left out, as there were too many.
+    suppressed_lines: Counter = "nozzle_plugin_log_lines_suppressed_total",
 }
 
 metrics! {

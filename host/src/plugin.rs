@@ -4,6 +4,8 @@
 //! Everything below `plugin/` may use wasmtime; nothing else does.
 
 mod bindings;
+mod bounded;
+mod budget;
 mod clock;
 mod compile;
 mod differences;
@@ -13,6 +15,7 @@ pub(crate) mod fuzz;
 mod imports;
 mod instance;
 mod lift;
+mod limiter;
 mod load;
 mod load_error;
 mod lower;

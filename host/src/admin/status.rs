@@ -99,6 +99,9 @@ pub struct SinkStatus {
     /// Where the sink has several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointStatus>,
+    /// Absent in what a host of an earlier version says.
+    #[serde(default)]
+    pub plugin_failing: bool,
     pub halted: bool,
     pub p50_us: u64,
     pub p99_us: u64,
@@ -209,6 +212,7 @@ impl SinkStatus {
             delayed: stats.delayed.get(),
             endpoint_down: stats.down.get() > 0,
             endpoints: EndpointStatus::all(stats),
+            plugin_failing: stats.plugin_failing.get() > 0,
             halted: stats.halted.get() > 0,
             p50_us: micros(stats.latency_at(0.5)),
             p99_us: micros(stats.latency_at(0.99)),

@@ -194,10 +194,11 @@ fn line(sink: &SinkStatus, rate: u64) -> String {
 
 /// What is out of the ordinary with a sink.
 pub(super) fn state(sink: &SinkStatus) -> Option<&'static str> {
-    match (sink.halted, sink.endpoint_down) {
-        (true, _) => Some("halted"),
-        (false, true) => Some("endpoint down, holding"),
-        (false, false) => None,
+    match (sink.halted, sink.plugin_failing, sink.endpoint_down) {
+        (true, _, _) => Some("halted"),
+        (false, true, _) => Some("plugin fails, holding"),
+        (false, false, true) => Some("endpoint down, holding"),
+        (false, false, false) => None,
     }
 }
 

@@ -10,6 +10,7 @@ mod endpoints;
 mod gate;
 mod ingress;
 mod kinesis;
+mod limits;
 mod router;
 mod sink;
 mod tls;

@@ -6,6 +6,7 @@
 
 mod calls;
 mod ends;
+mod failing;
 mod passages;
 mod shaping;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use tokio::{
 };
 use tracing::{error, warn};
 
-use self::{calls::Attempted, passages::Passage, shaping::ShapeDone};
+use self::{calls::Attempted, failing::Breakers, passages::Passage, shaping::ShapeDone};
 use super::{
     Sink,
     item::{Call, Item},
@@ -67,6 +68,7 @@ pub(super) struct Engine<P, T> {
     /// Batches to shape ahead of new ones: halves, and events whose turn to be shaped again has come.
     reshape: VecDeque<Vec<Item>>,
     shaping: JoinSet<ShapeDone>,
+    breakers: Breakers,
     ready: Ready,
     delayed: BTreeMap<(Instant, u64), Delayed>,
     next_delayed: u64,
@@ -112,6 +114,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             batcher: Batcher::new(settings.batch.clone(), keys),
             reshape: VecDeque::new(),
             shaping: JoinSet::new(),
+            breakers: Breakers::default(),
             ready: Ready::new(settings.order, sink.ways.len()),
             delayed: BTreeMap::new(),
             next_delayed: 0,
@@ -156,7 +159,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             if self.is_done() {
                 return SinkEnd::Done;
             }
-            let wake = self.next_wake();
+            let wake = self.next_wake(now);
             if let Some(wake) = wake
                 && timer.deadline() != wake
             {
@@ -179,6 +182,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                     None => self.intake_open = false,
                 },
                 () = passages::changed(&mut self.passages), if self.passages.iter().any(Passage::listens) => {}
+                () = self.sink.plugin.replaced(self.breakers.generation), if self.breakers.are_open() => self.plugin_replaced(),
                 () = &mut timer, if wake.is_some() => {}
             }
         }
@@ -241,15 +245,21 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     /// When the loop must look again even if nothing happens.
-    fn next_wake(&self) -> Option<Instant> {
+    fn next_wake(&self, now: Instant) -> Option<Instant> {
         let delayed = self.delayed.keys().next().map(|(at, _)| *at);
-        let batch = if self.may_shape_new() {
-            self.batcher.deadline()
-        } else {
-            None
+        let batch = match self.breakers.shape.next_try() {
+            Some(next) if next > now => Some(next),
+            Some(_) if !self.shaping.is_empty() || !self.may_take_batch() => None,
+            None if !self.may_shape_new() => None,
+            // A plugin that fails on everything may be tried, and there was nothing to try it with.
+            _ => self.batcher.deadline(),
         };
+        let next_handle = self.breakers.handle.next_try().filter(|next| *next > now);
         let gates = self.passages.iter().filter_map(Passage::opens).min();
-        [delayed, batch, gates].into_iter().flatten().min()
+        [delayed, batch, next_handle, gates]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn is_done(&self) -> bool {
@@ -271,6 +281,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         stats.buffered_bytes.set(self.bytes);
         stats.in_flight.set(self.attempts.len());
         stats.delayed.set(self.delayed.len());
+        (stats.plugin_failing).set(usize::from(self.breakers.are_open()));
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{gate::Load, verdict::Seen};
+use super::{breaker::Mark, gate::Load, verdict::Seen};
 use crate::{
     batch::Pending,
     event::{Arrival, Record},
@@ -27,6 +27,9 @@ pub(super) struct Item {
     pub(super) attempts: u32,
     pub(super) counted: u32,
     pub(super) first: Option<First>,
+    /// When the plugin was first seen to fail on a batch, and on a call, that held it.
+    pub(super) shape_failed: Option<Mark>,
+    pub(super) handle_failed: Option<Mark>,
 }
 
 /// When the first attempt began, and what outages have taken since.
@@ -76,6 +79,8 @@ impl From<Pending> for Item {
             attempts: 0,
             counted: 0,
             first: None,
+            shape_failed: None,
+            handle_failed: None,
         }
     }
 }

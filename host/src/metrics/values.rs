@@ -95,6 +95,12 @@ impl Spent {
         let micros = u64::try_from(to.as_micros()).unwrap_or(u64::MAX);
         self.0.store(micros, Relaxed);
     }
+
+    /// Adds to it.
+    pub fn add(&self, more: Duration) {
+        let micros = u64::try_from(more.as_micros()).unwrap_or(u64::MAX);
+        self.0.fetch_add(micros, Relaxed);
+    }
 }
 
 impl Labelled for Spent {}

@@ -61,8 +61,10 @@ impl HeaderRules {
     }
 
     fn check_one(&self, name: &str, value: &str) -> Result<(HeaderName, HeaderValue), HeaderError> {
-        let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| HeaderError::Name(name.chars().take(64).collect()))?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+            // It comes to logs: a line break in it would make a line of its own.
+            HeaderError::Name(name.chars().take(64).flat_map(char::escape_debug).collect())
+        })?;
         if is_framing(&name) {
             return Err(HeaderError::Framing(name));
         }

@@ -221,7 +221,7 @@ impl SinkPlugin {
     /// Why the version before serves on.
     pub async fn swap(&self, path: &Path, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
-        let read = Binary::read(path).await;
+        let read = Binary::read(path, self.settings.limits.size).await;
         let swapped = match read {
             Ok(binary) => self.swap_to(binary, how).await,
             Err(source) => Err(self.refused(source)),
@@ -370,7 +370,7 @@ impl SinkPlugin {
         binary: &Binary,
     ) -> Result<(), SwapError> {
         // What the module's file is now: a swap by hand holds until that changes.
-        let configured = Binary::read(&self.settings.path).await;
+        let configured = Binary::read(&self.settings.path, self.settings.limits.size).await;
         let record = {
             let state = self.lock();
             Record {

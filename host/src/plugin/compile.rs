@@ -27,9 +27,6 @@ use super::{
     settings::PluginLimits,
 };
 
-/// Bytes that a component may have. A Python or JavaScript runtime has 12 to 18 MiB.
-pub(super) const MAX_COMPONENT: u64 = 128 * 1024 * 1024;
-
 /// By the clock a process may take so many times its processor time, on a machine that has other work.
 const PATIENCE: u32 = 5;
 /// What is listened to of its last words.
@@ -304,8 +301,8 @@ fn compile_within(path: &Path, seconds: u64, memory: u64) -> Result<(), NotCompi
     limit(Resource::As, memory)?;
     nice(NICENESS).map_err(|error| fail(error.into()))?;
     let mut bytes = Vec::new();
-    let input = io::stdin().lock().take(MAX_COMPONENT);
-    { input }.read_to_end(&mut bytes).map_err(fail)?;
+    // The host has read it, within `limits.size`.
+    io::stdin().read_to_end(&mut bytes).map_err(fail)?;
     let engine = Engine::new(&engine_config())
         .map_err(|error| NotCompiled::AtFault(format!("{error:#}")))?;
     write_compiled(&engine, &bytes, path)

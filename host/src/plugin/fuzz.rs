@@ -169,7 +169,7 @@ pub(crate) fn output(input: &[u8]) {
     written.truncate(40_000);
     written.extend_from_slice(draw.rest());
     let words = |pieces: &mut dyn Iterator<Item = &[u8]>| {
-        let log = Arc::new(GuestLog::new("t/sink"));
+        let log = Arc::new(GuestLog::new("t/sink", 100));
         let output = GuestOutput::new(Arc::clone(&log), "stderr");
         for piece in pieces {
             output.push(piece);

@@ -7,19 +7,21 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use wasmtime::{
-    ResourceLimiter, Store, Trap, UpdateDeadline,
+    Store, Trap, UpdateDeadline,
     component::{InstancePre, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
-    CurrentCall, PluginError,
+    CurrentCall, Handled, PluginError,
     bindings::exports::nozzle::plugin::{handling, shaping},
-    clock::Clock,
+    budget::Budget,
+    clock::{Clock, TICK},
+    limiter::Limiter,
     lower::Scratch,
-    output::{GuestLog, GuestOutput},
+    output::{GuestLog, GuestOutput, clean},
     settings::PluginLimits,
 };
 use crate::metrics::{Buckets, PluginFailure, PluginStats, PluginTime};
@@ -33,6 +35,7 @@ pub(super) struct State {
     /// The call whose outcome is being handled.
     pub(super) call: Option<CurrentCall>,
     clock: Arc<Clock>,
+    budget: Arc<Budget>,
 }
 
 impl WasiView for State {
@@ -44,48 +47,8 @@ impl WasiView for State {
     }
 }
 
-/// Bounds what an instance may grow to, and remembers whether it was told no.
-struct Limiter {
-    memory: usize,
-    refused: bool,
-}
-
-/// More than any language's runtime needs, and little enough for the host.
-const MAX_TABLE_ELEMENTS: usize = 1_000_000;
+/// Resources of WASI that one instance may hold.
 const MAX_HANDLES: usize = 10_000;
-
-impl ResourceLimiter for Limiter {
-    fn memory_growing(
-        &mut self,
-        _: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.refused |= desired > self.memory;
-        Ok(desired <= self.memory)
-    }
-
-    fn table_growing(
-        &mut self,
-        _: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
-    }
-
-    fn instances(&self) -> usize {
-        100
-    }
-
-    fn tables(&self) -> usize {
-        100
-    }
-
-    fn memories(&self) -> usize {
-        100
-    }
-}
 
 /// A guest that is configured and idle, or that one call owns.
 pub(super) struct Instance {
@@ -93,6 +56,10 @@ pub(super) struct Instance {
     pub(super) shaping: shaping::Guest,
     pub(super) handling: Option<handling::Guest>,
     pub(super) scratch: Scratch,
+    /// Calls that it has answered.
+    calls: u64,
+    /// The memory with which it is thrown away, in bytes: half way from what it had when it was configured to the limit.
+    grown: usize,
     _alive: Alive,
 }
 
@@ -123,6 +90,7 @@ pub(super) struct Pool {
     log: Arc<GuestLog>,
     idle: Mutex<Vec<Instance>>,
     slots: Semaphore,
+    budget: Arc<Budget>,
     stats: Arc<PluginStats>,
 }
 
@@ -145,9 +113,10 @@ impl Pool {
         config: String,
         limits: PluginLimits,
         log: Arc<GuestLog>,
-        stats: Arc<PluginStats>,
     ) -> Self {
         let slots = Semaphore::new(limits.instances.max(1));
+        let budget = Arc::new(Budget::new(limits.cpu_millis));
+        let stats = Arc::clone(log.stats());
         Self {
             pre,
             shaping,
@@ -157,6 +126,7 @@ impl Pool {
             log,
             idle: Mutex::default(),
             slots,
+            budget,
             stats,
         }
     }
@@ -194,6 +164,7 @@ impl Pool {
         work: impl AsyncFnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, PluginError> {
         let _slot = self.slots.acquire().await.map_err(|_| gone())?;
+        self.share().await;
         let idle = self.lock().pop();
         let mut instance = match idle {
             Some(instance) => instance,
@@ -206,17 +177,52 @@ impl Pool {
             })?,
         };
         let clock = self.start_clock(&mut instance.store);
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let worked = clock.limit(work(&mut instance)).await;
         time.record(started.elapsed());
         match worked {
             Some(Ok(result)) => {
-                self.lock().push(instance);
+                instance.calls += 1;
+                if self.is_worn(&instance) {
+                    self.stats.recycled.add(1);
+                } else {
+                    self.lock().push(instance);
+                }
                 Ok(result)
             }
             Some(Err(error)) => Err(self.classify(&error, &instance.store)),
             None => Err(PluginError::TimedOut(self.limits.time)),
         }
+    }
+
+    /// Waits until the plugin's share of processors is not spent.
+    async fn share(&self) {
+        let mut waited = false;
+        while let Some(until) = self.budget.wait(Instant::now()) {
+            if !std::mem::replace(&mut waited, true) {
+                self.stats.throttled.add(1);
+            }
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    /// Whether an instance is thrown away between two calls: what leaks never comes to its limit, and no call fails.
+    fn is_worn(&self, instance: &Instance) -> bool {
+        let limit = self.limits.recycle_after;
+        limit.is_some_and(|limit| instance.calls >= limit)
+            || instance.store.data().limiter.memory() > instance.grown
+    }
+
+    /// What `handle` gave, unless it is more than it may be.
+    pub(super) fn bounded(&self, handled: Handled) -> Result<Handled, PluginError> {
+        let (results, max) = (handled.results.len(), self.limits.results);
+        if results <= max {
+            return Ok(handled);
+        }
+        self.stats.failures.count(PluginFailure::Limit);
+        Err(PluginError::Limit(format!(
+            "it gave {results} results for one response, more than {max} (`limits.results`)"
+        )))
     }
 
     /// Makes an instance and configures it.
@@ -231,19 +237,20 @@ impl Pool {
         let state = State {
             wasi,
             table,
-            limiter: Limiter {
-                memory: self.limits.memory,
-                refused: false,
-            },
+            limiter: Limiter::new(self.limits.memory),
             log: Arc::clone(&self.log),
             call: None,
             clock: Arc::new(Clock::new(self.limits.time)),
+            budget: Arc::clone(&self.budget),
         };
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(self.limits.output);
         store.epoch_deadline_callback(|store| {
-            Ok(if store.data().clock.tick() {
+            let state = store.data();
+            state.budget.charge(Instant::now());
+            state.log.stats().cpu.add(TICK);
+            Ok(if state.clock.tick() {
                 UpdateDeadline::Yield(1)
             } else {
                 UpdateDeadline::Interrupt
@@ -258,18 +265,21 @@ impl Pool {
             };
             let configured = shaping.call_configure(&mut store, &self.config).await?;
             let exports = configured.map(|()| (shaping, handling));
-            Ok(exports.map_err(MakeError::Refused))
+            Ok(exports.map_err(|reason| MakeError::Refused(clean(&reason))))
         };
         let made = clock.limit(made).await;
         let timed_out = || MakeError::Failed(PluginError::TimedOut(self.limits.time));
         let (shaping, handling) = made
             .ok_or_else(timed_out)?
             .map_err(|error| MakeError::Failed(self.classify(&error, &store)))??;
+        let memory = store.data().limiter.memory();
         Ok(Instance {
             store,
             shaping,
             handling,
             scratch: Scratch::default(),
+            calls: 0,
+            grown: memory + self.limits.memory.saturating_sub(memory) / 2,
             _alive: Alive::new(&self.stats),
         })
     }
@@ -292,7 +302,7 @@ impl Pool {
     }
 
     fn start_clock(&self, store: &mut Store<State>) -> Arc<Clock> {
-        store.data_mut().limiter.refused = false;
+        store.data_mut().limiter.start();
         self.log.call_begins();
         store.set_epoch_deadline(1);
         let clock = &store.data().clock;
@@ -303,17 +313,14 @@ impl Pool {
     /// What a failed call was, in words for its author.
     fn classify(&self, error: &wasmtime::Error, store: &Store<State>) -> PluginError {
         let limits = &self.limits;
-        if store.data().limiter.refused {
-            let memory = limits.memory;
-            return PluginError::Limit(format!(
-                "it asked for more than {memory} bytes of memory (`limits.memory`)"
-            ));
+        if let Some(refused) = store.data().limiter.refused() {
+            return PluginError::Limit(refused.text(limits.memory));
         }
         let text = error.root_cause().to_string();
         if text.contains("fuel allocated for hostcalls") {
             let output = limits.output;
             return PluginError::Limit(format!(
-                "it passed more than {output} bytes to the host in one call"
+                "it passed more than {output} bytes to the host at once (`limits.output`)"
             ));
         }
         match error.downcast_ref::<Trap>() {

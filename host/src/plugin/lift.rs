@@ -8,6 +8,7 @@ use super::{
         exports::nozzle::plugin::handling,
         nozzle::plugin::types::{self, Failure as FailureParam, Response as ResponseParam},
     },
+    output::clean,
 };
 use crate::{
     event::Record,
@@ -22,7 +23,7 @@ pub(super) fn shaped(shaped: types::Shaped) -> Shaped {
         reject: shaped
             .reject
             .into_iter()
-            .map(|rejection| (rejection.event, rejection.reason))
+            .map(|rejection| (rejection.event, clean(&rejection.reason)))
             .collect(),
     }
 }
@@ -58,7 +59,7 @@ pub(super) fn handled(handled: handling::Handled) -> Handled {
         types::Verdict::ByStatus => PluginVerdict::ByStatus,
         types::Verdict::Delivered => PluginVerdict::Delivered,
         types::Verdict::Retry(wait) => PluginVerdict::Retry(wait),
-        types::Verdict::Reject(reason) => PluginVerdict::Reject(reason),
+        types::Verdict::Reject(reason) => PluginVerdict::Reject(clean(&reason)),
         types::Verdict::Each(each) => {
             PluginVerdict::Each(each.into_iter().map(event_verdict).collect())
         }
@@ -82,7 +83,7 @@ fn event_verdict(verdict: types::EventVerdict) -> EventVerdict {
     match verdict {
         types::EventVerdict::Delivered => EventVerdict::Delivered,
         types::EventVerdict::Retry => EventVerdict::Retry,
-        types::EventVerdict::Reject(reason) => EventVerdict::Reject(reason),
+        types::EventVerdict::Reject(reason) => EventVerdict::Reject(clean(&reason)),
     }
 }
 

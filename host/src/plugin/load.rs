@@ -7,17 +7,16 @@ use std::{
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
 use wasmtime::component::{Component, types::ComponentItem};
 
 use super::{
     CurrentCall, Handled, LoadError, Plugin, PluginError, Shaped,
     bindings::exports::nozzle::plugin::{handling, shaping},
-    compile::{MAX_COMPONENT, NotCompiled},
+    compile::NotCompiled,
     engine::{PluginHost, Ticker},
     instance::{MakeError, Pool},
     lift,
-    output::GuestLog,
+    output::{GuestLog, clean},
     settings::{PluginLimits, PluginSettings},
 };
 use crate::{event::Event, metrics::PluginStats, outcome::Outcome};
@@ -65,25 +64,12 @@ impl std::fmt::Debug for Binary {
 }
 
 impl Binary {
-    /// Reads a file.
+    /// Reads a file of at most `limit` bytes.
     ///
     /// # Errors
-    /// When it cannot be read, or is larger than a component may be.
-    pub async fn read(path: &Path) -> Result<Self, LoadError> {
-        let fail = |source| LoadError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let file = tokio::fs::File::open(path).await.map_err(fail)?;
-        let mut bytes = Vec::new();
-        let read = file.take(MAX_COMPONENT + 1).read_to_end(&mut bytes).await;
-        let size = read.map_err(fail)? as u64;
-        if size > MAX_COMPONENT {
-            return Err(LoadError::TooLarge {
-                path: path.to_owned(),
-                size: tokio::fs::metadata(path).await.map_err(fail)?.len(),
-            });
-        }
+    /// When it cannot be read, or is larger.
+    pub async fn read(path: &Path, limit: u64) -> Result<Self, LoadError> {
+        let bytes = super::bounded::read(path, limit).await?;
         Ok(Self::new(path.to_owned(), bytes.into()))
     }
 
@@ -113,7 +99,7 @@ impl PluginHost {
         sink: &str,
         settings: &PluginSettings,
     ) -> Result<LoadedPlugin, LoadError> {
-        let binary = Binary::read(&settings.path).await?;
+        let binary = Binary::read(&settings.path, settings.limits.size).await?;
         self.load_binary(sink, settings, &binary).await
     }
 
@@ -127,8 +113,8 @@ impl PluginHost {
         settings: &PluginSettings,
         binary: &Binary,
     ) -> Result<LoadedPlugin, LoadError> {
-        let log = Arc::new(GuestLog::new(sink));
-        self.load_with(settings, binary, log, Arc::default()).await
+        let log = Arc::new(GuestLog::new(sink, settings.limits.log_lines));
+        self.load_with(settings, binary, log).await
     }
 
     /// Loads another version of a plugin; what both count and say is one.
@@ -141,9 +127,7 @@ impl PluginHost {
         settings: &PluginSettings,
         binary: &Binary,
     ) -> Result<LoadedPlugin, LoadError> {
-        let stats = Arc::clone(of.pool.stats());
-        self.load_with(settings, binary, Arc::clone(&of.log), stats)
-            .await
+        self.load_with(settings, binary, Arc::clone(&of.log)).await
     }
 
     async fn load_with(
@@ -151,7 +135,6 @@ impl PluginHost {
         settings: &PluginSettings,
         binary: &Binary,
         log: Arc<GuestLog>,
-        stats: Arc<PluginStats>,
     ) -> Result<LoadedPlugin, LoadError> {
         let path = binary.path.clone();
         if let Some(pinned) = settings.sha256.filter(|pinned| *pinned != binary.digest) {
@@ -200,15 +183,7 @@ impl PluginHost {
             .map_err(type_error)?;
 
         let (config, limits) = (settings.config.clone(), settings.limits.clone());
-        let pool = Pool::new(
-            pre,
-            shaping,
-            handling,
-            config,
-            limits,
-            Arc::clone(&log),
-            stats,
-        );
+        let pool = Pool::new(pre, shaping, handling, config, limits, Arc::clone(&log));
         let first = pool.make().await.map_err(|error| match error {
             MakeError::Unfit(error) => type_error(error),
             MakeError::Refused(reason) => LoadError::Configure { reason },
@@ -332,7 +307,7 @@ impl Plugin for LoadedPlugin {
         answer
             .await?
             .map(lift::shaped)
-            .map_err(PluginError::Refused)
+            .map_err(|reason| PluginError::Refused(clean(&reason)))
     }
 
     fn handles(&self) -> bool {
@@ -354,6 +329,7 @@ impl Plugin for LoadedPlugin {
                 instance.store.data_mut().call = None;
                 answer
             });
-        answer.await.map(lift::handled)
+        let handled = answer.await.map(lift::handled)?;
+        self.pool.bounded(handled)
     }
 }

@@ -20,6 +20,14 @@ pub enum LoadError {
         #[source]
         source: io::Error,
     },
+    /// The file is larger than it may be; nothing more of it was read.
+    #[error("`{}` has more than {limit} bytes (`limits.size`)", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: u64,
+    },
     /// The file has another digest than configured.
     #[error("`{}` has the SHA-256 digest {found}, but `plugin.sha256` pins {pinned}", path.display())]
     Digest {
@@ -41,14 +49,6 @@ pub enum LoadError {
     CoreModule {
         /// The file.
         path: PathBuf,
-    },
-    /// Larger than a component may be.
-    #[error("`{}` has {size} bytes; a plugin may have {}", path.display(), super::compile::MAX_COMPONENT)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        size: u64,
     },
     /// The process that compiles has come to its end without a result.
     #[error("`{}` could not be compiled", path.display())]
@@ -155,7 +155,8 @@ impl LoadError {
             }
             Self::Configure { .. } => "change `plugin.config` of the sink",
             Self::TooLarge { .. } => {
-                "build it optimised and without debug information; `wasm-tools strip` takes out names"
+                "a plugin in Rust has less than 1 MiB, one in Python or JavaScript less than 20; if this one is meant, \
+                 set `plugin.limits.size`"
             }
             Self::Compiler { source, .. } => return source.hint(),
             Self::Read { .. } | Self::Compile { .. } | Self::Start(_) => return None,

@@ -20,11 +20,12 @@ use wasmtime_wasi::{
 };
 
 use super::bindings::nozzle::plugin::host::Level;
+use crate::metrics::PluginStats;
 
-/// The longest line, in characters.
+/// The longest line, in bytes.
 const MAX_LINE: usize = 8 * 1024;
-/// Lines in a second; what is beyond is counted.
-const MAX_RATE: u32 = 100;
+/// Bytes of all lines of a second; what is beyond is counted, as are lines beyond `limits.log-lines`.
+const MAX_BYTES: usize = 64 * 1024;
 /// Counters of one plugin.
 const MAX_COUNTERS: usize = 64;
 
@@ -32,6 +33,9 @@ const MAX_COUNTERS: usize = 64;
 #[derive(Debug)]
 pub(super) struct GuestLog {
     sink: String,
+    /// Lines in a second.
+    max_lines: u32,
+    stats: Arc<PluginStats>,
     inner: Mutex<Inner>,
 }
 
@@ -39,30 +43,46 @@ pub(super) struct GuestLog {
 struct Inner {
     window: Option<Instant>,
     lines: u32,
+    bytes: usize,
     suppressed: u64,
     last_error: Option<String>,
     counters: BTreeMap<String, u64>,
 }
 
 impl GuestLog {
-    pub(super) fn new(sink: &str) -> Self {
+    /// For the plugin of `sink`, which writes `max_lines` in a second at most.
+    pub(super) fn new(sink: &str, max_lines: u32) -> Self {
         Self {
             sink: sink.to_owned(),
+            max_lines,
+            stats: Arc::default(),
             inner: Mutex::default(),
         }
+    }
+
+    /// What the plugin counts, its log lines among it.
+    pub(super) fn stats(&self) -> &Arc<PluginStats> {
+        &self.stats
     }
 
     /// Logs one message; `fields` are added as `name=value`.
     pub(super) fn log(&self, level: Level, message: &str, fields: &[(String, String)]) {
         let mut text = clean(message);
         for (name, value) in fields.iter().take(32) {
+            if text.len() >= MAX_LINE {
+                break;
+            }
             text.push_str(&format!(" {}={}", clean(name), clean(value)));
+        }
+        if text.len() > MAX_LINE {
+            text.truncate(text.floor_char_boundary(MAX_LINE));
+            text.push('…');
         }
         self.line(level, &text);
     }
 
     fn line(&self, level: Level, text: &str) {
-        let suppressed = match self.admit() {
+        let suppressed = match self.admit(text.len()) {
             None => return,
             Some(suppressed) => suppressed,
         };
@@ -80,7 +100,7 @@ impl GuestLog {
     }
 
     /// None if the line is left out; otherwise how many were, before it.
-    fn admit(&self) -> Option<u64> {
+    fn admit(&self, bytes: usize) -> Option<u64> {
         let mut inner = self.lock();
         let now = Instant::now();
         if inner
@@ -89,12 +109,15 @@ impl GuestLog {
         {
             inner.window = Some(now);
             inner.lines = 0;
+            inner.bytes = 0;
         }
-        if inner.lines >= MAX_RATE {
+        if inner.lines >= self.max_lines || inner.bytes + bytes > MAX_BYTES {
             inner.suppressed += 1;
+            self.stats.suppressed_lines.add(1);
             return None;
         }
         inner.lines += 1;
+        inner.bytes += bytes;
         Some(std::mem::take(&mut inner.suppressed))
     }
 
@@ -141,8 +164,8 @@ impl GuestLog {
 /// Cut to [`MAX_LINE`], with control characters escaped: a guest writes no escape sequences to a terminal.
 pub(super) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(MAX_LINE));
-    for (index, character) in text.chars().enumerate() {
-        if index >= MAX_LINE {
+    for character in text.chars() {
+        if out.len() >= MAX_LINE {
             out.push('…');
             break;
         }
@@ -283,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_a_guest_writes_cannot_steer_a_terminal_or_flood_a_log() {
-        let log = GuestLog::new("t/sink");
+        let log = GuestLog::new("t/sink", 100);
 
         assert_eq!(
             clean("a\x1b[31mred\r\n\u{202e}x"),
@@ -293,13 +316,26 @@ mod tests {
             clean(&"x".repeat(MAX_LINE + 5)).chars().count(),
             MAX_LINE + 1
         );
-        let admitted = (0..1000).filter(|_| log.admit().is_some()).count();
-        assert_eq!(admitted, MAX_RATE as usize);
+        let admitted = (0..1000).filter(|_| log.admit(10).is_some()).count();
+        assert_eq!(admitted, 100);
+        assert_eq!(log.stats().suppressed_lines.get(), 900);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_lines_are_fewer_and_the_next_second_has_its_own() {
+        let log = GuestLog::new("t/sink", 100);
+        let line = clean(&"\u{1b}".repeat(1 << 20));
+
+        let admitted = (0..100).filter(|_| log.admit(line.len()).is_some());
+        assert_eq!(admitted.count(), MAX_BYTES / MAX_LINE - 1);
+        tokio::time::advance(Duration::from_secs(1)).await;
+
+        assert_eq!(log.admit(1), Some(93));
     }
 
     #[test]
     fn counters_are_bounded_and_named_by_the_rules() {
-        let log = GuestLog::new("t/sink");
+        let log = GuestLog::new("t/sink", 100);
 
         assert!(log.count("lines_seen", 2) && log.count("lines_seen", 3));
         for name in ["", "Upper", "a b", "ä", &"x".repeat(65)] {
@@ -314,7 +350,7 @@ mod tests {
 
     #[test]
     fn the_last_line_of_standard_error_explains_a_trap() {
-        let log = Arc::new(GuestLog::new("t/sink"));
+        let log = Arc::new(GuestLog::new("t/sink", 100));
         let output = GuestOutput::new(Arc::clone(&log), "stderr");
 
         output.push(b"thread '<unnamed>' panicked at src/lib.rs:7:5:\nno such f");
@@ -329,7 +365,7 @@ mod tests {
 
     #[test]
     fn lines_that_end_with_a_colon_are_not_joined_without_end() {
-        let log = Arc::new(GuestLog::new("t/sink"));
+        let log = Arc::new(GuestLog::new("t/sink", 100));
         let output = GuestOutput::new(Arc::clone(&log), "stderr");
 
         output.push(&b"x:\n".repeat(1000));

@@ -15,7 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{CurrentCall, Handled, Plugin, PluginError, Shaped};
 use crate::{event::Event, outcome::Outcome};
@@ -212,6 +212,8 @@ struct Serving<P> {
 pub struct Slot<P> {
     serving: ArcSwap<Serving<P>>,
     last: Mutex<Option<Events>>,
+    /// The number of the generation that serves.
+    number: watch::Sender<u64>,
 }
 
 impl<P: Plugin> Slot<P> {
@@ -230,6 +232,7 @@ impl<P: Plugin> Slot<P> {
         Arc::new(Self {
             serving: ArcSwap::from_pointee(Serving { main, trial: None }),
             last: Mutex::default(),
+            number: watch::Sender::new(number),
         })
     }
 
@@ -251,10 +254,22 @@ impl<P: Plugin> Slot<P> {
 
     /// From the next batch on, `generation` serves, and nothing is tried.
     pub fn serve(&self, generation: Arc<Generation<P>>) {
+        let number = generation.number;
         self.serving.store(Arc::new(Serving {
             main: generation,
             trial: None,
         }));
+        self.number.send_replace(number);
+    }
+
+    /// Ends when another generation than this one serves.
+    ///
+    /// # Cancel safety
+    /// A change is not missed: it is told by the number.
+    pub async fn replaced(&self, number: u64) {
+        let mut serving = self.number.subscribe();
+        // The sender lives in this slot.
+        drop(serving.wait_for(|serving| *serving != number).await);
     }
 
     /// Tries a version beside the one that serves, or ends that.

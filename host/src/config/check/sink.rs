@@ -18,7 +18,7 @@ use crate::{
     delivery::settings::{
         DeliverySettings, InFlightSettings, OnOutage, Order, ResultsOrder, TimeoutSettings,
     },
-    plugin::settings::{PluginLimits, PluginSettings},
+    plugin::settings::PluginSettings,
 };
 
 /// What a sink may name.
@@ -170,18 +170,7 @@ impl Checker<'_> {
             }
             digest => digest.flatten(),
         };
-        let mut limits = PluginLimits::default();
-        set(&mut limits.memory, yaml.limits.memory.and_then(bytes));
-        set(
-            &mut limits.compile_memory,
-            yaml.limits.compile_memory.map(|size| size.0),
-        );
-        set(
-            &mut limits.compile_time,
-            yaml.limits.compile_time.map(|span| span.0),
-        );
-        set(&mut limits.time, yaml.limits.time.map(|span| span.0));
-        set(&mut limits.instances, yaml.limits.instances);
+        let limits = self.limits(index, &yaml.limits);
         let path = relative(&self.folder, &yaml.path);
         Some(PluginSettings {
             path,

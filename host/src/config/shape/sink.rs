@@ -92,7 +92,8 @@ pub(in crate::config) const MAX_INSTANCES: usize = 1024;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct LimitsYaml {
-    /// Memory of one instance. Default: `64MiB`.
+    /// Memory of one instance. One that has grown half way to it since it was configured is made anew between two calls.
+    /// Default: `64MiB`.
     pub(in crate::config) memory: Option<Size>,
     /// Running time of one call. Default: `1s`.
     #[schemars(extend("x-shortest" = "1ms"))]
@@ -105,4 +106,20 @@ pub(in crate::config) struct LimitsYaml {
     /// Instances side by side. Default: one for each core.
     #[schemars(range(min = 1, max = MAX_INSTANCES))]
     pub(in crate::config) instances: Option<usize>,
+    /// Cores that all of its calls together may take, such as `0.5`: when that is spent, the next ones wait.
+    /// Default: all but half a core.
+    pub(in crate::config) cpu: Option<f64>,
+    /// What one answer, or one call of the host, may hold. Default: `64MiB`.
+    pub(in crate::config) output: Option<Size>,
+    /// Results that one response may give. Default: 10000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) results: Option<usize>,
+    /// Log lines in a second, of 64 KiB in all; what is beyond is left out and counted. Default: 100.
+    #[schemars(range(max = 100_000))]
+    pub(in crate::config) log_lines: Option<u32>,
+    /// Calls after which an instance is made anew. Default: never.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) recycle_after: Option<u64>,
+    /// The component's file. Default: `64MiB`.
+    pub(in crate::config) size: Option<Size>,
 }

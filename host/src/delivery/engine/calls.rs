@@ -14,6 +14,7 @@ use super::{Delayed, Engine, passages::Passage, shaping::halves};
 use crate::{
     delivery::{
         Sink,
+        breaker::Blame,
         gate::{Admission, Attempt},
         item::{Call, Ended, First, Item, LastAttempt},
         letters::{self, Cause, EXCERPT},
@@ -47,11 +48,25 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         for passage in &mut self.passages {
             (passage.refused, passage.waits, passage.shut) = (None, false, false);
         }
+        // A plugin whose `handle` fails on everything gets one outcome at a time.
+        let failing = self.breakers.handle.next_try();
+        if failing.is_some_and(|next| next > now || !self.attempts.is_empty()) {
+            for passage in &mut self.passages {
+                passage.gate.waits(false);
+            }
+            return;
+        }
         while self.attempts.len() < self.sink.settings.in_flight.max_calls {
             let Some(way) = self.ready.first_way(|way| !self.passages[way].shut) else {
                 break;
             };
-            match self.take(way, now) {
+            match self.take(way, now, failing.is_some()) {
+                Some(call) if failing.is_some() => {
+                    self.attempt(call, now);
+                    let cap = self.sink.settings.retry.max_delay;
+                    self.breakers.handle.trying(now, cap);
+                    break;
+                }
                 Some(call) => self.attempt(call, now),
                 // Nothing can go there now; the calls to other endpoints do not wait for it.
                 None => self.passages[way].shut = true,
@@ -62,8 +77,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    /// The next call to an endpoint, if one may go.
-    fn take(&mut self, way: usize, now: Instant) -> Option<Call> {
+    /// The next call to an endpoint, if one may go; `alone` has it as small as one can be.
+    fn take(&mut self, way: usize, now: Instant, as_probe: bool) -> Option<Call> {
         // Asked for first: then no call has to be looked for.
         if let Some(until) = self.passages[way].gate.pause(now) {
             self.passages[way].refused = Some(Admission::At(until));
@@ -88,7 +103,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 false
             }
         };
-        if *down {
+        if *down || as_probe {
             return self.ready.pop_probe(way, admits);
         }
         let (reorder, attempts) = (self.reorder.as_ref(), self.attempts.len());
@@ -163,6 +178,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         call.trace.judged(verdict.name());
 
         let first_seq = call.first_seq();
+        if call.shaped_by.handles() && !matches!(verdict, Verdict::PluginFailed(_)) {
+            self.handle_works();
+        }
         let mut ended = Ended {
             results,
             ..Ended::default()
@@ -285,13 +303,15 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         warn!(sink = %self.sink.id, %reason, last = %last.seen, "the plugin failed on an outcome");
         let cause = letters::handler_failed(&reason);
         let mut items = self.close(call);
+        let blame = self.blame_for_handle(&mut items, &reason);
         if items.len() > 1 {
             return halves(items)
                 .into_iter()
                 .for_each(|half| self.shape_later(half, None));
         }
-        self.count_against(&mut items, true);
-        if !self.give_up_any(&items) {
+        let counts = blame == Blame::Event;
+        self.count_against(&mut items, counts);
+        if !counts || !self.give_up_any(&items) {
             return self.shape_later(items, None);
         }
         self.let_go(

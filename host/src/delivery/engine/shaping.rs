@@ -8,7 +8,9 @@ use tracing::{debug, warn};
 use super::{Delayed, Engine};
 use crate::{
     delivery::{
-        Endpoints, contract,
+        Endpoints,
+        breaker::Blame,
+        contract,
         item::{Call, Ended, Item},
         letters::{self, Cause},
         prepare::prepare,
@@ -58,15 +60,22 @@ impl ShapeFailure {
 impl<P: Plugin, T: Transport> Engine<P, T> {
     /// Whether a new batch may be shaped: a slot is free, and not too many calls wait already.
     pub(super) fn may_shape_new(&self) -> bool {
-        let settings = &self.sink.settings;
-        let alone = settings.order != Order::Strict || self.open == 0;
-        alone
+        self.may_take_batch()
             && self.reshape.is_empty()
             && self.shaping.len() < self.sink.shape_slots
-            && self.ready.has_room(settings.in_flight.max_calls)
+    }
+
+    /// Whether the sink has room for the calls of a further batch.
+    pub(super) fn may_take_batch(&self) -> bool {
+        let settings = &self.sink.settings;
+        let alone = settings.order != Order::Strict || self.open == 0;
+        alone && self.ready.has_room(settings.in_flight.max_calls)
     }
 
     pub(super) fn start_shaping(&mut self, now: Instant) {
+        if let Some(next) = self.breakers.shape.next_try() {
+            return self.try_shape(now, next);
+        }
         while self.shaping.len() < self.sink.shape_slots {
             let Some(items) = self.reshape.pop_front() else {
                 break;
@@ -74,20 +83,28 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.shape(items);
         }
         while self.may_shape_new() {
-            let Some(batch) = self.batcher.pop(now, self.due()) else {
+            let Some(items) = self.take_batch(now) else {
                 return;
             };
+            self.shape(items);
+        }
+    }
+
+    /// The next batch that is due, and that the plugin may be given.
+    pub(super) fn take_batch(&mut self, now: Instant) -> Option<Vec<Item>> {
+        loop {
+            let batch = self.batcher.pop(now, self.due())?;
             let items: Vec<Item> = batch.into_iter().map(Item::from).collect();
             self.open += items.len();
             self.ready.begin(&items);
             match too_large(&items, self.sink.settings.batch.max_bytes) {
                 Some(cause) => self.dead_letter(items, &cause, None),
-                None => self.shape(items),
+                None => return Some(items),
             }
         }
     }
 
-    fn shape(&mut self, items: Vec<Item>) {
+    pub(super) fn shape(&mut self, items: Vec<Item>) {
         let generation = self.sink.plugin.next();
         self.shape_by(generation, items);
     }
@@ -144,17 +161,14 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             }
         }
         match result {
-            Ok(plan) => self.take_plan(items, plan, &by, trace.as_ref()),
+            Ok(plan) => {
+                self.shape_works();
+                self.take_plan(items, plan, &by, trace.as_ref());
+            }
             Err(ShapeFailure::NoInstance(reason)) => {
                 self.sink.stats.plugin_failures.add(1);
-                warn!(sink = %self.sink.id, %reason, "the plugin has no instance; trying again");
-                let pause = self
-                    .sink
-                    .settings
-                    .retry
-                    .max_delay
-                    .min(std::time::Duration::from_secs(1));
-                self.delay(Instant::now() + pause, Delayed::Shape(items));
+                self.no_instance(&reason);
+                self.reshape.push_back(items);
             }
             Err(ShapeFailure::Batch { cause }) => {
                 self.sink.stats.plugin_failures.add(1);
@@ -214,11 +228,16 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     /// Shapes the halves on their own, until the event at fault stands alone.
-    fn bisect(&mut self, items: Vec<Item>, cause: Cause) {
+    fn bisect(&mut self, mut items: Vec<Item>, cause: Cause) {
+        let on_plugin_error = self.sink.settings.on_plugin_error;
+        let halts = on_plugin_error == OnGivenUp::Halt && items.len() == 1;
+        if !halts && self.blame_for_shape(&mut items, &cause.message) == Blame::Plugin {
+            return self.reshape.push_back(items);
+        }
         if items.len() > 1 {
             return self.reshape_halves(items);
         }
-        match self.sink.settings.on_plugin_error {
+        match on_plugin_error {
             OnGivenUp::DeadLetter => {
                 warn!(sink = %self.sink.id, cause = %cause.message, "the plugin fails on an event");
                 self.dead_letter(items, &cause, None);

@@ -2,6 +2,7 @@
 //! bear their names.
 
 mod endpoints;
+mod failing;
 mod gate;
 mod links;
 mod order;

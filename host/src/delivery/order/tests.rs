@@ -59,6 +59,8 @@ fn item(seq: u64, key: Option<u8>) -> Item {
         attempts: 0,
         counted: 0,
         first: None,
+        shape_failed: None,
+        handle_failed: None,
     }
 }
 

@@ -69,7 +69,7 @@ async fn load(
     crashed: bool,
 ) -> Result<(LoadedPlugin, Record), LoadError> {
     let (sink, settings) = (config.id.to_string(), &config.plugin);
-    let configured = Binary::read(&settings.path).await;
+    let configured = Binary::read(&settings.path, settings.limits.size).await;
     let digest = configured.as_ref().map(Binary::hex_digest);
     let refused = match &remembered {
         Some(record)

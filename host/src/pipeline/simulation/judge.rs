@@ -108,6 +108,10 @@ impl World {
             name(&judged)
         ));
         self.seen.count(name(&judged));
+        let may_be_held = matches!(judged, Judged::HandlerFailed) && self.handler_fails(sink);
+        if answer.is_some() && !matches!(judged, Judged::HandlerFailed) {
+            self.sinks[sink].handler_worked = Some(now);
+        }
         match judged {
             Judged::Delivered => self.release(call, State::Delivered),
             Judged::Reject(cause) => self.release(call, State::Doomed(cause)),
@@ -121,7 +125,10 @@ impl World {
             }
             Judged::HandlerFailed => {
                 self.release(call, State::Open(Why::HandlerFailed));
-                self.count(sink, &events, 1);
+                self.count(sink, &events, u32::from(!may_be_held));
+                if may_be_held {
+                    self.may_count(sink, &events);
+                }
                 self.sinks[sink].may_halt |= settings.on_plugin_error == OnGivenUp::Halt;
             }
             Judged::Each(each) => {
@@ -182,8 +189,29 @@ impl World {
         for &event in events {
             if let Some(fate) = self.fate(sink, event) {
                 fate.counted += by;
+                fate.counted_most += by;
             }
         }
+    }
+
+    fn may_count(&mut self, sink: usize, events: &[usize]) {
+        self.seen.count("plugin: perhaps held");
+        for &event in events {
+            if let Some(fate) = self.fate(sink, event) {
+                fate.counted_most += 1;
+            }
+        }
+    }
+
+    /// `handle` fails; whether it may be held to fail on everything.
+    fn handler_fails(&mut self, sink: usize) -> bool {
+        let now = tokio::time::Instant::now();
+        let truth = &mut self.sinks[sink];
+        if truth.handler_worked.is_some_and(|worked| worked < now) {
+            (truth.handler_run, truth.handler_worked) = (0, None);
+        }
+        truth.handler_run += 1;
+        truth.handler_run >= 5
     }
 
     fn pause(&mut self, call: usize, outcome: &Outcome) {

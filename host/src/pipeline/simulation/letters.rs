@@ -208,10 +208,13 @@ impl World {
             (cause, State::Doomed(due)) => cause == due,
             ("too-large", State::Open(Why::New)) => too_large,
             ("attempts-exhausted", State::Open(Why::CallAgain | Why::ShapeAgain)) => {
-                fate.is_spent(&settings)
+                fate.may_be_spent(&settings)
             }
             ("timed-out", State::Open(Why::CallAgain | Why::ShapeAgain)) => {
                 fate.may_be_late(&settings)
+            }
+            (cause, State::Open(Why::ShapeFailed(due))) => {
+                settings.on_plugin_error == OnGivenUp::DeadLetter && cause == due
             }
             ("plugin-failed", State::Open(Why::HandlerFailed)) => {
                 settings.on_plugin_error == OnGivenUp::DeadLetter && fate.may_give_up(&settings)

@@ -112,7 +112,9 @@ impl World {
         for fate in truth.fates.iter().flatten() {
             match fate.state {
                 State::Delivered => delivered += 1,
-                State::Dropped | State::Open(Why::HandlerFailed) => dropped += 1,
+                State::Dropped | State::Open(Why::HandlerFailed | Why::ShapeFailed(_)) => {
+                    dropped += 1
+                }
                 State::Doomed(_) | State::Open(_) => dead += 1,
             }
         }

@@ -167,13 +167,9 @@ impl World {
             "plugin: contract violation"
         });
         if let [alone] = numbers {
-            let end = match self.plan.sinks[sink].settings.on_plugin_error {
-                OnGivenUp::DeadLetter => Some(State::Doomed(cause)),
-                OnGivenUp::Drop => Some(State::Dropped),
-                OnGivenUp::Halt => None,
-            };
-            match (end, self.fate(sink, *alone)) {
-                (Some(end), Some(fate)) => fate.state = end,
+            let halts = self.plan.sinks[sink].settings.on_plugin_error == OnGivenUp::Halt;
+            match self.fate(sink, *alone) {
+                Some(fate) if !halts => fate.state = State::Open(Why::ShapeFailed(cause)),
                 _ => self.sinks[sink].may_halt = true,
             }
         }

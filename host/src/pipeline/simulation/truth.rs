@@ -17,6 +17,10 @@ pub(super) struct SinkTruth {
     pub(super) chunks: [(usize, usize); 2],
     pub(super) in_flight: usize,
     pub(super) no_instance_until: Instant,
+    /// Failures of `handle` since it last succeeded, and whether it has since: what happens in one moment may be seen in
+    /// any order.
+    pub(super) handler_run: u32,
+    pub(super) handler_worked: Option<Instant>,
     /// A status or a plugin's failure allows it to stop.
     pub(super) may_halt: bool,
     /// The first event of the last result that left.
@@ -79,6 +83,8 @@ impl SinkTruth {
             chunks: [(0, 0); 2],
             in_flight: 0,
             no_instance_until: now,
+            handler_run: 0,
+            handler_worked: None,
             may_halt: false,
             last_result: 0,
             stats: std::sync::Arc::default(),
@@ -101,6 +107,8 @@ pub(super) struct Fate {
     /// Attempts made, and those that count against `retry.max-attempts`.
     pub(super) attempts: u32,
     pub(super) counted: u32,
+    /// As `counted`, with those that are not counted if the plugin fails on everything.
+    pub(super) counted_most: u32,
     pub(super) first: Option<Instant>,
     /// The plugin has it before it, or a call that carries it is under way.
     pub(super) busy: bool,
@@ -134,6 +142,8 @@ pub(super) enum Why {
     Halved,
     /// The plugin failed on the outcome of a call that carried nothing else.
     HandlerFailed,
+    /// `shape` failed on it alone: it ends with this cause, or is held while the plugin fails on everything.
+    ShapeFailed(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +161,7 @@ impl Fate {
             state: State::Open(Why::New),
             attempts: 0,
             counted: 0,
+            counted_most: 0,
             first: None,
             busy: false,
             call: None,
@@ -176,6 +187,16 @@ impl Fate {
                 .is_some_and(|max| self.counted >= max)
     }
 
+    /// Whether its attempts may be over.
+    pub(super) fn may_be_spent(&self, settings: &DeliverySettings) -> bool {
+        let max = settings.retry.max_attempts;
+        self.is_spent(settings)
+            || matches!(
+                self.state,
+                State::Open(Why::CallAgain | Why::ShapeAgain | Why::HandlerFailed)
+            ) && max.is_some_and(|max| self.counted_most >= max)
+    }
+
     /// Whether its time may be over: what outages have taken of it is not known here.
     pub(super) fn may_be_late(&self, settings: &DeliverySettings) -> bool {
         let tried = matches!(
@@ -184,14 +205,16 @@ impl Fate {
         );
         let elapsed = self.first.map_or(Duration::ZERO, |first| first.elapsed());
         tried
-            && self.counted > 0
+            && self.counted_most > 0
             && settings.retry.max_attempts.is_some()
             && elapsed >= settings.timeout.total
     }
 
     /// Whether it may be given up on now.
     pub(super) fn may_give_up(&self, settings: &DeliverySettings) -> bool {
-        self.is_spent(settings) || self.may_be_late(settings)
+        matches!(self.state, State::Open(Why::ShapeFailed(_)))
+            || self.may_be_spent(settings)
+            || self.may_be_late(settings)
     }
 
     /// Whether its progress may be stored: it has an end, and what had to be written is durable.
@@ -204,6 +227,7 @@ impl Fate {
             State::Open(Why::HandlerFailed) => {
                 settings.on_plugin_error == OnGivenUp::Drop && self.may_give_up(settings)
             }
+            State::Open(Why::ShapeFailed(_)) => settings.on_plugin_error == OnGivenUp::Drop,
             State::Open(_) => false,
         }
     }

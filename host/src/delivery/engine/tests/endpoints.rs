@@ -97,7 +97,14 @@ fn start(
         (name, gate, endpoint)
     };
     let endpoints = [endpoint(DEFAULT, default), endpoint("eu", eu)];
-    (start_to(endpoints, settings.clone(), plugin), log)
+    (
+        start_to(
+            endpoints,
+            settings.clone(),
+            crate::plugin::Slot::new(plugin),
+        ),
+        log,
+    )
 }
 
 fn bodies(log: &Log, of: &str) -> Vec<String> {

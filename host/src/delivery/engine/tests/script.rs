@@ -208,17 +208,18 @@ pub(super) fn start_at(
 pub(super) fn start_over(
     gate: &Gate,
     settings: DeliverySettings,
-    plugin: ScriptedPlugin,
+    plugin: impl Plugin,
     transport: impl Transport,
 ) -> Running {
-    start_to([(DEFAULT, gate.clone(), transport)], settings, plugin)
+    let endpoint = (DEFAULT, gate.clone(), transport);
+    start_to([endpoint], settings, Slot::new(plugin))
 }
 
 /// The same with several endpoints, by name.
 pub(super) fn start_to<T: Transport>(
     endpoints: impl IntoIterator<Item = (&'static str, Gate, T)>,
     settings: DeliverySettings,
-    plugin: ScriptedPlugin,
+    plugin: Arc<Slot<impl Plugin>>,
 ) -> Running {
     let (mut named, mut ways) = (Vec::new(), Vec::new());
     for (name, gate, transport) in endpoints {
@@ -246,7 +247,7 @@ pub(super) fn start_to<T: Transport>(
         settings,
         endpoints: Endpoints::new(named),
         ways,
-        plugin: Slot::new(plugin),
+        plugin,
         shape_slots: 2,
         results: Some(results),
         dead_letters,
