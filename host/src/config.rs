@@ -27,6 +27,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
@@ -38,6 +39,7 @@ use crate::{
     ingress::settings::{
         DatagenSettings, DeadLetterSettings, FileIngressSettings, KinesisIngressSettings,
     },
+    network::AddressRules,
     plugin::settings::PluginSettings,
     progress::settings::ProgressSettings,
     router::Router,
@@ -58,6 +60,8 @@ pub struct Module {
     pub sinks: Vec<SinkConfig>,
     /// Where results and dead letters go.
     pub egresses: Vec<EgressConfig>,
+    /// Which addresses may be dialled.
+    pub network: Arc<AddressRules>,
     /// Where and how often progress is stored.
     pub progress: ProgressSettings,
     /// Where metrics, health and status are served, if anywhere.

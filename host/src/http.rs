@@ -8,6 +8,7 @@ mod body;
 mod client;
 pub mod compress;
 mod connector;
+mod dial;
 mod failover;
 mod failure;
 mod framing;

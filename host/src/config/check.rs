@@ -9,6 +9,7 @@ mod endpoint;
 mod gate;
 mod ingress;
 mod kinesis;
+mod network;
 mod router;
 mod sink;
 mod tls;
@@ -16,7 +17,7 @@ mod tls;
 pub(super) use endpoint::{check_header, check_url};
 pub(super) use ingress::default_fields;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use self::sink::Ids;
 use super::{
@@ -32,6 +33,7 @@ use crate::{
     egress::settings::FileEgressSettings,
     http::settings::Environment,
     ingress::settings::{FileIngressSettings, FilePath},
+    network::AddressRules,
 };
 
 /// Collects problems while it turns the shape into settings.
@@ -40,6 +42,8 @@ pub(super) struct Checker<'a> {
     folder: PathBuf,
     /// What the environment says of proxies.
     environment: Environment,
+    /// Which addresses may be dialled; set before the first URL is looked at.
+    network: Arc<AddressRules>,
     problems: Vec<Problem>,
 }
 
@@ -49,6 +53,7 @@ impl<'a> Checker<'a> {
             root,
             folder: sources.folder.clone(),
             environment: Environment::read(sources.env),
+            network: Arc::default(),
             problems: Vec::new(),
         }
     }
@@ -62,6 +67,7 @@ impl<'a> Checker<'a> {
             self.problems
                 .push(problem.hint("this version of Nozzle reads `version: \"1\"`"));
         }
+        self.network = self.network(&yaml.network);
         for (list, empty) in [
             ("ingresses", yaml.ingresses.is_empty()),
             ("sinks", yaml.sinks.is_empty()),
@@ -160,6 +166,7 @@ impl<'a> Checker<'a> {
             endpoints: endpoints.into_iter().flatten().collect(),
             sinks,
             egresses,
+            network: self.network,
             progress: progress.unwrap_or_default(),
             admin,
             telemetry,

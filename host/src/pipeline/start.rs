@@ -33,10 +33,7 @@ use crate::{
         state_dir::{StateDir, StateDirError},
         store::{Advance, Store, StoreError},
     },
-    trace::{
-        self, Tracer,
-        settings::{EnvError, OtlpSettings},
-    },
+    trace::{self, Tracer, settings::EnvError},
 };
 
 /// Why a module was not started. Nothing was read or sent.
@@ -128,7 +125,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     }
 
     let trace_stats = Arc::new(TraceStats::default());
-    let (tracer, traces) = open_traces(module.telemetry.as_ref(), &trace_stats)?;
+    let (tracer, traces) = open_traces(&module, &trace_stats)?;
 
     let mut ingresses = Vec::new();
     let mut ingress_views = Vec::new();
@@ -289,14 +286,16 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
 
 /// The tracer of which those of the sinks are made, and the task behind it; off unless somebody says where traces go.
 fn open_traces(
-    section: Option<&OtlpSettings>,
+    module: &Module,
     stats: &Arc<TraceStats>,
 ) -> Result<(Tracer, Option<trace::Exporter>), StartError> {
     let env = |name: &str| std::env::var(name).ok();
-    let settings = trace::settings::resolve(section, env).map_err(StartError::Telemetry)?;
-    let Some(settings) = settings else {
+    let settings =
+        trace::settings::resolve(module.telemetry.as_ref(), env).map_err(StartError::Telemetry)?;
+    let Some(mut settings) = settings else {
         return Ok((Tracer::default(), None));
     };
+    settings.collector.network = Arc::clone(&module.network);
     let client = HttpClient::new(&settings.collector, 1).map_err(StartError::Collector)?;
     info!(collector = %settings.collector.label, sample = settings.sample, "traces are sent");
     let (tracer, exporter) = trace::start(&settings, client, Arc::clone(stats));
