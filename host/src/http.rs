@@ -11,6 +11,7 @@ mod connector;
 mod dial;
 mod failover;
 mod failure;
+mod fetch;
 mod framing;
 mod lease;
 mod link;
@@ -24,6 +25,7 @@ mod tunnel;
 mod watch;
 
 pub use client::{ClientError, HttpClient};
+pub use fetch::Fetcher;
 pub use tls::TlsError;
 
 use std::{future::Future, sync::Arc};

@@ -8,8 +8,10 @@ pub(crate) mod addresses;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod headers;
+mod hosts;
 mod target;
 
 pub use addresses::{AddressKind, AddressRules, Allowed, RefusedAddress};
 pub use headers::{HeaderError, HeaderRules, is_framing};
+pub use hosts::HostPattern;
 pub use target::{BaseUrl, TargetError};

@@ -2,6 +2,7 @@
 
 mod egresses;
 mod endpoints;
+mod grants;
 mod letters;
 mod progress;
 mod pump;
@@ -13,6 +14,7 @@ mod summary;
 mod unrouted;
 
 pub use endpoints::endpoint_of;
+pub use grants::services;
 pub use start::{StartError, start};
 pub use summary::{Failures, SinkSummary, Summary};
 

@@ -8,6 +8,7 @@ mod clock;
 mod engine;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod grants;
 mod imports;
 mod instance;
 mod lift;
@@ -17,6 +18,10 @@ mod output;
 pub mod settings;
 
 pub use engine::{HostError, PluginHost};
+pub use grants::{
+    GrantError, Services,
+    fetch::{Fetch, FetchError},
+};
 pub use load::{LoadError, LoadedPlugin};
 
 use std::{future::Future, sync::Arc};

@@ -9,7 +9,7 @@ use crate::{
     config::{self, EndpointConfig, SinkConfig},
     delivery::{Endpoint, dry_run},
     event::{Event, now_ms},
-    pipeline::{StartError, endpoint_of},
+    pipeline::{StartError, endpoint_of, services},
     plugin::{Plugin, PluginHost},
 };
 
@@ -33,6 +33,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let module =
         config::load(&args.module, args.properties.as_deref()).map_err(CliError::Config)?;
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
+    let host = host.offering(services(&module, None));
     let mut failed = Vec::new();
     for sink in &module.sinks {
         let endpoint = &module.endpoints[sink.endpoint];

@@ -7,6 +7,7 @@ mod delivery;
 mod destination;
 mod endpoint;
 mod gate;
+mod grants;
 mod ingress;
 mod kinesis;
 mod network;
@@ -42,6 +43,8 @@ pub(super) struct Checker<'a> {
     folder: PathBuf,
     /// What the environment says of proxies.
     environment: Environment,
+    /// Reads a variable of the environment.
+    env: fn(&str) -> Option<String>,
     /// Which addresses may be dialled; set before the first URL is looked at.
     network: Arc<AddressRules>,
     problems: Vec<Problem>,
@@ -53,6 +56,7 @@ impl<'a> Checker<'a> {
             root,
             folder: sources.folder.clone(),
             environment: Environment::read(sources.env),
+            env: sources.env,
             network: Arc::default(),
             problems: Vec::new(),
         }

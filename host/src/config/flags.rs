@@ -28,7 +28,7 @@ use crate::{
         DatagenSettings, FileIngressSettings, FilePath, KinesisIngressSettings, StreamStart,
     },
     network::{AddressRules, Allowed},
-    plugin::settings::{PluginLimits, PluginSettings},
+    plugin::settings::{GrantSettings, PluginLimits, PluginSettings},
     progress::settings::ProgressSettings,
     router::Router,
 };
@@ -218,6 +218,10 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         sha256: None,
         config,
         limits: PluginLimits::default(),
+        grants: GrantSettings {
+            sink: "run/sink".to_owned(),
+            ..GrantSettings::default()
+        },
     };
     Ok(Module {
         ingresses: vec![IngressConfig {

@@ -5,6 +5,7 @@ pub(super) mod admin;
 pub(super) mod auth;
 pub(super) mod delivery;
 pub(super) mod endpoint;
+pub(super) mod grants;
 pub(super) mod ingress;
 pub(super) mod kinesis;
 pub(super) mod network;

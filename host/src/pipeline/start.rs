@@ -10,6 +10,7 @@ use super::{
     Held, RunOptions, Running,
     egresses::{Writers, open_egress},
     endpoints::open_endpoints,
+    grants::services,
     letters::Letters,
     progress,
     pump::{Route, Unrouted, pump},
@@ -112,6 +113,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
 
     let host =
         PluginHost::new(Some(state_dir.path().join("cache"))).map_err(StartError::PluginHost)?;
+    let host = host.offering(services(&module, Some(state_dir.path())));
     let mut plugins = Vec::new();
     for sink in &module.sinks {
         let plugin = host

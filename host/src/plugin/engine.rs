@@ -14,7 +14,7 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
-use super::{bindings, clock::TICK, instance::State};
+use super::{bindings, clock::TICK, grants::Services, instance::State};
 
 /// Why the plugin host could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,7 @@ pub struct PluginHost {
     pub(super) engine: Engine,
     pub(super) linker: Linker<State>,
     pub(super) ticker: Arc<Ticker>,
+    pub(super) services: Services,
 }
 
 impl std::fmt::Debug for PluginHost {
@@ -92,6 +93,7 @@ impl PluginHost {
             engine,
             linker,
             ticker: Arc::new(ticker),
+            services: Services::default(),
         })
     }
 }

@@ -9,10 +9,11 @@ use super::{
     CurrentCall, Handled, Plugin, PluginError, Shaped,
     bindings::exports::nozzle::plugin::{handling, shaping},
     engine::{PluginHost, Ticker},
+    grants::{GrantError, Needed},
     instance::{MakeError, Pool},
     lift,
     output::GuestLog,
-    settings::PluginSettings,
+    settings::{GrantSettings, PluginSettings},
 };
 use crate::{event::Event, metrics::PluginStats, outcome::Outcome};
 
@@ -88,6 +89,19 @@ pub enum LoadError {
         /// The interface.
         import: String,
     },
+    /// The component imports what is granted, or not.
+    #[error("`{}` imports `{import}`, which the sink does not grant", path.display())]
+    Ungranted {
+        /// The file.
+        path: PathBuf,
+        /// The interface.
+        import: String,
+        /// The line that grants it.
+        line: &'static str,
+    },
+    /// What the sink grants cannot be given.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
     /// An interface has the right name and another type.
     #[error("`{}` does not fit the contract: {reason}", path.display())]
     Type {
@@ -138,14 +152,15 @@ impl LoadError {
             Self::MissingExport { .. } => {
                 "build the plugin for the world `shaper` or `sink` of `wit/worlds.wit`"
             }
-            Self::Import { import, .. }
-                if import.starts_with("wasi:http") || import.starts_with("wasi:sockets") =>
-            {
-                "plugins have no network: return the call from `shape`, and the host makes it"
+            Self::Ungranted { line, .. } => {
+                return Some(format!(
+                    "if it is to have it, add `{line}` to the sink (`docs/grants.md`)"
+                ));
             }
+            Self::Grant(_) => "see `docs/grants.md`",
             Self::Import { .. } => {
                 "a plugin may import `nozzle:plugin/host`, in the world `sink` `nozzle:plugin/current-call`, and \
-                 WASI 0.2 without http"
+                 WASI 0.2; wasi:http and wasi:keyvalue/store where the sink grants them"
             }
             Self::Type { .. } => {
                 "«expected» is the host, «found» the plugin: generate its bindings anew from this host's `wit/`"
@@ -216,15 +231,13 @@ impl PluginHost {
                 reason,
             })?;
 
-        self.check_names(&component, &path)?;
+        self.check_names(&component, &path, &settings.grants)?;
+        let (linker, granted) = self.grant(&settings.grants)?;
         let type_error = |error: wasmtime::Error| LoadError::Type {
             path: path.clone(),
             reason: format!("{error:#}"),
         };
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(type_error)?;
+        let pre = linker.instantiate_pre(&component).map_err(type_error)?;
         let shaping = shaping::GuestIndices::new(&pre).map_err(type_error)?;
         let handles = component
             .component_type()
@@ -237,7 +250,15 @@ impl PluginHost {
 
         let log = Arc::new(GuestLog::new(sink));
         let (config, limits) = (settings.config.clone(), settings.limits.clone());
-        let pool = Pool::new(pre, shaping, handling, config, limits, Arc::clone(&log));
+        let pool = Pool::new(
+            pre,
+            shaping,
+            handling,
+            config,
+            limits,
+            granted,
+            Arc::clone(&log),
+        );
         let first = pool.make().await.map_err(|error| match error {
             MakeError::Unfit(error) => type_error(error),
             MakeError::Refused(reason) => LoadError::Configure { reason },
@@ -253,7 +274,12 @@ impl PluginHost {
     }
 
     /// Names what does not fit, before the engine says it by its types.
-    fn check_names(&self, component: &Component, path: &std::path::Path) -> Result<(), LoadError> {
+    fn check_names(
+        &self,
+        component: &Component,
+        path: &std::path::Path,
+        grants: &GrantSettings,
+    ) -> Result<(), LoadError> {
         let path = || path.to_owned();
         let kind = component.component_type();
         let exports: Vec<String> = kind
@@ -280,13 +306,19 @@ impl PluginHost {
                 exports,
             });
         }
-        match interfaces.into_iter().find(|name| !is_offered(name)) {
-            Some(import) => Err(LoadError::Import {
-                path: path(),
-                import,
-            }),
-            None => Ok(()),
+        for import in interfaces {
+            let path = path();
+            match Needed::by(&import) {
+                Some(needed) if needed.is_given(grants) => {}
+                Some(needed) => {
+                    let line = needed.line();
+                    return Err(LoadError::Ungranted { path, import, line });
+                }
+                None if is_offered(&import) => {}
+                None => return Err(LoadError::Import { path, import }),
+            }
         }
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     delivery::settings::{
         DeliverySettings, InFlightSettings, OnOutage, Order, ResultsOrder, TimeoutSettings,
     },
-    plugin::settings::{PluginLimits, PluginSettings},
+    plugin::settings::{GrantSettings, PluginLimits, PluginSettings},
 };
 
 /// What a sink may name.
@@ -46,7 +46,12 @@ impl Checker<'_> {
                 .collect()
         };
         let id = self.id(&["sinks", &index, "id"], &yaml.id);
-        let plugin = self.plugin(&index, yaml.plugin);
+        let mut plugin = self.plugin(&index, yaml.plugin);
+        let limits = plugin.as_ref().map(|plugin| &plugin.limits);
+        let grants = self.grants(&index, &yaml.id, yaml.grants, limits);
+        if let Some(plugin) = &mut plugin {
+            plugin.grants = grants;
+        }
         let endpoint = match yaml.endpoint {
             EndpointOfSinkYaml::Named(id) => {
                 let place = ["sinks", &index, "endpoint"];
@@ -186,6 +191,7 @@ impl Checker<'_> {
             sha256,
             config: yaml.config.to_string(),
             limits,
+            grants: GrantSettings::default(),
         })
     }
 }
