@@ -8,7 +8,6 @@ use nozzle_plugin::{
     export_sink, log,
 };
 
-#[expect(clippy::unwrap_used, reason = "generated")]
 mod bindings {
     wit_bindgen::generate!({
         inline: r#"
