@@ -6,6 +6,8 @@ mod http;
 mod keyvalue;
 #[path = "grants/machine.rs"]
 mod machine;
+#[path = "grants/run.rs"]
+mod run;
 
 use std::{path::Path, sync::Arc};
 

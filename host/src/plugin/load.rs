@@ -152,9 +152,14 @@ impl LoadError {
             Self::MissingExport { .. } => {
                 "build the plugin for the world `shaper` or `sink` of `wit/worlds.wit`"
             }
-            Self::Ungranted { line, .. } => {
+            Self::Ungranted { line, import, .. } => {
+                // It imports wasi:http whether the plugin uses it or not.
+                let javascript = match import.starts_with("wasi:http/") {
+                    true => "; componentize-js leaves it out with `--disable http fetch-event`",
+                    false => "",
+                };
                 return Some(format!(
-                    "if it is to have it, add `{line}` to the sink (`docs/grants.md`)"
+                    "if it is to have it, add `{line}` to the sink (`docs/grants.md`){javascript}"
                 ));
             }
             Self::Grant(_) => "see `docs/grants.md`",

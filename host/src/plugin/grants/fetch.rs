@@ -3,15 +3,23 @@
 //! # Invariants
 //! - What is compared with the grant is what is sent: one URL, as its parser writes it.
 //! - No redirect is followed: it is an answer like any other.
+//! - An instance holds as many requests and responses as one call may make, whatever it keeps of earlier calls.
 
-use std::{pin::Pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http::{
     HeaderName, Request, Response,
     header::{CONTENT_LENGTH, HOST},
 };
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks,
@@ -55,14 +63,21 @@ pub(in crate::plugin) struct Hooks {
     /// None: nothing is granted, and nothing of this is linked.
     parts: Option<(HttpGrant, Arc<dyn Fetch>)>,
     log: Arc<GuestLog>,
+    /// Requests under way, and responses that the guest has not let go of.
+    open: Arc<Semaphore>,
     /// Requests of the call under way.
     calls: u32,
 }
 
 impl Hooks {
     pub(super) fn new(parts: Option<(HttpGrant, Arc<dyn Fetch>)>, log: Arc<GuestLog>) -> Self {
-        let calls = 0;
-        Self { parts, log, calls }
+        let max_calls = parts.as_ref().map_or(0, |(grant, _)| grant.max_calls);
+        Self {
+            parts,
+            log,
+            open: Arc::new(Semaphore::new(max_calls as usize)),
+            calls: 0,
+        }
     }
 
     pub(super) fn call_begins(&mut self) {
@@ -70,10 +85,7 @@ impl Hooks {
     }
 
     /// What may be sent where, or why nothing is.
-    fn admit(
-        &mut self,
-        request: &Request<WasiBody>,
-    ) -> Result<(Url, HttpGrant, Arc<dyn Fetch>), String> {
+    fn admit(&mut self, request: &Request<WasiBody>) -> Result<Admitted, String> {
         let (grant, fetch) = self.parts.clone().ok_or("nothing is granted")?;
         let url: Url = request
             .uri()
@@ -95,8 +107,25 @@ impl Hooks {
                 self.calls
             ));
         }
-        Ok((url, grant, fetch))
+        let open = Arc::clone(&self.open).try_acquire_owned();
+        let open = open.map_err(|_| {
+            format!("the plugin has not let go of {max} responses (`grants.http-limits.calls`)")
+        })?;
+        Ok(Admitted {
+            url,
+            grant,
+            fetch,
+            open,
+        })
     }
+}
+
+/// A request that may be made.
+struct Admitted {
+    url: Url,
+    grant: HttpGrant,
+    fetch: Arc<dyn Fetch>,
+    open: OwnedSemaphorePermit,
 }
 
 type Driven = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -124,19 +153,14 @@ impl WasiHttpHooks for Hooks {
                 log.log(Level::Warn, &format!("a request is denied: {why}"), &[]);
                 Box::new(async { Err(Error::HttpRequestDenied) })
             }
-            Ok((url, grant, fetch)) => Box::new(async move {
-                let origin = url.origin().ascii_serialization();
-                let sent = tokio::time::timeout(grant.time, send(request, url, &grant, &*fetch));
-                let response = match sent.await {
-                    Ok(sent) => sent,
-                    Err(_) => Err((
-                        format!(
-                            "no answer within {:?} (`grants.http-limits.time`)",
-                            grant.time
-                        ),
-                        Error::HttpResponseTimeout,
-                    )),
-                };
+            Ok(admitted) => Box::new(async move {
+                let origin = admitted.url.origin().ascii_serialization();
+                let limit = admitted.grant.time;
+                let sent = tokio::time::timeout(limit, send(request, admitted)).await;
+                let response = sent.unwrap_or_else(|_| {
+                    let why = format!("no answer within {limit:?} (`grants.http-limits.time`)");
+                    Err((why, Error::HttpResponseTimeout))
+                });
                 let response = response.map_err(|(why, error)| {
                     let message = format!("a request to `{origin}` failed: {why}");
                     log.log(Level::Warn, &message, &[]);
@@ -154,10 +178,14 @@ type Failed = (String, Error);
 
 async fn send(
     request: Request<WasiBody>,
-    url: Url,
-    grant: &HttpGrant,
-    fetch: &dyn Fetch,
+    admitted: Admitted,
 ) -> Result<Response<WasiBody>, Failed> {
+    let Admitted {
+        url,
+        grant,
+        fetch,
+        open,
+    } = admitted;
     let max = grant.max_request;
     let (mut parts, body) = request.into_parts();
     let body = Limited::new(body, max).collect().await.map_err(|error| {
@@ -174,11 +202,40 @@ async fn send(
     let request = Request::from_parts(parts, body.to_bytes());
     let response = fetch.fetch(request, grant.max_response).await;
     let response = response.map_err(|error| (error.to_string(), told(&error)))?;
+    let held = |body| Held {
+        body: Full::new(body),
+        _open: open,
+    };
     Ok(response.map(|body| {
-        Full::new(body)
-            .map_err(|never| match never {})
-            .boxed_unsync()
+        let body = held(body).map_err(|never| match never {});
+        body.boxed_unsync()
     }))
+}
+
+/// A response's body, which counts for as long as the guest has it.
+struct Held {
+    body: Full<Bytes>,
+    _open: OwnedSemaphorePermit,
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 fn told(error: &FetchError) -> Error {
@@ -189,3 +246,6 @@ fn told(error: &FetchError) -> Error {
         FetchError::TooLarge(_) => Error::HttpResponseBodySize(None),
     }
 }
+
+#[cfg(test)]
+mod tests;
