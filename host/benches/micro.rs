@@ -11,7 +11,7 @@ use nozzle::{
     outcome::Response,
     plugin::{
         CurrentCall, LoadedPlugin, Method, Plugin, PluginHost, ShapedBody, ShapedRequest,
-        settings::{PluginLimits, PluginSettings},
+        settings::{GrantSettings, PluginLimits, PluginSettings},
     },
 };
 use tokio::{runtime::Runtime, time::Instant};
@@ -47,6 +47,7 @@ fn load(name: &str) -> (Runtime, PluginHost, LoadedPlugin) {
         sha256: None,
         config: "null".to_owned(),
         limits: PluginLimits::default(),
+        grants: GrantSettings::default(),
     };
     let host = PluginHost::new(None).expect("a host");
     let plugin = runtime

@@ -41,6 +41,7 @@ use crate::{
     ingress::settings::{
         DatagenSettings, DeadLetterSettings, FileIngressSettings, KinesisIngressSettings,
     },
+    network::AddressRules,
     plugin::settings::PluginSettings,
     progress::settings::ProgressSettings,
     router::Router,
@@ -61,6 +62,8 @@ pub struct Module {
     pub sinks: Vec<SinkConfig>,
     /// Where results and dead letters go.
     pub egresses: Vec<EgressConfig>,
+    /// Which addresses may be dialled.
+    pub network: Arc<AddressRules>,
     /// Where and how often progress is stored.
     pub progress: ProgressSettings,
     /// Where metrics, health and status are served, if anywhere.

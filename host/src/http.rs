@@ -8,8 +8,10 @@ mod body;
 mod client;
 pub mod compress;
 mod connector;
+mod dial;
 mod failover;
 mod failure;
+mod fetch;
 mod framing;
 mod lease;
 mod link;
@@ -23,6 +25,7 @@ mod tunnel;
 mod watch;
 
 pub use client::{ClientError, HttpClient};
+pub use fetch::Fetcher;
 pub use tls::TlsError;
 
 use std::{future::Future, sync::Arc, time::Duration};

@@ -2,6 +2,7 @@
 
 mod egresses;
 mod endpoints;
+mod grants;
 mod letters;
 pub mod plugins;
 mod progress;
@@ -14,6 +15,7 @@ mod summary;
 mod unrouted;
 
 pub use endpoints::{endpoints_of, try_endpoint};
+pub use grants::services;
 pub use start::{StartError, start};
 pub use summary::{Failures, SinkSummary, Summary};
 

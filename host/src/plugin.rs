@@ -12,6 +12,7 @@ mod differences;
 mod engine;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod grants;
 mod imports;
 mod instance;
 mod lift;
@@ -26,6 +27,10 @@ mod slot;
 pub use compile::{CompileError, compile_for_parent};
 pub use differences::differences;
 pub use engine::{HostError, PluginHost};
+pub use grants::{
+    GrantError, Services,
+    fetch::{Fetch, FetchError},
+};
 pub(crate) use load::hex;
 pub use load::{Binary, LoadedPlugin};
 pub use load_error::LoadError;

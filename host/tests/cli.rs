@@ -87,6 +87,12 @@ fn the_errors_a_user_meets_first() {
     show("dangling id", &["check", "module.yaml"]);
     module(folder, &sink_with(&good, ""));
     show("check", &["check", "module.yaml"]);
+    let lookup = plugin("lookup.wasm").display().to_string();
+    module(folder, &sink_with(&lookup, ""));
+    show("no grant", &["check", "module.yaml"]);
+    let folders = "    grants: { files: [{ path: nowhere, as: /tables }] }\n";
+    module(folder, &sink_with(&good, folders));
+    show("no such folder", &["check", "module.yaml"]);
     show(
         "no plugin for the demo",
         &["demo", "--plugin", "nowhere.wasm"],

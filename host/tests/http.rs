@@ -1,5 +1,7 @@
 //! The client against servers that misbehave, on real sockets. Promise 4: the host owns what is dangerous.
 
+#[path = "http/addresses.rs"]
+mod addresses;
 #[path = "http/connections.rs"]
 mod connections;
 #[path = "http/failover.rs"]

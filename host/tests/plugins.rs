@@ -10,7 +10,7 @@ use nozzle::{
     plugin::{
         CurrentCall, LoadError, LoadedPlugin, Method, Plugin, PluginError, PluginHost,
         PluginVerdict, ShapedBody, ShapedRequest,
-        settings::{PluginLimits, PluginSettings},
+        settings::{GrantSettings, PluginLimits, PluginSettings},
     },
 };
 use nozzle_testkit::{DEADLINE, plugin};
@@ -34,6 +34,7 @@ fn settings(path: PathBuf, config: &str) -> PluginSettings {
         sha256: None,
         config: config.to_owned(),
         limits,
+        grants: GrantSettings::default(),
     }
 }
 

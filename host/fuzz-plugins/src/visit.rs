@@ -43,6 +43,7 @@ async fn visit(host: &PluginHost, component: Bytes) -> &'static str {
     let settings = PluginSettings {
         path: PathBuf::from("fuzzed.wasm"),
         sha256: None,
+        grants: Default::default(),
         config: "null".to_owned(),
         limits: PluginLimits {
             memory: 16 << 20,

@@ -9,7 +9,7 @@ use crate::{
     config::{self, EndpointConfig, SinkConfig},
     delivery::dry_run,
     event::{Event, now_ms},
-    pipeline::{StartError, endpoints_of, try_endpoint},
+    pipeline::{StartError, endpoints_of, services, try_endpoint},
     plugin::{Plugin, PluginHost},
 };
 
@@ -36,6 +36,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let wrong = module.endpoints.iter().map(try_endpoint);
     let wrong: Vec<_> = wrong.filter_map(Result::err).collect();
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
+    let host = host.offering(services(&module, None));
     let mut failed = Vec::new();
     if !wrong.is_empty() {
         failed.push(CliError::Config(config::problems_in(&args.module, wrong)));

@@ -67,6 +67,7 @@ pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliErr
         max_calls: Some(64),
         dead_letters: Some(dead_letters.clone()),
         results: Some(folder.join("results.ndjson")),
+        allow: Vec::new(),
     };
     let sources = Sources {
         groups: Default::default(),

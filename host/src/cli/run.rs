@@ -76,6 +76,10 @@ pub(super) struct RunArgs {
     /// A file for results; `-` is standard output.
     #[arg(long, value_name = "PATH", requires = "plugin")]
     results: Option<PathBuf>,
+    /// Addresses that may be dialled beside public ones and the URL's own: `private`, `10.1.0.0/16`, and what `network.allow` of a
+    /// module file takes.
+    #[arg(long, value_name = "NETWORK", requires = "plugin")]
+    allow: Vec<String>,
     /// Serves metrics, health and status: an IP address and a port, or a port of this machine alone, such as `9464`.
     /// Overrides `admin` of the module file.
     #[arg(long, value_name = "ADDR", env = "NOZZLE_ADMIN", value_parser = settings::parse)]
@@ -140,6 +144,7 @@ impl RunArgs {
             max_calls: self.max_calls,
             dead_letters: self.dead_letters.clone(),
             results: self.results.clone(),
+            allow: self.allow.clone(),
         };
         config::from_flags(flags, &sources).map_err(|message| CliError::Usage {
             message,

@@ -8,9 +8,11 @@ mod destination;
 mod endpoint;
 mod endpoints;
 mod gate;
+mod grants;
 mod ingress;
 mod kinesis;
 mod limits;
+mod network;
 mod router;
 mod sink;
 mod tls;
@@ -18,7 +20,7 @@ mod tls;
 pub(super) use endpoint::{check_header, check_url};
 pub(super) use ingress::default_fields;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use self::sink::Ids;
 use super::{
@@ -34,6 +36,7 @@ use crate::{
     egress::settings::FileEgressSettings,
     http::settings::Environment,
     ingress::settings::{FileIngressSettings, FilePath},
+    network::AddressRules,
 };
 
 /// Collects problems while it turns the shape into settings.
@@ -42,6 +45,10 @@ pub(super) struct Checker<'a> {
     folder: PathBuf,
     /// What the environment says of proxies.
     environment: Environment,
+    /// Reads a variable of the environment.
+    env: fn(&str) -> Option<String>,
+    /// Which addresses may be dialled; set before the first URL is looked at.
+    network: Arc<AddressRules>,
     problems: Vec<Problem>,
 }
 
@@ -51,6 +58,8 @@ impl<'a> Checker<'a> {
             root,
             folder: sources.folder.clone(),
             environment: Environment::read(sources.env),
+            env: sources.env,
+            network: Arc::default(),
             problems: Vec::new(),
         }
     }
@@ -64,6 +73,7 @@ impl<'a> Checker<'a> {
             self.problems
                 .push(problem.hint("this version of Nozzle reads `version: \"1\"`"));
         }
+        self.network = self.network(&yaml.network);
         for (list, empty) in [
             ("ingresses", yaml.ingresses.is_empty()),
             ("sinks", yaml.sinks.is_empty()),
@@ -163,6 +173,7 @@ impl<'a> Checker<'a> {
             endpoints: endpoints.into_iter().flatten().collect(),
             sinks,
             egresses,
+            network: self.network,
             progress: progress.unwrap_or_default(),
             admin,
             telemetry,

@@ -4,6 +4,7 @@ use std::{
     fmt::Display,
     ops::RangeInclusive,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -26,7 +27,8 @@ use crate::{
     ingress::settings::{
         DatagenSettings, FileIngressSettings, FilePath, KinesisIngressSettings, StreamStart,
     },
-    plugin::settings::{PluginLimits, PluginSettings},
+    network::{AddressRules, Allowed},
+    plugin::settings::{GrantSettings, PluginLimits, PluginSettings},
     progress::settings::ProgressSettings,
     router::Router,
 };
@@ -52,6 +54,8 @@ pub struct Flags {
     pub max_calls: Option<usize>,
     pub dead_letters: Option<PathBuf>,
     pub results: Option<PathBuf>,
+    /// As the entries of `network.allow`.
+    pub allow: Vec<String>,
 }
 
 /// Where the events of a run without a module file come from.
@@ -104,9 +108,19 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         delivery.in_flight.max_calls = within("--max-calls", max_calls, 1..=MAX_CALLS)?;
     }
 
+    let allow = flags.allow.iter().map(|text| {
+        let parsed = text.parse::<Allowed>();
+        parsed.map_err(|hint| format!("--allow `{text}` names no addresses: {hint}"))
+    });
+    let network = Arc::new(AddressRules::new(allow.collect::<Result<_, _>>()?));
     let url = check_url(&filled("--url", &flags.url)?)
         .map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
     let mut endpoint = EndpointSettings::new(url, flags.url.clone());
+    network.check_url(&endpoint.url).map_err(|refused| {
+        let (url, kind) = (&flags.url, refused.kind);
+        format!("--url `{url}` has an address ({kind}) that is not dialled: if it is meant, add `--allow {kind}`")
+    })?;
+    endpoint.network = Arc::clone(&network);
     endpoint.proxy = ProxyRule::Environment(Environment::read(sources.env));
     endpoint
         .proxy
@@ -204,6 +218,10 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         sha256: None,
         config,
         limits: PluginLimits::default(),
+        grants: GrantSettings {
+            sink: "run/sink".to_owned(),
+            ..GrantSettings::default()
+        },
     };
     Ok(Module {
         ingresses: vec![IngressConfig {
@@ -228,6 +246,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             dead_letters: dead_letters.map(Destination::Egress),
         }],
         egresses,
+        network,
         progress: ProgressSettings::default(),
         admin: None,
         telemetry: None,
@@ -271,6 +290,7 @@ mod tests {
             max_calls: None,
             dead_letters: None,
             results: None,
+            allow: Vec::new(),
         }
     }
 
@@ -318,6 +338,19 @@ mod tests {
                 "--file must not be the file of --results or --dead-letters",
             ),
             (Flags { results: Some("-".into()), ..flags() }, ""),
+            (Flags { url: "http://10.0.0.1/".to_owned(), ..flags() }, ""),
+            (
+                Flags { url: "http://169.254.169.254/".to_owned(), ..flags() },
+                "--url `http://169.254.169.254/` has an address (metadata) that is not dialled: if it is meant, add `--allow metadata`",
+            ),
+            (
+                Flags { url: "http://169.254.169.254/".to_owned(), allow: vec!["metadata".to_owned()], ..flags() },
+                "",
+            ),
+            (
+                Flags { allow: vec!["10.0.0.1/8".to_owned()], ..flags() },
+                "--allow `10.0.0.1/8` names no addresses: write the network's first address: `10.0.0.0/8`",
+            ),
             (Flags { results: Some("/dev/null".into()), dead_letters: Some("/dev/null".into()), ..flags() }, ""),
             (
                 Flags { url: "http://${env:X}/".to_owned(), ..flags() },

@@ -190,6 +190,7 @@ impl Module {
             egresses,
             // The address may be that of a host which runs.
             admin: None,
+            network: self.network,
             telemetry: self.telemetry,
             progress: ProgressSettings {
                 store: StoreSettings::Embedded,

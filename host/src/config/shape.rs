@@ -5,8 +5,10 @@ pub(super) mod admin;
 pub(super) mod auth;
 pub(super) mod delivery;
 pub(super) mod endpoint;
+pub(super) mod grants;
 pub(super) mod ingress;
 pub(super) mod kinesis;
+pub(super) mod network;
 pub(super) mod router;
 pub(super) mod sink;
 pub(super) mod telemetry;
@@ -19,6 +21,7 @@ use self::{
     endpoint::NamedEndpointYaml,
     ingress::IngressYaml,
     kinesis::{KinesisEgressYaml, ProgressYaml},
+    network::NetworkYaml,
     sink::SinkYaml,
     telemetry::TelemetryYaml,
 };
@@ -42,6 +45,9 @@ pub(super) struct ModuleYaml {
     /// Where results and dead letters go.
     #[serde(default)]
     pub(super) egresses: Vec<EgressYaml>,
+    /// Which addresses the host may connect to, beside public ones and those that this file writes itself.
+    #[serde(default)]
+    pub(super) network: NetworkYaml,
     /// Where and how often progress is stored.
     #[serde(default)]
     pub(super) progress: ProgressYaml,

@@ -7,15 +7,13 @@ use hyper_rustls::{
     DefaultServerNameResolver, FixedServerNameResolver, HttpsConnector, MaybeHttpsStream,
     ResolveServerName,
 };
-use hyper_util::{
-    client::legacy::connect::{Connection as _, HttpConnector},
-    rt::TokioIo,
-};
+use hyper_util::{client::legacy::connect::Connection as _, rt::TokioIo};
 use rustls::ClientConfig;
 use tokio::net::UnixStream;
 use tower_service::Service;
 
 use super::{
+    dial::Tcp,
     proxy::Proxy,
     settings::{EndpointSettings, HttpVersion, TlsSettings},
     stream::{Io, Stream},
@@ -44,14 +42,18 @@ enum Route {
 #[derive(Debug, Clone)]
 struct Dialer {
     route: Arc<Route>,
-    tcp: HttpConnector,
+    tcp: Tcp,
     /// To an HTTP proxy.
-    hop: HttpsConnector<HttpConnector>,
+    hop: HttpsConnector<Tcp>,
 }
 
 impl Dialer {
     async fn dial(mut self, to: Uri) -> Result<Stream, BoxError> {
         let mut is_proxied = false;
+        if let Route::Proxy { .. } = &*self.route {
+            // The proxy dials it; what a name means is the proxy's to say.
+            self.tcp.check(&to)?;
+        }
         let io: Box<dyn Io> = match &*self.route {
             Route::Direct => Box::new(self.tcp.call(to).await?),
             Route::Unix { path, label } => match UnixStream::connect(path).await {
@@ -113,10 +115,7 @@ impl Connector {
         proxy: Option<Proxy>,
         mut tls: ClientConfig,
     ) -> Result<Self, tls::TlsError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(endpoint.connect_timeout));
+        let tcp = Tcp::new(&endpoint.network, endpoint.connect_timeout);
         let to_proxy = match &proxy {
             Some(proxy) if proxy.is_https() => {
                 let only_roots = TlsSettings {

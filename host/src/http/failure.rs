@@ -9,7 +9,7 @@ use std::{error::Error, io};
 use hyper_util::client::legacy;
 use url::Url;
 
-use crate::outcome::Failure;
+use crate::{network::RefusedAddress, outcome::Failure};
 
 /// Characters of a foreign text that are shown.
 const SHOWN: usize = 300;
@@ -51,7 +51,11 @@ pub(super) fn classify(error: &legacy::Error, name: &Name) -> Failure {
     if let Some(tls) = tls {
         return Failure::Tls(explain_tls(tls, name));
     }
-    let why = why(error);
+    let refused = causes.iter().find_map(|cause| cause.downcast_ref());
+    let why = match refused {
+        Some(refused) => explain_refused(refused, name),
+        None => why(error),
+    };
     if error.is_connect() {
         return Failure::Connect(format!("{why} (`{}`)", name.label));
     }
@@ -82,15 +86,18 @@ fn why(error: &(dyn Error + 'static)) -> String {
         return "the endpoint gave no sign of life on the HTTP/2 connection".to_owned();
     }
     let cause = causes.last().copied().unwrap_or(error);
-    match cause.downcast_ref::<h2::Error>() {
-        Some(h2) => explain_h2(h2),
+    if let Some(h2) = cause.downcast_ref::<h2::Error>() {
+        return explain_h2(h2);
+    }
+    match cause.downcast_ref::<RefusedAddress>() {
+        Some(refused) => without_address(refused),
         None => bounded(&cause.to_string()),
     }
 }
 
 /// Every cause, the deepest last.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| inner(*cause)).collect()
+    std::iter::successors(inner(error), |cause| inner(*cause)).collect()
 }
 
 /// The next cause; an `io::Error` hides the error that it was made from.
@@ -143,6 +150,19 @@ fn explain_tls(error: &rustls::Error, name: &Name) -> String {
         _ => "",
     };
     format!("{}{hint}", bounded(&error.to_string()))
+}
+
+/// An address of a host that nobody wrote down says as much as its name.
+fn explain_refused(refused: &RefusedAddress, name: &Name) -> String {
+    match name.host_is_known {
+        true => refused.to_string(),
+        false => without_address(refused),
+    }
+}
+
+fn without_address(refused: &RefusedAddress) -> String {
+    let kind = refused.kind;
+    format!("its address ({kind}) is not dialled: `network.allow` does not list it")
 }
 
 /// One line of a bounded length, for a text that the endpoint may have had a hand in.

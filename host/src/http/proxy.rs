@@ -85,8 +85,13 @@ impl Proxy {
         is_known(intercept.uri().scheme_str()?).then_some(Self { intercept, label })
     }
 
+    /// Its host, a name or an address.
+    pub(crate) fn host(&self) -> String {
+        self.intercept.uri().host().unwrap_or_default().to_owned()
+    }
+
     /// What may be said of it.
-    pub(super) fn label(&self) -> &str {
+    pub(crate) fn label(&self) -> &str {
         &self.label
     }
 

@@ -1,6 +1,6 @@
 //! What the client is told about an endpoint, checked: built by `config`.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use url::Url;
@@ -9,7 +9,7 @@ pub use super::{
     failover::Prefer,
     proxy::{Environment, Proxy, ProxyError, ProxyRule},
 };
-use crate::auth::AuthSettings;
+use crate::{auth::AuthSettings, network::AddressRules};
 
 /// One endpoint. `Debug` shows no secret: secret header values are marked sensitive, and the
 /// URL is shown as its `label`.
@@ -41,6 +41,8 @@ pub struct EndpointSettings {
     pub compression: Option<Compression>,
     /// What is particular about TLS.
     pub tls: TlsSettings,
+    /// Which addresses may be dialled: for the endpoint, its proxy, and its tokens.
+    pub network: Arc<AddressRules>,
     /// TCP and TLS together.
     pub connect_timeout: Duration,
     /// Response head in bytes.
@@ -169,6 +171,7 @@ impl EndpointSettings {
             attempt_header: None,
             compression: None,
             tls: TlsSettings::default(),
+            network: Arc::default(),
             connect_timeout: Duration::from_secs(5),
             max_response_head: 64 * 1024,
             max_response_body: 1024 * 1024,
@@ -196,6 +199,7 @@ impl fmt::Debug for EndpointSettings {
             .field("auth", &self.auth)
             .field("compression", &self.compression)
             .field("tls", &self.tls)
+            .field("network", &self.network)
             .finish_non_exhaustive()
     }
 }

@@ -8,17 +8,18 @@ use http::{
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::{HttpConnector, proxy::SocksV5};
+use hyper_util::client::legacy::connect::proxy::SocksV5;
 use tower_service::Service;
 
 use super::{
+    dial::Tcp,
     failure,
     proxy::{Proxy, with_port},
     stream::Io,
 };
 
 /// It has no name of its own.
-type SocksError = <SocksV5<HttpConnector> as Service<Uri>>::Error;
+type SocksError = <SocksV5<Tcp> as Service<Uri>>::Error;
 
 /// Bytes of a proxy's head that are read.
 const MAX_HEAD: usize = 16 * 1024;
@@ -53,7 +54,7 @@ pub(super) fn answered(status: StatusCode) -> String {
 /// When there is no connection.
 pub(super) async fn reach(
     proxy: &Proxy,
-    mut connector: HttpsConnector<HttpConnector>,
+    mut connector: HttpsConnector<Tcp>,
 ) -> Result<Box<dyn Io>, ProxyFailure> {
     match connector.call(proxy.uri()).await {
         Ok(io) => Ok(Box::new(io)),
@@ -117,11 +118,7 @@ pub(super) async fn connect(
 ///
 /// # Errors
 /// When there is no connection, or the proxy refuses.
-pub(super) async fn socks(
-    proxy: &Proxy,
-    tcp: HttpConnector,
-    to: &Uri,
-) -> Result<Box<dyn Io>, ProxyFailure> {
+pub(super) async fn socks(proxy: &Proxy, tcp: Tcp, to: &Uri) -> Result<Box<dyn Io>, ProxyFailure> {
     let mut connector = SocksV5::new(proxy.uri(), tcp);
     if let Some((user, password)) = proxy.login() {
         connector = connector.with_auth(user.to_owned(), password.to_owned());
@@ -130,7 +127,7 @@ pub(super) async fn socks(
         Ok(io) => Ok(Box::new(io)),
         Err(SocksError::Inner(error)) => Err(ProxyFailure::Unreachable {
             label: proxy.label().to_owned(),
-            why: failure::why_boxed(&error),
+            why: failure::why_boxed(&*error),
         }),
         Err(error) => Err(ProxyFailure::NoTunnel {
             label: proxy.label().to_owned(),

@@ -10,6 +10,7 @@ use super::{
     Held, RunOptions, Running,
     egresses::{Writers, open_egress},
     endpoints::{endpoints_of, open_endpoints},
+    grants::services,
     letters::Letters,
     plugins, progress,
     pump::{Route, Unrouted, pump},
@@ -33,10 +34,7 @@ use crate::{
         state_dir::{StateDir, StateDirError},
         store::{Advance, Store, StoreError},
     },
-    trace::{
-        self, Tracer,
-        settings::{EnvError, OtlpSettings},
-    },
+    trace::{self, Tracer, settings::EnvError},
 };
 
 /// Why a module was not started. Nothing was read or sent.
@@ -113,7 +111,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let state_dir = StateDir::open(&options.state_dir)?;
     let mut store = AnyStore::open(&module.progress.store, state_dir.path()).await?;
 
-    let host = open_plugin_host(&state_dir, options)?;
+    let host = open_plugin_host(&module, &state_dir, options)?;
     let mut plugins = Vec::new();
     for sink in &module.sinks {
         let endpoints = endpoints_of(sink, &module.endpoints)?;
@@ -127,7 +125,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     }
 
     let trace_stats = Arc::new(TraceStats::default());
-    let (tracer, traces) = open_traces(module.telemetry.as_ref(), &trace_stats)?;
+    let (tracer, traces) = open_traces(&module, &trace_stats)?;
 
     let mut ingresses = Vec::new();
     let mut ingress_views = Vec::new();
@@ -297,6 +295,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
 }
 
 fn open_plugin_host(
+    module: &Module,
     state_dir: &StateDir,
     options: &RunOptions,
 ) -> Result<Arc<PluginHost>, StartError> {
@@ -305,19 +304,23 @@ fn open_plugin_host(
         Some(program) => PluginHost::compiling_apart(cache, program.clone()),
         None => PluginHost::new(Some(cache)),
     };
-    host.map(Arc::new).map_err(StartError::PluginHost)
+    let host = host.map_err(StartError::PluginHost)?;
+    let services = services(module, Some(state_dir.path()));
+    Ok(Arc::new(host.offering(services)))
 }
 
 /// The tracer of which those of the sinks are made, and the task behind it; off unless somebody says where traces go.
 fn open_traces(
-    section: Option<&OtlpSettings>,
+    module: &Module,
     stats: &Arc<TraceStats>,
 ) -> Result<(Tracer, Option<trace::Exporter>), StartError> {
     let env = |name: &str| std::env::var(name).ok();
-    let settings = trace::settings::resolve(section, env).map_err(StartError::Telemetry)?;
-    let Some(settings) = settings else {
+    let settings =
+        trace::settings::resolve(module.telemetry.as_ref(), env).map_err(StartError::Telemetry)?;
+    let Some(mut settings) = settings else {
         return Ok((Tracer::default(), None));
     };
+    settings.collector.network = Arc::clone(&module.network);
     let client = HttpClient::new(&settings.collector, 1).map_err(StartError::Collector)?;
     info!(collector = %settings.collector.label, sample = settings.sample, "traces are sent");
     let (tracer, exporter) = trace::start(&settings, client, Arc::clone(stats));

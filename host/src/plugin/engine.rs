@@ -14,7 +14,7 @@ use wasmtime::{
     component::{HasSelf, Linker},
 };
 
-use super::{bindings, clock::TICK, compile::Compiler, instance::State};
+use super::{bindings, clock::TICK, compile::Compiler, grants::Services, instance::State};
 
 /// Why the plugin host could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,7 @@ pub struct PluginHost {
     /// None: what is compiled is not kept.
     pub(super) compiler: Option<Compiler>,
     pub(super) ticker: Arc<Ticker>,
+    pub(super) services: Services,
 }
 
 impl std::fmt::Debug for PluginHost {
@@ -99,6 +100,7 @@ impl PluginHost {
             linker,
             compiler: compiler.transpose()?,
             ticker: Arc::new(ticker),
+            services: Services::default(),
         })
     }
 }

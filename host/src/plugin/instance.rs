@@ -13,12 +13,14 @@ use wasmtime::{
     component::{InstancePre, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::{
     CurrentCall, Handled, PluginError,
     bindings::exports::nozzle::plugin::{handling, shaping},
     budget::Budget,
     clock::{Clock, TICK},
+    grants::{Granted, Session},
     limiter::Limiter,
     lower::Scratch,
     output::{GuestLog, GuestOutput, clean},
@@ -29,7 +31,9 @@ use crate::metrics::{Buckets, PluginFailure, PluginStats, PluginTime};
 /// What a guest's imports work with.
 pub(super) struct State {
     wasi: WasiCtx,
-    table: ResourceTable,
+    wasi_http: WasiHttpCtx,
+    pub(super) table: ResourceTable,
+    pub(super) grants: Session,
     limiter: Limiter,
     pub(super) log: Arc<GuestLog>,
     /// The call whose outcome is being handled.
@@ -43,6 +47,16 @@ impl WasiView for State {
         WasiCtxView {
             ctx: &mut self.wasi,
             table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.grants.hooks,
+            table: &mut self.table,
+            ctx: &mut self.wasi_http,
         }
     }
 }
@@ -87,6 +101,7 @@ pub(super) struct Pool {
     handling: Option<handling::GuestIndices>,
     config: String,
     limits: PluginLimits,
+    granted: Arc<Granted>,
     log: Arc<GuestLog>,
     idle: Mutex<Vec<Instance>>,
     slots: Semaphore,
@@ -112,6 +127,7 @@ impl Pool {
         handling: Option<handling::GuestIndices>,
         config: String,
         limits: PluginLimits,
+        granted: Arc<Granted>,
         log: Arc<GuestLog>,
     ) -> Self {
         let slots = Semaphore::new(limits.instances.max(1));
@@ -123,6 +139,7 @@ impl Pool {
             handling,
             config,
             limits,
+            granted,
             log,
             idle: Mutex::default(),
             slots,
@@ -228,15 +245,17 @@ impl Pool {
     /// Makes an instance and configures it.
     pub(super) async fn make(&self) -> Result<Instance, MakeError> {
         let output = |stream| GuestOutput::new(Arc::clone(&self.log), stream);
-        let wasi = WasiCtx::builder()
-            .stdout(output("stdout"))
-            .stderr(output("stderr"))
-            .build();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(output("stdout")).stderr(output("stderr"));
+        let given = self.granted.context(&mut wasi);
+        given.map_err(|error| MakeError::Failed(PluginError::Instance(error.to_string())))?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let state = State {
-            wasi,
+            wasi: wasi.build(),
+            wasi_http: WasiHttpCtx::new(),
             table,
+            grants: self.granted.session(&self.log),
             limiter: Limiter::new(self.limits.memory),
             log: Arc::clone(&self.log),
             call: None,
@@ -303,6 +322,7 @@ impl Pool {
 
     fn start_clock(&self, store: &mut Store<State>) -> Arc<Clock> {
         store.data_mut().limiter.start();
+        store.data_mut().grants.call_begins();
         self.log.call_begins();
         store.set_epoch_deadline(1);
         let clock = &store.data().clock;

@@ -14,10 +14,11 @@ use super::{
     bindings::exports::nozzle::plugin::{handling, shaping},
     compile::NotCompiled,
     engine::{PluginHost, Ticker},
+    grants::Needed,
     instance::{MakeError, Pool},
     lift,
     output::{GuestLog, clean},
-    settings::{PluginLimits, PluginSettings},
+    settings::{GrantSettings, PluginLimits, PluginSettings},
 };
 use crate::{event::Event, metrics::PluginStats, outcome::Outcome};
 
@@ -163,15 +164,13 @@ impl PluginHost {
                     },
                 })?;
 
-        self.check_names(&component, &path)?;
+        self.check_names(&component, &path, &settings.grants)?;
+        let (linker, granted) = self.grant(&settings.grants)?;
         let type_error = |error: wasmtime::Error| LoadError::Type {
             path: path.clone(),
             reason: format!("{error:#}"),
         };
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(type_error)?;
+        let pre = linker.instantiate_pre(&component).map_err(type_error)?;
         let shaping = shaping::GuestIndices::new(&pre).map_err(type_error)?;
         let handles = component
             .component_type()
@@ -183,7 +182,15 @@ impl PluginHost {
             .map_err(type_error)?;
 
         let (config, limits) = (settings.config.clone(), settings.limits.clone());
-        let pool = Pool::new(pre, shaping, handling, config, limits, Arc::clone(&log));
+        let pool = Pool::new(
+            pre,
+            shaping,
+            handling,
+            config,
+            limits,
+            granted,
+            Arc::clone(&log),
+        );
         let first = pool.make().await.map_err(|error| match error {
             MakeError::Unfit(error) => type_error(error),
             MakeError::Refused(reason) => LoadError::Configure { reason },
@@ -215,7 +222,12 @@ impl PluginHost {
     }
 
     /// Names what does not fit, before the engine says it by its types.
-    fn check_names(&self, component: &Component, path: &std::path::Path) -> Result<(), LoadError> {
+    fn check_names(
+        &self,
+        component: &Component,
+        path: &std::path::Path,
+        grants: &GrantSettings,
+    ) -> Result<(), LoadError> {
         let path = || path.to_owned();
         let kind = component.component_type();
         let exports: Vec<String> = kind
@@ -242,13 +254,19 @@ impl PluginHost {
                 exports,
             });
         }
-        match interfaces.into_iter().find(|name| !is_offered(name)) {
-            Some(import) => Err(LoadError::Import {
-                path: path(),
-                import,
-            }),
-            None => Ok(()),
+        for import in interfaces {
+            let path = path();
+            match Needed::by(&import) {
+                Some(needed) if needed.is_given(grants) => {}
+                Some(needed) => {
+                    let line = needed.line();
+                    return Err(LoadError::Ungranted { path, import, line });
+                }
+                None if is_offered(&import) => {}
+                None => return Err(LoadError::Import { path, import }),
+            }
         }
+        Ok(())
     }
 }
 

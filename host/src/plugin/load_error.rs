@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::{
-    PluginError,
+    GrantError, PluginError,
     load::{SHAPING, VERSION},
 };
 
@@ -91,6 +91,19 @@ pub enum LoadError {
         /// The interface.
         import: String,
     },
+    /// The component imports what is granted, or not.
+    #[error("`{}` imports `{import}`, which the sink does not grant", path.display())]
+    Ungranted {
+        /// The file.
+        path: PathBuf,
+        /// The interface.
+        import: String,
+        /// The line that grants it.
+        line: &'static str,
+    },
+    /// What the sink grants cannot be given.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
     /// An interface has the right name and another type.
     #[error("`{}` does not fit the contract: {reason}", path.display())]
     Type {
@@ -141,14 +154,20 @@ impl LoadError {
             Self::MissingExport { .. } => {
                 "build the plugin for the world `shaper` or `sink` of `wit/worlds.wit`"
             }
-            Self::Import { import, .. }
-                if import.starts_with("wasi:http") || import.starts_with("wasi:sockets") =>
-            {
-                "plugins have no network: return the call from `shape`, and the host makes it"
+            Self::Ungranted { line, import, .. } => {
+                // It imports wasi:http whether the plugin uses it or not.
+                let javascript = match import.starts_with("wasi:http/") {
+                    true => "; componentize-js leaves it out with `--disable http fetch-event`",
+                    false => "",
+                };
+                return Some(format!(
+                    "if it is to have it, add `{line}` to the sink (`docs/grants.md`){javascript}"
+                ));
             }
+            Self::Grant(_) => "see `docs/grants.md`",
             Self::Import { .. } => {
                 "a plugin may import `nozzle:plugin/host`, in the world `sink` `nozzle:plugin/current-call`, and \
-                 WASI 0.2 without http"
+                 WASI 0.2; wasi:http and wasi:keyvalue/store where the sink grants them"
             }
             Self::Type { .. } => {
                 "«expected» is the host, «found» the plugin: generate its bindings anew from this host's `wit/`"

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+pub use super::grants::settings::{EnvGrant, FilesGrant, GrantSettings, HttpGrant, KeyvalueGrant};
+
 /// One plugin of one sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginSettings {
@@ -13,6 +15,8 @@ pub struct PluginSettings {
     pub config: String,
     /// What it may use.
     pub limits: PluginLimits,
+    /// What it may reach.
+    pub grants: GrantSettings,
 }
 
 /// What a plugin may use.

@@ -339,6 +339,7 @@ fn settings(path: PathBuf, config: &str, is_late: bool) -> PluginSettings {
         ..PluginLimits::default()
     };
     PluginSettings {
+        grants: Default::default(),
         path,
         sha256: None,
         config: config.to_owned(),

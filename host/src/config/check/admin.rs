@@ -45,7 +45,10 @@ impl Checker<'_> {
             let path = ["telemetry", "otlp", "endpoint"];
             let label = self.written(&path).to_owned();
             match check_url(&url) {
-                Ok(url) => settings.endpoint = Some((url, label)),
+                Ok(url) => {
+                    self.may_be_dialled(&path, &url);
+                    settings.endpoint = Some((url, label));
+                }
                 Err(reason) => {
                     let message = format!("`{label}` is no collector: {reason}");
                     self.problems.push(Problem::new(self.mark(&path), message));

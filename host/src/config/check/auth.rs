@@ -111,6 +111,9 @@ impl Checker<'_> {
             self.problems
                 .push(Problem::new(self.mark(&url_at), message));
         }
+        if let Ok(url) = &token_url {
+            self.may_be_dialled(&url_at, url);
+        }
         // RFC 6749, section 3.3.
         let plain = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
         for (number, scope) in yaml.scopes.iter().enumerate() {

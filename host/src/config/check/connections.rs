@@ -1,5 +1,7 @@
 //! Where connections of an endpoint go: URLs, proxy, Unix socket, version of HTTP.
 
+use std::sync::Arc;
+
 use url::Url;
 
 use super::{Checker, endpoint::check_url};
@@ -24,6 +26,7 @@ impl Checker<'_> {
         let first = urls.next()?;
         let mut settings = EndpointSettings::new(first.url, first.label);
         settings.others = urls.collect();
+        settings.network = Arc::clone(&self.network);
         settings.prefer = match yaml.prefer {
             None | Some(PreferYaml::First) => Prefer::First,
             Some(PreferYaml::Spread) => Prefer::Spread,
@@ -37,8 +40,22 @@ impl Checker<'_> {
             settings.unix_socket = self.unix_socket(at, path, yaml);
         } else {
             settings.proxy = self.proxy(at, yaml.proxy.as_deref(), &settings)?;
+            self.dialled(at, yaml, &settings);
         }
         Some(settings)
+    }
+
+    /// What the settings would dial must be allowed, as far as the file tells.
+    fn dialled(&mut self, at: &[&str], yaml: &EndpointYaml, settings: &EndpointSettings) {
+        if yaml.urls.is_none() {
+            self.may_be_dialled(&[at, &["url"]].concat(), &settings.url);
+        } else {
+            let others = settings.others.iter().map(|other| &other.url);
+            for (index, url) in std::iter::once(&settings.url).chain(others).enumerate() {
+                self.may_be_dialled(&[at, &["urls", &*index.to_string()]].concat(), url);
+            }
+        }
+        self.proxies_may_be_dialled(at, settings);
     }
 
     /// At least one, all of one scheme.

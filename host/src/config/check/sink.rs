@@ -18,7 +18,7 @@ use crate::{
     delivery::settings::{
         DeliverySettings, InFlightSettings, OnOutage, Order, ResultsOrder, TimeoutSettings,
     },
-    plugin::settings::PluginSettings,
+    plugin::settings::{GrantSettings, PluginSettings},
 };
 
 /// What a sink may name.
@@ -45,7 +45,12 @@ impl Checker<'_> {
                 .collect()
         };
         let id = self.id(&["sinks", &index, "id"], &yaml.id);
-        let plugin = self.plugin(&index, yaml.plugin);
+        let mut plugin = self.plugin(&index, yaml.plugin);
+        let limits = plugin.as_ref().map(|plugin| &plugin.limits);
+        let grants = self.grants(&index, &yaml.id, yaml.grants, limits);
+        if let Some(plugin) = &mut plugin {
+            plugin.grants = grants;
+        }
         let own = self.endpoints_of_sink(
             &index,
             &yaml.id,
@@ -177,6 +182,7 @@ impl Checker<'_> {
             sha256,
             config: yaml.config.to_string(),
             limits,
+            grants: GrantSettings::default(),
         })
     }
 }

@@ -12,6 +12,7 @@ use super::{
         ResultsYaml, RetryYaml, StatusYaml, TimeoutYaml,
     },
     endpoint::EndpointOfSinkYaml,
+    grants::GrantsYaml,
 };
 use crate::config::units::{Size, Span};
 
@@ -24,6 +25,9 @@ pub(in crate::config) struct SinkYaml {
     pub(in crate::config) id: String,
     /// Decides what each call looks like, and what each response means.
     pub(in crate::config) plugin: PluginYaml,
+    /// What the plugin may reach beyond its input: hosts, files, the time. Default: nothing.
+    #[serde(default)]
+    pub(in crate::config) grants: GrantsYaml,
     /// Where calls go: the id of one of `endpoints`, or an endpoint of the sink's own.
     pub(in crate::config) endpoint: Option<EndpointOfSinkYaml>,
     /// Further endpoints, each under a name by which the plugin may send a call there; `endpoint` is for the calls that name none.
