@@ -13,6 +13,7 @@
 //! [`Plugin`]: crate::plugin::Plugin
 
 pub mod contract;
+pub mod control;
 pub mod gate;
 pub mod outage;
 pub mod retry;
@@ -69,6 +70,8 @@ pub struct Sink<P, T> {
     pub stats: Arc<SinkStats>,
     /// Makes its spans.
     pub tracer: Tracer,
+    /// What it is told from outside.
+    pub control: control::Controlled,
 }
 
 /// An ingress as a sink sees it.

@@ -151,6 +151,10 @@ metrics! {
     batches: Counter = "nozzle_sink_batches_total",
     /// Calls, and batches to shape again, that wait for the time of their next attempt.
     delayed: Gauge = "nozzle_sink_delayed_calls",
+    /// 1 while the sink is paused by the admin API: it makes no new call.
+    paused: Gauge = "nozzle_sink_paused",
+    /// 1 while the sink was told to drain: it delivers what it has, and takes in no more.
+    draining: Gauge = "nozzle_sink_draining",
     /// 1 when the sink has halted: it delivers no more, and the host stops.
     halted: Gauge = "nozzle_sink_halted",
 }

@@ -34,8 +34,8 @@ pub(super) struct Item {
 pub(super) struct First {
     pub(super) at: Instant,
     pub(super) wall: SystemTime,
-    /// The time that outages had taken by then.
-    pub(super) outage: Duration,
+    /// The time that outages and pauses had taken by then.
+    pub(super) time_off: Duration,
 }
 
 impl Item {

@@ -1,6 +1,6 @@
 //! Opens everything that a module names, in an order in which the first failure costs nothing, and starts it.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -16,9 +16,9 @@ use super::{
     unrouted,
 };
 use crate::{
-    admin::{IngressView, SinkView},
+    admin::{IngressView, PluginVersion, SinkView, TokenFile, settings::AdminSettings},
     config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted},
-    delivery::{self, Sink, Source},
+    delivery::{self, Sink, Source, control::Control},
     egress::EgressError,
     http::{ClientError, HttpClient},
     ingress::{
@@ -46,6 +46,9 @@ pub enum StartError {
     /// The state directory.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
+    /// The token of the admin API.
+    #[error("the token of the admin API cannot be written to the state directory")]
+    Token(#[source] io::Error),
     /// The progress store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -111,6 +114,7 @@ pub enum StartError {
 /// The first part that cannot be opened.
 pub async fn start(module: Module, options: &RunOptions) -> Result<Running, StartError> {
     let state_dir = StateDir::open(&options.state_dir)?;
+    let token = open_token(&module, &state_dir)?;
     let mut store = AnyStore::open(&module.progress.store, state_dir.path()).await?;
 
     let host =
@@ -172,7 +176,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let parts = plugins.into_iter().zip(dead_letters).zip(intakes);
     for (config, ((plugin, dead_letters), intake)) in module.sinks.into_iter().zip(parts) {
         let stats = Arc::new(SinkStats::default());
+        let (control, controlled) = Control::new();
         let plugin_stats = Arc::clone(plugin.stats());
+        let loaded = PluginVersion::first(plugin.digest());
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
         let way = &ways[config.endpoint];
@@ -191,11 +197,14 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             sources: all_sources.clone(),
             stats: Arc::clone(&stats),
             tracer: tracer.of_sink(&id, &way.label),
+            control: controlled,
         };
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
             plugin: plugin_stats,
+            loaded,
+            control,
         });
         sink_tasks.spawn(async move { (id, delivery::run(sink, intake).await) });
     }
@@ -280,11 +289,26 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         trace_stats,
         traces,
         grace: options.grace,
-        _held: Some(Held {
+        held: Some(Held {
+            token,
             _state_dir: state_dir,
             _plugin_host: host,
         }),
     })
+}
+
+/// Before anything runs: then whoever sees the host run can tell it something.
+fn open_token(module: &Module, state_dir: &StateDir) -> Result<Option<TokenFile>, StartError> {
+    if !module
+        .admin
+        .as_ref()
+        .is_some_and(AdminSettings::makes_token)
+    {
+        return Ok(None);
+    }
+    let token = TokenFile::write(state_dir.path()).map_err(StartError::Token)?;
+    info!(file = %token.path().display(), "changes by the admin API need the token in this file");
+    Ok(Some(token))
 }
 
 /// The tracer of which those of the sinks are made, and the task behind it; off unless somebody says where traces go.

@@ -48,7 +48,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         self.refused = None;
         // Whether a call has to wait for its turn: not while the endpoint is closed, to this sink perhaps alone.
         let mut waits = false;
-        while self.refused.is_none() && self.attempts.len() < max_calls && self.ready.len() > 0 {
+        while !self.control.is_paused()
+            && self.refused.is_none()
+            && self.attempts.len() < max_calls
+            && self.ready.len() > 0
+        {
             // Asked for first: then no call has to be looked for.
             if let Some(until) = self.gate.pause(now) {
                 self.refused = Some(Admission::At(until));
@@ -93,7 +97,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     fn attempt(&mut self, mut call: Call, now: Instant) {
-        let outage = self.gate.outage_spent(now);
+        let time_off = self.time_off(now);
         if call.attempts() > 0 {
             self.sink.stats.retried.add(call.items.len());
         }
@@ -102,7 +106,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             item.first.get_or_insert_with(|| First {
                 at: now,
                 wall: SystemTime::now(),
-                outage,
+                time_off,
             });
         }
         call.before.get_or_insert(now);
@@ -290,10 +294,16 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    /// Why the event gets no further attempt; `outage` is the time that outages have taken by `now`.
-    fn given_up(&self, item: &Item, now: Instant, outage: Duration) -> Option<retry::GivenUp> {
+    /// Time that outages and pauses have taken by `now`. Where both were at once it counts twice: an event is then
+    /// tried for longer, and none for less.
+    fn time_off(&self, now: Instant) -> Duration {
+        self.gate.outage_spent(now) + self.control.paused(now)
+    }
+
+    /// Why the event gets no further attempt; `time_off` is the time that does not count, up to `now`.
+    fn given_up(&self, item: &Item, now: Instant, time_off: Duration) -> Option<retry::GivenUp> {
         let elapsed = item.first.map_or(Duration::ZERO, |first| {
-            (now - first.at).saturating_sub(outage.saturating_sub(first.outage))
+            (now - first.at).saturating_sub(time_off.saturating_sub(first.time_off))
         });
         let settings = &self.sink.settings;
         retry::given_up(&settings.retry, &settings.timeout, item.counted, elapsed)
@@ -301,19 +311,19 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     fn give_up_any(&self, items: &[Item]) -> bool {
         let now = Instant::now();
-        let outage = self.gate.outage_spent(now);
+        let time_off = self.time_off(now);
         items
             .iter()
-            .any(|item| self.given_up(item, now, outage).is_some())
+            .any(|item| self.given_up(item, now, time_off).is_some())
     }
 
     /// Lets go of those whose attempts or time are over; gives the others.
     fn give_up(&mut self, items: Vec<Item>, last: &LastAttempt, ended: &mut Ended) -> Vec<Item> {
         let now = Instant::now();
-        let outage = self.gate.outage_spent(now);
+        let time_off = self.time_off(now);
         let mut rest = Vec::new();
         for item in items {
-            let Some(given_up) = self.given_up(&item, now, outage) else {
+            let Some(given_up) = self.given_up(&item, now, time_off) else {
                 rest.push(item);
                 continue;
             };

@@ -17,7 +17,7 @@ use super::{
     world::Shared,
 };
 use crate::{
-    delivery::{self, Endpoint, Sink, SinkEnd, Source, gate::Gate},
+    delivery::{self, Endpoint, Sink, SinkEnd, Source, control::Control, gate::Gate},
     egress::{self, EgressHandle},
     metrics::IngressStats,
     network::{BaseUrl, HeaderRules},
@@ -192,6 +192,7 @@ fn start(world: &Shared) -> Running {
     for (number, of) in plan.sinks.iter().enumerate() {
         let id: Arc<str> = format!("sim/sink{number}").into();
         let stats = Arc::clone(&world.lock().sinks[number].stats);
+        let (control, controlled) = Control::new();
         let sink = Sink {
             id: Arc::clone(&id),
             settings: of.settings.clone(),
@@ -218,6 +219,7 @@ fn start(world: &Shared) -> Running {
             sources: sources.clone(),
             stats: Arc::clone(&stats),
             tracer: Default::default(),
+            control: controlled,
         };
         let (queue, intake) = mpsc::channel(1);
         queues.push(queue);
@@ -225,6 +227,8 @@ fn start(world: &Shared) -> Running {
             id: Arc::clone(&id),
             stats,
             plugin: Arc::default(),
+            loaded: crate::admin::PluginVersion::first(""),
+            control,
         });
         let world = world.clone();
         sink_tasks.spawn(async move {
@@ -291,7 +295,7 @@ fn start(world: &Shared) -> Running {
         egress_stop,
         egress_tasks,
         grace,
-        _held: None,
+        held: None,
     }
 }
 

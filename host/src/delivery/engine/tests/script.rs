@@ -13,6 +13,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use crate::{
     delivery::{
         Endpoint, Sink, SinkEnd, Source,
+        control::Control,
         gate::{
             Gate,
             settings::{Concurrency, GateSettings},
@@ -161,6 +162,7 @@ pub(super) fn refused() -> Outcome {
 
 /// A sink that runs.
 pub(super) struct Running {
+    pub(super) control: Control,
     pub(super) stats: Arc<SinkStats>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) queue: mpsc::Sender<Vec<Arrival>>,
@@ -214,6 +216,7 @@ pub(super) fn start_over(
     let (results, results_queue) = EgressHandle::channel(4);
     let ledger = Arc::new(Ledger::default());
     let stats = Arc::new(SinkStats::default());
+    let (control, controlled) = Control::new();
     let sink = Sink {
         gate: gate.clone(),
         id: "t/sink".into(),
@@ -237,9 +240,11 @@ pub(super) fn start_over(
         }],
         stats: Arc::clone(&stats),
         tracer: Default::default(),
+        control: controlled,
     };
     let (queue, intake) = mpsc::channel(1);
     Running {
+        control,
         stats,
         ledger,
         queue,
