@@ -160,8 +160,13 @@ mod tests {
     use crate::admin::settings::Listen;
 
     async fn admin() -> (Admin, SocketAddr) {
+        admin_with(None).await
+    }
+
+    async fn admin_with(token: Option<Secret>) -> (Admin, SocketAddr) {
         let settings = AdminSettings {
             listen: Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into()),
+            token,
             ..AdminSettings::default()
         };
         let board = Arc::new(Board::default());
@@ -200,6 +205,27 @@ mod tests {
         for answer in [sinks, pause] {
             assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
             assert!(answer.contains("urn:nozzle:problem:starting"), "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_or_a_body_that_does_not_come_is_waited_for_no_longer_than_an_answer() {
+        let (_admin, address) = admin_with(Some(Secret::fixed("token"))).await;
+        let slow = [
+            "POST /v1/drain HTTP/1.1\r\nhost: localhost\r\nauthorization: ",
+            "POST /v1/drain HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer token\r\ncontent-length: 9\r\n\r\n12345678",
+        ];
+        for text in slow {
+            let started = tokio::time::Instant::now();
+            let mut stream = TcpStream::connect(address).await.expect("open");
+            stream.write_all(text.as_bytes()).await.expect("sent");
+
+            let mut answer = String::new();
+            // Reset or closed: either way it is over.
+            let _ended = stream.read_to_string(&mut answer).await;
+
+            assert!(!answer.contains("HTTP/1.1 2"), "{answer}");
+            assert!(started.elapsed() <= LIMIT + Duration::from_secs(1));
         }
     }
 

@@ -154,3 +154,46 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError
         .with_no_client_auth();
     Ok(Arc::new(config).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::settings::PemFile;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_is_renewed_when_its_files_are_and_not_by_broken_ones() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| PemFile {
+            path: folder.path().join(name),
+            label: name.to_owned(),
+        };
+        let files = ServerTls {
+            cert_file: file("cert"),
+            key_file: file("key"),
+        };
+        let renew = || {
+            let names = ["localhost".to_owned()];
+            let own = rcgen::generate_simple_self_signed(names).expect("a certificate");
+            std::fs::write(&files.cert_file.path, own.cert.pem()).expect("written");
+            std::fs::write(&files.key_file.path, own.signing_key.serialize_pem()).expect("written");
+        };
+        renew();
+        let identity = Identity::read(&files).expect("a pair");
+        let first = Arc::clone(identity.acceptor().await.config());
+
+        renew();
+        let soon = Arc::clone(identity.acceptor().await.config());
+        tokio::time::advance(PERIOD).await;
+        let later = Arc::clone(identity.acceptor().await.config());
+        std::fs::write(&files.key_file.path, "none").expect("written");
+        tokio::time::advance(PERIOD).await;
+        let broken = Arc::clone(identity.acceptor().await.config());
+
+        assert!(
+            Arc::ptr_eq(&first, &soon),
+            "the files are not read for each connection"
+        );
+        assert!(!Arc::ptr_eq(&soon, &later));
+        assert!(Arc::ptr_eq(&later, &broken), "what was good goes on");
+    }
+}

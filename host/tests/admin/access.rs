@@ -330,6 +330,28 @@ async fn over_tls_a_token_lets_in_whoever_trusts_the_certificate() {
     assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
 }
 
+#[test]
+fn a_certificate_that_is_none_is_an_error_before_anything_is_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_module(folder.path(), 1, &[Sink("sink", "http://127.0.0.1:9/", "")]);
+    append(
+        folder.path(),
+        "admin: { address: \"127.0.0.1:0\", tls: { cert-file: none.pem, key-file: none.key } }",
+    );
+
+    let args = ["run", "module.yaml"];
+    let ended = Child::start(nozzle().current_dir(folder.path()).args(args)).finish();
+
+    assert_eq!(ended.code(), 2);
+    insta::assert_snapshot!(ended.stderr, @r"
+    error: the admin address `127.0.0.1:0` cannot be listened on
+      caused by: `none.pem` cannot be used
+      caused by: I/O error: No such file or directory (os error 2)
+      hint: correct `admin.tls` in the module file
+    ");
+    assert!(!folder.path().join(".nozzle").exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_not_expected_is_refused_and_a_large_one_is_not_read() {
     let endpoint = Recorder::start(|_| 200).await;

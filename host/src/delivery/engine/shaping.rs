@@ -50,10 +50,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let settings = &self.sink.settings;
         let alone = settings.order != Order::Strict || self.open == 0;
         alone
-            && !self.control.is_paused()
             && self.reshape.is_empty()
             && self.shaping.len() < self.sink.shape_slots
             && self.ready.len() < settings.in_flight.max_calls
+            && !self.control.is_paused()
     }
 
     pub(super) fn start_shaping(&mut self, now: Instant) {
