@@ -214,7 +214,7 @@ async fn a_host_that_drains_ends_as_at_a_signal() {
     let audit: Vec<&str> = ended
         .stderr
         .lines()
-        .filter(|line| line.contains("by the admin API"))
+        .filter(|line| line.contains("changed by the admin API"))
         .collect();
     assert_eq!(audit.len(), 1, "{}", ended.stderr);
     assert!(

@@ -14,6 +14,7 @@ use super::{
     outside::{Drain, Guest, Memory, Wire},
     plan::Ending,
     source::Source as Scripted,
+    steering::steer,
     world::Shared,
 };
 use crate::{
@@ -66,6 +67,8 @@ async fn life(world: &Shared, ending: Option<Ending>, fault_free: bool) -> End {
     };
     let shutdown = Shutdown::default();
     let running = start(world);
+    let controls = running.sinks.iter().map(|sink| sink.control.clone());
+    let controls = controls.collect();
     let summary = tokio::select! {
         biased;
         () = violated.notified() => return End::Early,
@@ -76,6 +79,7 @@ async fn life(world: &Shared, ending: Option<Ending>, fault_free: bool) -> End {
             world.seen.count("incarnation: crash");
             return End::Early;
         }
+        () = steer(world, controls) => unreachable!("it steers for as long as there is something to steer"),
         () = sleep(LIFE) => {
             let mut world = world.lock();
             world.fail("LIVE", format!("it has not ended after {LIFE:?}"));
