@@ -33,6 +33,7 @@ servers: ## Installs the servers that the tests run against (Python and Node.js 
 	host/testkit/servers/install.sh host/testkit/servers "$(NOZZLE_TEST_SERVERS)"
 	host/testkit/servers/install.sh host/testkit/proxies "$(NOZZLE_TEST_SERVERS)/proxies"
 	host/testkit/servers/install.sh host/testkit/auth "$(NOZZLE_TEST_SERVERS)/auth"
+	host/testkit/servers/install.sh host/testkit/api "$(NOZZLE_TEST_SERVERS)/api"
 
 test: guests servers build ## Runs every test.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --lib

@@ -1,24 +1,43 @@
-//! The admin address of a host: metrics, health and status, for those who run it.
+//! The admin address of a host: metrics, health, status, and changes to what runs, for those who run it.
 //!
-//! Whoever reaches it sees ids and numbers, never a record or a secret, and can change nothing.
+//! Whoever reaches it sees ids and numbers, never a record or a secret.
 //!
 //! # Invariants
 //! - It costs delivery nothing: counters are read when somebody asks, and connections are few and short.
+//! - Nothing is changed but for those who show a token, or may use the Unix socket; each change leaves a line in the log.
+//! - A page of another origin gets no answer, whatever name it has found for this address.
 //! - It answers from before the first plugin is loaded until the process ends.
 
+mod access;
 mod answer;
-mod fetch;
+pub mod api;
+mod audit;
+mod client;
+mod hosts;
+mod listen;
+mod openapi;
+mod problem;
 mod process;
+mod routes;
 mod serve;
 pub mod settings;
 pub mod status;
+mod tls;
+mod token;
 mod views;
 
-pub use fetch::{FetchError, fetch};
-pub use serve::Admin;
-pub use views::{EgressView, IngressView, SinkView, Views};
+pub use audit::TARGET as AUDIT;
+pub use client::{Address, Client, FetchError};
+pub use openapi::openapi;
+pub use problem::Problem;
+pub use serve::{Admin, BindError};
+pub use tls::TlsError;
+pub use token::{TOKEN_FILE, TokenFile};
+pub use views::{EgressView, IngressView, PluginVersion, SinkView, Views};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
 
 use self::status::{State, Status};
 use crate::{
@@ -34,10 +53,19 @@ pub struct Board {
     started_ms: u64,
     /// None until all parts are open.
     views: Mutex<Option<Views>>,
+    /// Asks the host to stop, when cancelled.
+    drain: CancellationToken,
 }
 
 impl Default for Board {
     fn default() -> Self {
+        Self::new(CancellationToken::new())
+    }
+}
+
+impl Board {
+    /// A board of a host that stops as at SIGTERM when `drain` is cancelled.
+    pub fn new(drain: CancellationToken) -> Self {
         let (stats, started_ms) = (HostStats::default(), now_ms());
         stats.started.set(Some(started_ms));
         Self {
@@ -45,11 +73,10 @@ impl Default for Board {
             process: ProcessStats::default(),
             started_ms,
             views: Mutex::default(),
+            drain,
         }
     }
-}
 
-impl Board {
     /// All parts are open, and run.
     pub fn running(&self, views: Views) {
         *self.views() = Some(views);

@@ -5,12 +5,14 @@ mod dead_letters;
 mod demo;
 mod endpoint;
 mod error;
+mod host;
 mod letters;
 mod log;
 mod numbers;
 mod progress;
 mod replay;
 mod run;
+mod steer;
 mod summary;
 mod table;
 mod top;
@@ -67,6 +69,14 @@ enum Command {
     Progress(progress::ProgressArgs),
     /// Shows what a running host does, by its admin address.
     Top(top::TopArgs),
+    /// Lists the sinks of a running host.
+    Sinks(steer::SinksArgs),
+    /// Tells a sink of a running host to make no new call, until it is resumed. Calls in flight end.
+    Pause(steer::SinkArgs),
+    /// Tells a sink of a running host to go on.
+    Resume(steer::SinkArgs),
+    /// Tells a sink of a running host to deliver what it has, and take in no more until it is resumed.
+    Drain(steer::DrainArgs),
     /// Counts dead letters by sink, cause and status.
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Delivers dead letters again. Interrupted, it goes on where it stopped.
@@ -87,6 +97,8 @@ enum Command {
         /// Bytes of address space.
         memory: u64,
     },
+    /// Prints the OpenAPI document of the admin API.
+    Openapi,
     /// Prints a completion script.
     Completions {
         /// The shell to complete for.
@@ -128,7 +140,7 @@ pub fn main() -> ExitCode {
 
 fn execute(args: Args) -> Result<(), CliError> {
     match args.command {
-        Command::Schema => print_schema(),
+        Command::Schema => print_json(&crate::config::schema()),
         Command::CompilePlugin {
             path,
             seconds,
@@ -139,6 +151,7 @@ fn execute(args: Args) -> Result<(), CliError> {
             drop(writeln!(std::io::stdout(), "{words}"));
             std::process::exit(code.into());
         }
+        Command::Openapi => print_json(&crate::admin::openapi()),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -170,14 +183,21 @@ async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
         Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
         Command::Replay(args) => replay::replay(*args, format).await,
         Command::Top(args) => top::top(args).await,
+        Command::Sinks(args) => steer::sinks(args).await,
+        Command::Pause(args) => steer::pause(args).await,
+        Command::Resume(args) => steer::resume(args).await,
+        Command::Drain(args) => steer::drain(args).await,
         Command::Demo(args) => demo::demo(args, format).await,
         Command::Endpoint(args) => endpoint::endpoint(args).await,
-        Command::Schema | Command::Completions { .. } | Command::CompilePlugin { .. } => Ok(()),
+        Command::Schema
+        | Command::Openapi
+        | Command::Completions { .. }
+        | Command::CompilePlugin { .. } => Ok(()),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the schema is the command's data")]
-fn print_schema() -> Result<(), CliError> {
-    println!("{:#}", crate::config::schema());
+#[expect(clippy::print_stdout, reason = "the document is the command's data")]
+fn print_json(document: &serde_json::Value) -> Result<(), CliError> {
+    println!("{document:#}");
     Ok(())
 }

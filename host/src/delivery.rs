@@ -14,6 +14,7 @@
 
 pub mod breaker;
 pub mod contract;
+pub mod control;
 pub mod gate;
 pub mod outage;
 pub mod retry;
@@ -70,6 +71,8 @@ pub struct Sink<P, T> {
     pub stats: Arc<SinkStats>,
     /// Makes the spans of its batches.
     pub tracer: Tracer,
+    /// What it is told from outside.
+    pub control: control::Controlled,
 }
 
 /// An ingress as a sink sees it.

@@ -163,6 +163,10 @@ metrics! {
     endpoints_down: Gauge<ByEndpoint> = "nozzle_sink_each_endpoint_down",
     /// What the concurrency rule of an endpoint lets be in flight, as `nozzle_sink_concurrency_limit`, of a sink that has several.
     endpoint_limits: Gauge<ByEndpoint> = "nozzle_sink_each_endpoint_concurrency_limit",
+    /// 1 while the sink is paused by the admin API: it makes no new call.
+    paused: Gauge = "nozzle_sink_paused",
+    /// 1 while the sink was told to drain: it delivers what it has, and takes in no more.
+    draining: Gauge = "nozzle_sink_draining",
     /// 1 when the sink has halted: it delivers no more, and the host stops.
     halted: Gauge = "nozzle_sink_halted",
 }

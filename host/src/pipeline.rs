@@ -28,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    admin::{EgressView, IngressView, SinkView, Views},
+    admin::{EgressView, IngressView, SinkView, TokenFile, Views},
+    auth::Secret,
     delivery::{SinkEnd, Source},
     ingress::IngressError,
     metrics::TraceStats,
@@ -81,6 +82,8 @@ pub struct Running {
 /// What a module that runs holds on to.
 #[derive(Debug)]
 struct Held {
+    /// It goes before the lock: behind that, another host may have written its own.
+    token: Option<TokenFile>,
     /// For as long as the host uses the state directory.
     state_dir: crate::progress::state_dir::StateDir,
 }
@@ -102,6 +105,20 @@ impl Running {
         }
     }
 
+    /// What must be shown to change what runs, where the module has no token and the operating system no guard.
+    pub fn token(&self) -> Option<Secret> {
+        let token = self.held.as_ref()?.token.as_ref();
+        token.map(|token| token.secret().clone())
+    }
+
+    /// Nothing more is read; a sink that is paused need not wait for somebody to let it go on.
+    fn stop_intake(&self) {
+        self.intake.cancel();
+        for sink in &self.sinks {
+            sink.control.stop();
+        }
+    }
+
     /// Waits until every source has ended and every event has its end; or until a shutdown has
     /// drained what was there, or run out of patience. Then stores progress.
     pub async fn finish(mut self, shutdown: &Shutdown) -> Summary {
@@ -114,34 +131,34 @@ impl Running {
                 biased;
                 () = shutdown.drain.cancelled(), if !self.intake.is_cancelled() => {
                     info!(grace = ?self.grace, "stopping: intake has ended, calls in flight go on");
-                    self.intake.cancel();
+                    self.stop_intake();
                 }
                 Some(joined) = self.ingress_tasks.join_next() => match joined {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
-                        self.intake.cancel();
+                        self.stop_intake();
                         failure.get_or_insert(error);
                     }
                     Err(error) => {
-                        self.intake.cancel();
+                        self.stop_intake();
                         halted.push(("ingress".into(), format!("an internal task failed: {error}")));
                     }
                 },
                 joined = self.sink_tasks.join_next() => match joined {
-                    Some(Ok((_, SinkEnd::Done))) => {}
+                    Some(Ok((_, SinkEnd::Done | SinkEnd::Paused))) => {}
                     Some(Ok((id, SinkEnd::Halted(reason)))) => {
                         // The others finish what they have; nothing new is read.
-                        self.intake.cancel();
+                        self.stop_intake();
                         halted.push((id, reason));
                     }
                     Some(Err(error)) => {
-                        self.intake.cancel();
+                        self.stop_intake();
                         halted.push(("".into(), format!("an internal task failed: {error}")));
                     }
                     None => break,
                 },
                 joined = &mut self.progress => {
-                    self.intake.cancel();
+                    self.stop_intake();
                     kept = Some(joined);
                     break;
                 }
@@ -152,7 +169,7 @@ impl Running {
             }
         }
         // The sinks may have ended before an ingress's own end was seen here: it may be a failure.
-        self.intake.cancel();
+        self.stop_intake();
         while let Some(joined) = self.ingress_tasks.join_next().await {
             if let Ok(Err(error)) = joined {
                 failure.get_or_insert(error);

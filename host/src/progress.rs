@@ -15,7 +15,7 @@ pub mod state_dir;
 pub mod store;
 
 pub use any::AnyStore;
-pub use ledger::{Advanced, Ledger, Watermark};
+pub use ledger::{Advanced, Ledger, PartitionView, Watermark};
 
 use std::collections::VecDeque;
 

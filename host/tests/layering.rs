@@ -10,6 +10,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
         "cli",
         &[
             "admin",
+            "auth",
             "config",
             "dead_letter",
             "delivery",
@@ -72,7 +73,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "trace",
         ],
     ),
-    ("admin", &["progress"]),
+    ("admin", &["auth", "delivery", "plugin", "progress"]),
     ("http", &["auth", "aws", "network"]),
     ("plugin", &["network"]),
     ("auth", &["aws"]),
@@ -95,7 +96,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
 const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
 /// Dependencies with one owner.
-const OWNERS: [(&str, &[&str]); 20] = [
+const OWNERS: [(&str, &[&str]); 21] = [
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("wasmtime_wasi_http", &["plugin"]),
@@ -109,7 +110,8 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("hyper_util", &["http", "endpoint", "admin"]),
     ("h2", &["http"]),
     ("hyper_rustls", &["http"]),
-    ("rustls", &["http"]),
+    ("rustls", &["http", "admin"]),
+    ("tokio_rustls", &["http", "admin"]),
     ("ring", &["auth"]),
     ("aws_sigv4", &["auth"]),
     ("saphyr", &["config"]),

@@ -1,16 +1,30 @@
 //! The server: a few connections at a time, one request each, and none of them for long.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{Board, answer::answer, settings::AdminSettings};
+use super::{
+    Board,
+    access::Access,
+    answer::answer,
+    audit::Peer,
+    listen::{Accepted, Listener},
+    settings::AdminSettings,
+    tls::TlsError,
+};
+use crate::auth::Secret;
 
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS: usize = 32;
@@ -20,11 +34,32 @@ const LIMIT: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 8 * 1024;
 const MAX_HEADERS: usize = 64;
 
+/// Why the admin address cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// It cannot be listened on.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
 /// The admin address of a host that runs; it is closed when dropped.
 #[derive(Debug)]
 pub struct Admin {
-    address: SocketAddr,
+    port: Option<u16>,
+    access: Arc<Access>,
     task: JoinHandle<()>,
+}
+
+/// What every connection works with.
+#[derive(Debug)]
+struct Shared {
+    listener: Listener,
+    board: Arc<Board>,
+    access: Arc<Access>,
 }
 
 impl Admin {
@@ -32,16 +67,27 @@ impl Admin {
     ///
     /// # Errors
     /// When the address cannot be used.
-    pub async fn bind(settings: &AdminSettings, board: Arc<Board>) -> io::Result<Self> {
-        let listener = TcpListener::bind(settings.address).await?;
-        let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, board));
-        Ok(Self { address, task })
+    pub async fn bind(settings: &AdminSettings, board: Arc<Board>) -> Result<Self, BindError> {
+        let listener = Listener::bind(settings).await?;
+        let port = listener.port();
+        let access = Arc::new(Access::new(settings.clone()));
+        let shared = Shared {
+            listener,
+            board,
+            access: Arc::clone(&access),
+        };
+        let task = tokio::spawn(accept(Arc::new(shared)));
+        Ok(Self { port, access, task })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The port that it has; none on a Unix socket.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// From now on changes are done for those who show this token. Until then, none are.
+    pub fn guard(&self, token: Secret) {
+        self.access.guard(token);
     }
 }
 
@@ -52,18 +98,18 @@ impl Drop for Admin {
 }
 
 /// Owns every connection: they end with it.
-async fn accept(listener: TcpListener, board: Arc<Board>) {
+async fn accept(shared: Arc<Shared>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let board = Arc::clone(&board);
+        match shared.listener.accept().await {
+            Ok((stream, peer)) => {
+                let shared = Arc::clone(&shared);
                 connections.spawn(async move {
-                    serve(stream, &board).await;
+                    serve(stream, peer, &shared).await;
                     drop(slot);
                 });
             }
@@ -74,41 +120,64 @@ async fn accept(listener: TcpListener, board: Arc<Board>) {
     }
 }
 
-async fn serve(stream: TcpStream, board: &Board) {
+async fn serve(stream: Accepted, peer: Peer, shared: &Shared) {
+    let then: Mutex<Option<CancellationToken>> = Mutex::default();
     let service = service_fn(async |request: Request<Incoming>| {
-        // The body, if there is one, is never read: the connection is closed behind the answer.
-        let (head, _) = request.into_parts();
-        Ok::<_, Infallible>(answer(&head, board))
+        let answered = answer(request, &shared.board, &shared.access, &peer).await;
+        *then.lock().unwrap_or_else(PoisonError::into_inner) = answered.then;
+        Ok::<_, Infallible>(answered.response)
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(LIMIT)
-        .keep_alive(false)
-        .max_buf_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = async {
+        let stream = shared.listener.open(stream).await.ok()?;
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(LIMIT)
+            .keep_alive(false)
+            .max_buf_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+            .ok()
+    };
     // A client that goes away, or takes too long, is nothing to report.
     drop(tokio::time::timeout(LIMIT, connection).await);
+    // The host may end at once: then the answer is sent already.
+    if let Some(token) = then.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        token.cancel();
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
 
     use super::*;
+    use crate::admin::settings::Listen;
 
-    async fn admin() -> Admin {
-        let settings = AdminSettings {
-            address: ([127, 0, 0, 1], 0).into(),
-            label: String::new(),
-        };
-        let board = Arc::new(Board::default());
-        Admin::bind(&settings, board).await.expect("a free port")
+    async fn admin() -> (Admin, SocketAddr) {
+        admin_with(None).await
     }
 
-    async fn ask(admin: &Admin, path: &str) -> String {
-        let mut stream = TcpStream::connect(admin.address()).await.expect("open");
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    async fn admin_with(token: Option<Secret>) -> (Admin, SocketAddr) {
+        let settings = AdminSettings {
+            listen: Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into()),
+            token,
+            ..AdminSettings::default()
+        };
+        let board = Arc::new(Board::default());
+        let admin = Admin::bind(&settings, board).await.expect("a free port");
+        let port = admin.port().expect("it has one");
+        (admin, (Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    async fn ask(address: SocketAddr, line: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.expect("open");
+        let request = format!("{line} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("read");
@@ -116,31 +185,60 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_that_starts_is_live_and_not_ready() {
-        let admin = admin().await;
+    async fn a_host_that_starts_is_live_and_not_ready_and_takes_no_changes() {
+        let (_admin, address) = admin().await;
 
         let (live, ready, metrics) = tokio::join!(
-            ask(&admin, "/live"),
-            ask(&admin, "/ready"),
-            ask(&admin, "/metrics")
+            ask(address, "GET /live"),
+            ask(address, "GET /ready"),
+            ask(address, "GET /metrics")
+        );
+        let (sinks, pause) = tokio::join!(
+            ask(address, "GET /v1/sinks"),
+            ask(address, "POST /v1/sinks/t/sink/pause")
         );
 
         assert!(live.starts_with("HTTP/1.1 200 "), "{live}");
         assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
         assert!(ready.contains("starting: plugins are loaded"), "{ready}");
         assert!(metrics.contains("\nnozzle_ready 0\n"), "{metrics}");
+        for answer in [sinks, pause] {
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            assert!(answer.contains("urn:nozzle:problem:starting"), "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_or_a_body_that_does_not_come_is_waited_for_no_longer_than_an_answer() {
+        let (_admin, address) = admin_with(Some(Secret::fixed("token"))).await;
+        let slow = [
+            "POST /v1/drain HTTP/1.1\r\nhost: localhost\r\nauthorization: ",
+            "POST /v1/drain HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer token\r\ncontent-length: 9\r\n\r\n12345678",
+        ];
+        for text in slow {
+            let started = tokio::time::Instant::now();
+            let mut stream = TcpStream::connect(address).await.expect("open");
+            stream.write_all(text.as_bytes()).await.expect("sent");
+
+            let mut answer = String::new();
+            // Reset or closed: either way it is over.
+            let _ended = stream.read_to_string(&mut answer).await;
+
+            assert!(!answer.contains("HTTP/1.1 2"), "{answer}");
+            assert!(started.elapsed() <= LIMIT + Duration::from_secs(1));
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn those_who_say_nothing_are_closed_and_keep_nobody_out() {
-        let admin = admin().await;
+        let (_admin, address) = admin().await;
         let mut silent = Vec::new();
         for _ in 0..2 * CONNECTIONS {
-            let stream = TcpStream::connect(admin.address()).await;
+            let stream = TcpStream::connect(address).await;
             silent.push(stream.expect("a place in the backlog"));
         }
 
-        let answer = ask(&admin, "/live").await;
+        let answer = ask(address, "GET /live").await;
         let mut read = Vec::new();
         for stream in &mut silent {
             let mut rest = Vec::new();

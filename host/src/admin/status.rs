@@ -2,10 +2,14 @@
 //!
 //! Fields may be added in a version; one that is taken away or changes its meaning makes a new version.
 
+use std::fmt;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EgressView, IngressView, SinkView, Views};
 use crate::{
+    delivery::control::Mode,
     event::{now_ms, rfc3339},
     metrics::SinkStats,
 };
@@ -14,7 +18,7 @@ use crate::{
 pub const VERSION: u32 = 1;
 
 /// A host and what runs in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Status {
     /// [`VERSION`].
@@ -38,7 +42,7 @@ pub struct Status {
 }
 
 /// What a host does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Its parts are being opened.
@@ -50,7 +54,7 @@ pub enum State {
 }
 
 /// An ingress.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the fields are the metrics of the same names")]
 pub struct IngressStatus {
@@ -75,11 +79,13 @@ pub struct IngressStatus {
 }
 
 /// A sink.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the fields are the metrics of the same names")]
 pub struct SinkStatus {
     pub id: String,
+    #[serde(default)]
+    pub mode: SinkMode,
     pub read: u64,
     pub delivered: u64,
     pub dropped: u64,
@@ -108,7 +114,7 @@ pub struct SinkStatus {
 }
 
 /// One of several endpoints of a sink.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the fields are the metrics of the same names")]
 pub struct EndpointStatus {
@@ -118,8 +124,27 @@ pub struct EndpointStatus {
     pub down: bool,
 }
 
+/// What a sink does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SinkMode {
+    /// It takes in events and delivers them.
+    #[default]
+    Running,
+    /// It makes no new call until somebody lets it go on.
+    Paused,
+    /// It delivers what it has, and takes in no more.
+    Draining,
+    /// The same, and it has delivered all.
+    Drained,
+    /// It stopped with events unsettled; the host is about to stop.
+    Halted,
+    /// Every event that came has its end, and no more will come.
+    Ended,
+}
+
 /// An egress.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the fields are the metrics of the same names")]
 pub struct EgressStatus {
@@ -166,7 +191,7 @@ impl Status {
 }
 
 impl IngressStatus {
-    fn of(view: &IngressView, now: u64) -> Self {
+    pub(super) fn of(view: &IngressView, now: u64) -> Self {
         let stats = view.stats();
         let lags = stats.lags().into_iter();
         Self {
@@ -189,13 +214,40 @@ impl IngressStatus {
     }
 }
 
+impl SinkMode {
+    pub(super) fn of(view: &SinkView) -> Self {
+        match view.control.mode() {
+            _ if view.stats.halted.get() > 0 => Self::Halted,
+            _ if view.control.has_ended() => Self::Ended,
+            Mode::Run => Self::Running,
+            Mode::Pause => Self::Paused,
+            Mode::Drain if view.stats.buffered.get() == 0 => Self::Drained,
+            Mode::Drain => Self::Draining,
+        }
+    }
+}
+
+impl fmt::Display for SinkMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+            Self::Halted => "halted",
+            Self::Ended => "ended",
+        })
+    }
+}
+
 impl SinkStatus {
-    fn of(view: &SinkView) -> Self {
+    pub(super) fn of(view: &SinkView) -> Self {
         let stats = &view.stats;
         let micros =
             |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         Self {
             id: view.id.to_string(),
+            mode: SinkMode::of(view),
             read: stats.read.get(),
             delivered: stats.delivered.get(),
             dropped: stats.dropped.get(),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    delivery::control::Control,
+    event::now_ms,
     metrics::{EgressStats, IngressStats, PluginStats, SinkStats, TraceStats},
     progress::Ledger,
 };
@@ -40,6 +42,32 @@ pub struct SinkView {
     pub stats: Arc<SinkStats>,
     /// What its plugin counts.
     pub plugin: Arc<PluginStats>,
+    /// The plugin that serves.
+    pub loaded: PluginVersion,
+    /// Tells it what to do.
+    pub control: Control,
+}
+
+/// A plugin that serves a sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginVersion {
+    /// The component's SHA-256 digest, in hexadecimal.
+    pub sha256: Arc<str>,
+    /// Which one it is of those that the sink has had, from 1.
+    pub generation: u64,
+    /// Since when it serves, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+}
+
+impl PluginVersion {
+    /// The one that a sink begins with, now.
+    pub fn first(sha256: &str) -> Self {
+        Self {
+            sha256: sha256.into(),
+            generation: 1,
+            since_ms: now_ms(),
+        }
+    }
 }
 
 /// An ingress that runs, as a view of it sees it.

@@ -8,6 +8,14 @@ use std::{
     sync::Arc,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    error::Unspecified,
+    rand::{SecureRandom as _, SystemRandom},
+};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
 use super::AuthError;
 
 /// The largest file of a secret, in bytes.
@@ -49,6 +57,22 @@ impl Secret {
     /// The text.
     pub fn reveal(&self) -> &str {
         &self.value
+    }
+
+    /// A new one that nobody can guess: 256 bits, in the alphabet of URLs.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn random() -> Result<Self, Unspecified> {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes)?;
+        Ok(Self::fixed(&URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// Whether `given` is the secret. How long that takes says nothing of where they differ, nor how long the secret is.
+    pub fn is(&self, given: &str) -> bool {
+        let digest = |text: &str| Sha256::digest(text.as_bytes());
+        digest(self.reveal())[..].ct_eq(&digest(given)[..]).into()
     }
 
     /// The files that it is made of.
@@ -116,6 +140,20 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_known_by_its_whole_text_and_no_two_are_alike() {
+        let secret = Secret::fixed("token");
+        let (one, other) = (Secret::random(), Secret::random());
+
+        let known: Vec<_> = ["token", "", "toke", "tokens", "Token", " token"]
+            .map(|given| secret.is(given))
+            .into();
+
+        assert_eq!(known, [true, false, false, false, false, false]);
+        let (one, other) = (one.expect("randomness"), other.expect("randomness"));
+        assert_eq!((one.reveal().len(), one.is(other.reveal())), (43, false));
+    }
 
     #[test]
     fn a_secret_is_read_again_and_never_shown() {

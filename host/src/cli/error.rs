@@ -3,7 +3,7 @@
 use std::{error::Error, io, path::PathBuf};
 
 use crate::{
-    admin::FetchError,
+    admin::{BindError, FetchError},
     config::Problems,
     event::{now_ms, rfc3339},
     ingress::IngressError,
@@ -45,6 +45,12 @@ pub(super) enum CliError {
     Admin {
         address: String,
         #[source]
+        source: BindError,
+    },
+    #[error("the token in `{}` cannot be read", path.display())]
+    TokenFile {
+        path: PathBuf,
+        #[source]
         source: io::Error,
     },
     #[error(transparent)]
@@ -75,7 +81,7 @@ impl CliError {
         match self {
             Self::Runtime(_) | Self::Signals(_) | Self::Stdout(_) => 1,
             Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) => 2,
-            Self::Listen { .. } | Self::Admin { .. } | Self::Fetch(_) => 2,
+            Self::Listen { .. } | Self::Admin { .. } | Self::Fetch(_) | Self::TokenFile { .. } => 2,
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
             Self::Start(StartError::Telemetry(_) | StartError::Collector(_)) => 2,
             Self::NoDemoPlugin { .. } => 3,
@@ -101,11 +107,14 @@ impl CliError {
                 Some("run `make guests` in the repository, or name one with --plugin".to_owned())
             }
             Self::Listen { .. } => Some("pass another --listen address; port 0 takes a free one".to_owned()),
+            Self::Admin { source: BindError::Tls(_), .. } => Some("correct `admin.tls` in the module file".to_owned()),
             Self::Admin { .. } => Some("another host may have it: pass another address with --admin, or stop that host".to_owned()),
             Self::Fetch(FetchError::Connect { .. }) => Some(
                 "start the host with --admin, or with `admin` in its module file; name its address with --admin".to_owned(),
             ),
             Self::Fetch(FetchError::Foreign { .. }) => Some("name the admin address of a host with --admin".to_owned()),
+            Self::Fetch(FetchError::Refused(problem)) => problem.hint.clone(),
+            Self::Fetch(FetchError::Tls(_)) => Some("pass another --ca-file".to_owned()),
             Self::Fetch(FetchError::Version { .. }) => Some("use the `nozzle` of the same version as the host".to_owned()),
             Self::Unsettled { .. } => Some(
                 "a file or stream is read on from its stored progress at the next start; what came from \

@@ -14,7 +14,10 @@ use tracing_subscriber::{
 };
 
 use super::{error::CliError, view};
-use crate::event::{now_ms, rfc3339};
+use crate::{
+    admin::AUDIT,
+    event::{now_ms, rfc3339},
+};
 
 /// `--log-format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -44,7 +47,12 @@ pub(super) fn to_stderr(filter: &str, format: LogFormat) -> Result<(), CliError>
         .filter(|(library, _)| !filter.contains(library))
         .map(|(library, level)| format!("{library}={level}"))
         .collect();
-    let directives = format!("{},{filter}", quiet.join(","));
+    // Who changed what is to be seen whatever else is.
+    let audit = match filter.contains(AUDIT) {
+        true => String::new(),
+        false => format!(",{AUDIT}=info"),
+    };
+    let directives = format!("{},{filter}{audit}", quiet.join(","));
     let directives = EnvFilter::try_new(directives).map_err(|source| CliError::LogFilter {
         filter: filter.to_owned(),
         source,

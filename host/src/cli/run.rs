@@ -1,6 +1,6 @@
 //! `nozzle run`.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::info;
@@ -9,7 +9,7 @@ use super::{StateArgs, error::CliError, log::LogFormat, summary, view};
 use crate::{
     admin::{
         Admin, Board,
-        settings::{self, AdminSettings},
+        settings::{self, EXPOSED, Listen},
     },
     config::{self, Flags, Module, Source, Sources},
     ingress::settings::StreamStart,
@@ -80,10 +80,13 @@ pub(super) struct RunArgs {
     /// module file takes.
     #[arg(long, value_name = "NETWORK", requires = "plugin")]
     allow: Vec<String>,
-    /// Serves metrics, health and status: an IP address and a port, or a port of this machine alone, such as `9464`.
-    /// Overrides `admin` of the module file.
+    /// Serves metrics, health, status and the admin API: an IP address and a port, a port of this machine alone, such as
+    /// `9464`, or `unix:PATH`. Overrides `admin.address` of the module file.
     #[arg(long, value_name = "ADDR", env = "NOZZLE_ADMIN", value_parser = settings::parse)]
-    admin: Option<SocketAddr>,
+    admin: Option<Listen>,
+    /// Nothing can be changed by the admin address: others than this machine may then reach it without TLS and a token.
+    #[arg(long)]
+    admin_read_only: bool,
     #[command(flatten)]
     state: StateArgs,
 }
@@ -156,9 +159,22 @@ impl RunArgs {
 /// Runs a module to its end, or until a signal.
 pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError> {
     let mut module = args.module()?;
-    if let Some(address) = args.admin {
-        let label = address.to_string();
-        module.admin = Some(AdminSettings { address, label });
+    if let Some(listen) = args.admin {
+        let admin = module.admin.get_or_insert_default();
+        admin.label = match &listen {
+            Listen::Tcp(address) => address.to_string(),
+            Listen::Unix(path) => format!("unix:{}", path.display()),
+        };
+        admin.listen = listen;
+    }
+    if let Some(admin) = &mut module.admin {
+        admin.read_only |= args.admin_read_only;
+        if let Some(exposed) = admin.exposed() {
+            return Err(CliError::Usage {
+                message: format!("`{}` must not be served like this: {exposed}", admin.label),
+                hint: format!("{EXPOSED}; --admin-read-only is the same"),
+            });
+        }
     }
     let options = RunOptions {
         state_dir: args.state.state_dir,
@@ -178,12 +194,15 @@ pub(super) async fn drive(
 ) -> Result<(Summary, Duration), CliError> {
     let shutdown = Shutdown::default();
     let signals = shutdown.listen().map_err(CliError::Signals)?;
-    let board = Arc::new(Board::default());
-    let _admin = match &module.admin {
+    let board = Arc::new(Board::new(shutdown.drain.clone()));
+    let admin = match &module.admin {
         Some(settings) => Some(open_admin(settings, &board).await?),
         None => None,
     };
     let running = pipeline::start(module, options).await?;
+    if let (Some(admin), Some(token)) = (&admin, running.token()) {
+        admin.guard(token);
+    }
     board.running(running.views());
     let started = Instant::now();
     let summary = tokio::select! {
@@ -196,14 +215,17 @@ pub(super) async fn drive(
 }
 
 /// Before anything else is opened: a port that is taken costs nothing, and health can be asked for at once.
-async fn open_admin(settings: &AdminSettings, board: &Arc<Board>) -> Result<Admin, CliError> {
+async fn open_admin(
+    settings: &settings::AdminSettings,
+    board: &Arc<Board>,
+) -> Result<Admin, CliError> {
     let admin = Admin::bind(settings, Arc::clone(board))
         .await
         .map_err(|source| CliError::Admin {
             address: settings.label.clone(),
             source,
         })?;
-    let port = admin.address().port();
+    let port = admin.port();
     info!(address = %settings.label, port, "metrics, health and status are served");
     Ok(admin)
 }

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    net::SocketAddr,
     time::Duration,
 };
 
@@ -10,14 +9,14 @@ use tokio::time::MissedTickBehavior;
 
 use super::{
     error::CliError,
+    host::HostArgs,
     numbers::{grouped, short},
     table::aligned,
     view::{self, Lines, Rates},
 };
 use crate::{
     admin::{
-        FetchError, fetch,
-        settings::{DEFAULT, parse},
+        Client, FetchError,
         status::{IngressStatus, SinkStatus, Status},
     },
     shutdown::Shutdown,
@@ -26,9 +25,8 @@ use crate::{
 /// What `nozzle top` can be told.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct TopArgs {
-    /// The admin address of the host, or its port on this machine.
-    #[arg(long, value_name = "ADDR", env = "NOZZLE_ADMIN", default_value_t = DEFAULT, value_parser = parse)]
-    admin: SocketAddr,
+    #[command(flatten)]
+    host: HostArgs,
     /// Prints one table, and ends.
     #[arg(long)]
     once: bool,
@@ -42,7 +40,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Shows a host until it ends, or until a signal.
 pub(super) async fn top(args: TopArgs) -> Result<(), CliError> {
-    let status = fetch(args.admin).await.map_err(CliError::Fetch)?;
+    let client = args.host.client()?;
+    let status = client.status().await.map_err(CliError::Fetch)?;
     if args.json {
         return print(&format!("{}\n", serde_json::json!(status)));
     }
@@ -54,20 +53,20 @@ pub(super) async fn top(args: TopArgs) -> Result<(), CliError> {
     let shown = tokio::select! {
         biased;
         () = shutdown.drain.cancelled() => Ok(()),
-        shown = follow(args.admin) => shown,
+        shown = follow(&client) => shown,
     };
     signals.abort();
     shown
 }
 
-async fn follow(host: SocketAddr) -> Result<(), CliError> {
+async fn follow(host: &Client) -> Result<(), CliError> {
     let terminal = io::stderr().is_terminal() && io::stdout().is_terminal();
     let mut ticks = tokio::time::interval(if terminal { LOOK } else { view::LINE });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut rates, mut lines) = (Rates::default(), Lines::default());
     loop {
         ticks.tick().await;
-        let status = match fetch(host).await {
+        let status = match host.status().await {
             // It was there before: so it has ended.
             Err(FetchError::Connect { .. }) => return Ok(()),
             status => status.map_err(CliError::Fetch)?,
@@ -82,7 +81,7 @@ async fn follow(host: SocketAddr) -> Result<(), CliError> {
 }
 
 /// A reader that has gone is no failure of this command.
-fn print(text: &str) -> Result<(), CliError> {
+pub(super) fn print(text: &str) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),

@@ -16,7 +16,7 @@ use super::{
     log::LogFormat,
     numbers::{grouped, short},
 };
-use crate::admin::status::{IngressStatus, SinkStatus, Status};
+use crate::admin::status::{IngressStatus, SinkMode, SinkStatus, Status};
 
 /// How often a terminal is redrawn, and a pipe gets a line.
 pub(super) const REDRAW: Duration = Duration::from_millis(200);
@@ -194,11 +194,15 @@ fn line(sink: &SinkStatus, rate: u64) -> String {
 
 /// What is out of the ordinary with a sink.
 pub(super) fn state(sink: &SinkStatus) -> Option<&'static str> {
-    match (sink.halted, sink.plugin_failing, sink.endpoint_down) {
-        (true, _, _) => Some("halted"),
-        (false, true, _) => Some("plugin fails, holding"),
-        (false, false, true) => Some("endpoint down, holding"),
-        (false, false, false) => None,
+    match (sink.mode, sink.endpoint_down) {
+        (_, _) if sink.halted => Some("halted"),
+        (SinkMode::Paused, true) => Some("paused, endpoint down"),
+        (SinkMode::Paused, false) => Some("paused"),
+        (SinkMode::Draining, _) => Some("draining"),
+        (SinkMode::Drained, _) => Some("drained"),
+        (_, _) if sink.plugin_failing => Some("plugin fails, holding"),
+        (_, true) => Some("endpoint down, holding"),
+        (_, false) => None,
     }
 }
 

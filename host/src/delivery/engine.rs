@@ -25,11 +25,12 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use self::{calls::Attempted, failing::Breakers, passages::Passage, shaping::ShapeDone};
 use super::{
     Sink,
+    control::{Controlled, Mode},
     item::{Call, Item},
     order::{Ready, Reorder},
     outbox::{Outbox, Written},
@@ -50,6 +51,8 @@ pub enum SinkEnd {
     Done,
     /// It stopped with events unsettled: why.
     Halted(String),
+    /// It was paused when the host ended; what it held is unsettled.
+    Paused,
 }
 
 /// Events wait here for their time.
@@ -83,6 +86,7 @@ pub(super) struct Engine<P, T> {
     open: usize,
     bytes: usize,
     intake_open: bool,
+    control: Controlled,
     halted: Option<String>,
 }
 
@@ -99,8 +103,9 @@ pub async fn run<P: Plugin, T: Transport>(
 }
 
 impl<P: Plugin, T: Transport> Engine<P, T> {
-    fn new(sink: Sink<P, T>) -> Self {
+    fn new(mut sink: Sink<P, T>) -> Self {
         sink.stats.name_endpoints(sink.endpoints.labels());
+        let control = std::mem::take(&mut sink.control);
         let settings = &sink.settings;
         let keys = if settings.order == Order::Key {
             KeyUse::Exclusive
@@ -134,6 +139,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             open: 0,
             bytes: 0,
             intake_open: true,
+            control,
             halted: None,
             sink: Arc::new(sink),
         }
@@ -144,6 +150,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         tokio::pin!(timer);
         loop {
             let now = Instant::now();
+            if let Some(mode) = self.control.look(now) {
+                self.tell_mode(mode);
+            }
             self.look_at_gates();
             self.wake_delayed(now);
             self.admit(now);
@@ -151,6 +160,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.dispatch(now);
             self.flush();
             self.report();
+            self.control.heed();
             if let Some(reason) = self.halted.take() {
                 self.sink.stats.halted.set(1);
                 error!(sink = %self.sink.id, %reason, "the sink has halted");
@@ -158,6 +168,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             }
             if self.is_done() {
                 return SinkEnd::Done;
+            }
+            if self.ends_paused() {
+                info!(sink = %self.sink.id, events = self.records, "the sink ends paused: its events stay unsettled");
+                return SinkEnd::Paused;
             }
             let wake = self.next_wake(now);
             if let Some(wake) = wake
@@ -181,6 +195,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                     Some(chunk) => self.waiting.extend(chunk),
                     None => self.intake_open = false,
                 },
+                () = self.control.changed() => {}
                 () = passages::changed(&mut self.passages), if self.passages.iter().any(Passage::listens) => {}
                 () = self.sink.plugin.replaced(self.breakers.generation), if self.breakers.are_open() => self.plugin_replaced(),
                 () = &mut timer, if wake.is_some() => {}
@@ -195,7 +210,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     fn wants_more(&self) -> bool {
-        self.intake_open && self.waiting.is_empty() && self.has_room()
+        // Over: what is still in the queue is taken, as its end lies behind it.
+        self.intake_open
+            && !self.control.is_draining()
+            && (self.control.is_over() || (self.waiting.is_empty() && self.has_room()))
     }
 
     /// Moves what was received into the batcher, as far as the buffer has room.
@@ -237,7 +255,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     /// Whether a batch may be cut before it is full: nothing more will come, or nothing more can.
     fn due(&self) -> Due {
-        if (!self.intake_open && self.waiting.is_empty()) || !self.has_room() {
+        let is_last = !self.intake_open || self.control.is_draining();
+        if (is_last && self.waiting.is_empty()) || !self.has_room() {
             Due::Now
         } else {
             Due::WhenFull
@@ -267,6 +286,33 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             && self.waiting.is_empty()
             && self.records == 0
             && self.results.as_ref().is_none_or(Outbox::is_empty)
+    }
+
+    /// Whether it is paused for good, and nothing that it has begun is under way.
+    fn ends_paused(&self) -> bool {
+        self.control.is_over()
+            && !self.intake_open
+            && self.attempts.is_empty()
+            && self.shaping.is_empty()
+            && self.letters.is_empty()
+            && self.results.as_ref().is_none_or(Outbox::is_empty)
+    }
+
+    fn tell_mode(&self, mode: Mode) {
+        let stats = &self.sink.stats;
+        let is = |other: Mode| usize::from(mode == other);
+        stats.paused.set(is(Mode::Pause));
+        stats.draining.set(is(Mode::Drain));
+        let (sink, in_flight) = (&self.sink.id, self.attempts.len());
+        match mode {
+            Mode::Run => info!(%sink, "the sink goes on"),
+            Mode::Pause => {
+                info!(%sink, in_flight, "the sink is paused: no call begins, those in flight end")
+            }
+            Mode::Drain => {
+                info!(%sink, in_flight, "the sink drains: it delivers what it has, and takes in no more")
+            }
+        }
     }
 
     /// A task of this sink has panicked: what it held cannot be known, so nothing is settled.

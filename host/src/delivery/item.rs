@@ -37,7 +37,7 @@ pub(super) struct Item {
 pub(super) struct First {
     pub(super) at: Instant,
     pub(super) wall: SystemTime,
-    /// The place of the last attempt's endpoint, and the time that its outages had taken when the event came to it.
+    /// The place of the last attempt's endpoint, and the time that its outages, and pauses, had taken when the event came to it.
     pub(super) way: usize,
     pub(super) outage: Duration,
     /// What outages of the endpoints before it have taken.

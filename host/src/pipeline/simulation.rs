@@ -32,6 +32,7 @@ mod progress_truth;
 mod settings;
 mod shapes;
 mod source;
+mod steering;
 mod truth;
 mod weather;
 mod world;

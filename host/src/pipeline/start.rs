@@ -1,6 +1,6 @@
 //! Opens everything that a module names, in an order in which the first failure costs nothing, and starts it.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -17,9 +17,9 @@ use super::{
     unrouted,
 };
 use crate::{
-    admin::{IngressView, SinkView},
+    admin::{IngressView, PluginVersion, SinkView, TokenFile, settings::AdminSettings},
     config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted},
-    delivery::{self, Sink, Source, Way},
+    delivery::{self, Sink, Source, Way, control::Control},
     egress::EgressError,
     http::{ClientError, HttpClient},
     ingress::{
@@ -44,6 +44,9 @@ pub enum StartError {
     /// The state directory.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
+    /// The token of the admin API.
+    #[error("the token of the admin API cannot be written to the state directory")]
+    Token(#[source] io::Error),
     /// The progress store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -109,6 +112,7 @@ pub enum StartError {
 /// The first part that cannot be opened.
 pub async fn start(module: Module, options: &RunOptions) -> Result<Running, StartError> {
     let state_dir = StateDir::open(&options.state_dir)?;
+    let token = open_token(&module, &state_dir)?;
     let mut store = AnyStore::open(&module.progress.store, state_dir.path()).await?;
 
     let host = open_plugin_host(&module, &state_dir, options)?;
@@ -169,6 +173,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let parts = plugins.iter().zip(dead_letters).zip(intakes);
     for (config, ((plugin, dead_letters), intake)) in module.sinks.into_iter().zip(parts) {
         let stats = Arc::new(SinkStats::default());
+        let (control, controlled) = Control::new();
+        let loaded = PluginVersion::first(&plugin.status().serving.digest);
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
         let endpoints = endpoints_of(&config, &module.endpoints)?;
@@ -194,11 +200,14 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             sources: all_sources.clone(),
             stats: Arc::clone(&stats),
             tracer: tracer.of_sink(&id, "", None),
+            control: controlled,
         };
         views.push(SinkView {
             id: Arc::clone(&id),
             stats,
             plugin: plugin.stats(),
+            loaded,
+            control,
         });
         sink_tasks.spawn(async move { (id, delivery::run(sink, intake).await) });
     }
@@ -290,7 +299,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         trace_stats,
         traces,
         grace: options.grace,
-        held: Some(Held { state_dir }),
+        held: Some(Held { token, state_dir }),
     })
 }
 
@@ -307,6 +316,20 @@ fn open_plugin_host(
     let host = host.map_err(StartError::PluginHost)?;
     let services = services(module, Some(state_dir.path()));
     Ok(Arc::new(host.offering(services)))
+}
+
+/// Before anything runs: then whoever sees the host run can tell it something.
+fn open_token(module: &Module, state_dir: &StateDir) -> Result<Option<TokenFile>, StartError> {
+    if !module
+        .admin
+        .as_ref()
+        .is_some_and(AdminSettings::makes_token)
+    {
+        return Ok(None);
+    }
+    let token = TokenFile::write(state_dir.path()).map_err(StartError::Token)?;
+    info!(file = %token.path().display(), "changes by the admin API need the token in this file");
+    Ok(Some(token))
 }
 
 /// The tracer of which those of the sinks are made, and the task behind it; off unless somebody says where traces go.

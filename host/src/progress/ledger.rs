@@ -49,6 +49,19 @@ pub struct Advanced {
     pub position: Position,
 }
 
+/// How far a partition is settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionView {
+    /// Its name.
+    pub name: String,
+    /// Every event up to here is settled; none if nothing is.
+    pub settled: Option<Position>,
+    /// The position that was stored last.
+    pub stored: Option<Position>,
+    /// Events that some sink has not settled.
+    pub unsettled: usize,
+}
+
 /// How far an ingress is settled, over all of its partitions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Watermark {
@@ -180,6 +193,17 @@ impl Ledger {
             .iter()
             .map(|partition| partition.tracker.unsettled())
             .sum()
+    }
+
+    /// How far each partition is settled.
+    pub fn partitions(&self) -> Vec<PartitionView> {
+        let view = |partition: &Partition| PartitionView {
+            name: partition.name.clone(),
+            settled: partition.tracker.settled().cloned(),
+            stored: partition.stored.clone(),
+            unsettled: partition.tracker.unsettled(),
+        };
+        self.lock().partitions.iter().map(view).collect()
     }
 
     /// How far all of it is settled.

@@ -9,6 +9,7 @@ mod os_faults;
 mod process;
 mod python;
 mod recorder;
+mod schemathesis;
 mod serve;
 mod servers;
 mod verifier;
@@ -20,6 +21,7 @@ pub use os_faults::{OsFault, OsFaults};
 pub use process::{Child, Ended};
 pub use python::python;
 pub use recorder::Recorder;
+pub use schemathesis::{Conformance, schemathesis};
 pub use servers::{ACCOUNT, Server};
 pub use verifier::Verifier;
 

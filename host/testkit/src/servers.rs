@@ -244,6 +244,11 @@ pub(crate) fn auth_folder() -> PathBuf {
     installed(folder_of_all().join("auth"), "make servers")
 }
 
+/// The part of it that holds a server against its document.
+pub(crate) fn api_folder() -> PathBuf {
+    installed(folder_of_all().join("api"), "make servers")
+}
+
 fn folder_of_all() -> PathBuf {
     std::env::var_os("NOZZLE_TEST_SERVERS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.servers"),

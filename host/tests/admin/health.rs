@@ -74,14 +74,14 @@ async fn a_sink_that_has_halted_is_named_as_long_as_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_can_be_changed_and_nothing_else_is_there() {
+async fn what_is_not_there_is_refused_with_what_there_is() {
     let endpoint = Recorder::start(|_| 200).await;
     endpoint.close();
     let host = Host::start(1, &[Sink("sink", &endpoint.url(), "")], &[]);
     let ask = |line: &str, more: &str| {
         send(
             host.address,
-            &format!("{line} HTTP/1.1\r\nhost: x\r\n{more}\r\n"),
+            &format!("{line} HTTP/1.1\r\nhost: localhost\r\n{more}\r\n"),
         )
     };
 
@@ -95,7 +95,10 @@ async fn nothing_can_be_changed_and_nothing_else_is_there() {
     assert!(post.head.contains("allow: get, head"), "{}", post.head);
     assert_eq!((head.status, &*head.body), (200, ""));
     assert_eq!(other.status, 404);
-    assert!(other.body.contains("/metrics"), "{}", other.body);
+    assert_eq!(
+        json_of(&other.body)["hint"],
+        "`/v1/openapi.json` describes all of them"
+    );
     assert_eq!(flood.status, 431);
     assert_eq!(query.status, 200);
     for answer in [post, head, other, query] {

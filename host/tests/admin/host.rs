@@ -19,7 +19,7 @@ pub(crate) fn nozzle() -> Command {
 pub(crate) struct Host {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 /// A sink of a test: its name, its endpoint, and what else its section has.
@@ -53,9 +53,18 @@ impl Host {
     }
 
     pub(crate) fn start_in(folder: TempDir, args: &[&str]) -> Self {
+        let host = Self::start_at(folder.path(), args);
+        Self {
+            _folder: Some(folder),
+            ..host
+        }
+    }
+
+    /// The same in a folder that outlives the host.
+    pub(crate) fn start_at(folder: &Path, args: &[&str]) -> Self {
         let child = Child::start(
             nozzle()
-                .current_dir(folder.path())
+                .current_dir(folder)
                 .args(["run", "module.yaml", "--admin", "127.0.0.1:0"])
                 .args(args),
         );
@@ -69,15 +78,18 @@ impl Host {
         Self {
             child,
             address: (Ipv4Addr::LOCALHOST, port.expect("a port")).into(),
-            _folder: folder,
+            _folder: None,
         }
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
-        send(
-            self.address,
-            &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"),
-        )
+        self.ask("GET", path, "")
+    }
+
+    /// Asks with further headers, each with its line end.
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+        send(self.address, &request)
     }
 
     /// Asks until the answer is as it should be.
@@ -105,8 +117,13 @@ pub(crate) struct Answer {
 
 /// Sends a request, and reads until the host closes the connection.
 pub(crate) fn send(address: SocketAddr, request: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).expect("it listens");
+    let stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("set");
+    exchange(stream, request)
+}
+
+/// The same over any connection.
+pub(crate) fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
     stream.write_all(request.as_bytes()).expect("written");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer");

@@ -109,7 +109,7 @@ async fn a_foreign_parser_reads_every_metric_in_both_formats() {
     let accept = "accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n";
     let open = send(
         host.address,
-        &format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{accept}\r\n"),
+        &format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\n{accept}\r\n"),
     );
     let plain = host.get("/metrics");
 

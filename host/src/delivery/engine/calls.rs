@@ -50,7 +50,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
         // A plugin whose `handle` fails on everything gets one outcome at a time.
         let failing = self.breakers.handle.next_try();
-        if failing.is_some_and(|next| next > now || !self.attempts.is_empty()) {
+        let holds = failing.is_some_and(|next| next > now || !self.attempts.is_empty());
+        if holds || self.control.is_paused() {
             for passage in &mut self.passages {
                 passage.gate.waits(false);
             }
@@ -125,8 +126,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     fn attempt(&mut self, mut call: Call, now: Instant) {
-        let passages = &self.passages;
-        let spent = |way: usize| passages[way].gate.outage_spent(now);
+        let (passages, paused) = (&self.passages, self.control.paused(now));
+        let spent = |way: usize| passages[way].gate.outage_spent(now) + paused;
         if call.attempts() > 0 {
             self.sink.stats.retried.add(call.items.len());
         }
@@ -333,9 +334,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    /// Why the event gets no further attempt.
+    /// Why the event gets no further attempt. Time that outages and pauses took does not count; where both were at once, it
+    /// counts twice: an event is then tried for longer, and none for less.
     fn given_up(&self, item: &Item, now: Instant) -> Option<retry::GivenUp> {
-        let spent = |way: usize| self.passages[way].gate.outage_spent(now);
+        let paused = self.control.paused(now);
+        let spent = |way: usize| self.passages[way].gate.outage_spent(now) + paused;
         let first = item.first;
         let elapsed = first.map_or(Duration::ZERO, |first| first.elapsed(now, spent));
         let settings = &self.sink.settings;

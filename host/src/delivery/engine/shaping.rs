@@ -69,10 +69,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     pub(super) fn may_take_batch(&self) -> bool {
         let settings = &self.sink.settings;
         let alone = settings.order != Order::Strict || self.open == 0;
-        alone && self.ready.has_room(settings.in_flight.max_calls)
+        alone && self.ready.has_room(settings.in_flight.max_calls) && !self.control.is_paused()
     }
 
     pub(super) fn start_shaping(&mut self, now: Instant) {
+        if self.control.is_paused() {
+            return;
+        }
         if let Some(next) = self.breakers.shape.next_try() {
             return self.try_shape(now, next);
         }

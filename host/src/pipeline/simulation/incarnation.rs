@@ -14,10 +14,14 @@ use super::{
     outside::{Drain, Guest, Memory, Wire},
     plan::Ending,
     source::Source as Scripted,
+    steering::steer,
     world::Shared,
 };
 use crate::{
-    delivery::{self, DEFAULT, Endpoint, Endpoints, Sink, SinkEnd, Source, Way, gate::Gate},
+    delivery::{
+        self, DEFAULT, Endpoint, Endpoints, Sink, SinkEnd, Source, Way, control::Control,
+        gate::Gate,
+    },
     egress::{self, EgressHandle},
     metrics::IngressStats,
     network::{BaseUrl, HeaderRules},
@@ -67,6 +71,8 @@ async fn life(world: &Shared, ending: Option<Ending>, fault_free: bool) -> End {
     };
     let shutdown = Shutdown::default();
     let running = start(world);
+    let controls = running.sinks.iter().map(|sink| sink.control.clone());
+    let controls = controls.collect();
     let summary = tokio::select! {
         biased;
         () = violated.notified() => return End::Early,
@@ -77,6 +83,7 @@ async fn life(world: &Shared, ending: Option<Ending>, fault_free: bool) -> End {
             world.seen.count("incarnation: crash");
             return End::Early;
         }
+        () = steer(world, controls) => unreachable!("it steers for as long as there is something to steer"),
         () = sleep(LIFE) => {
             let mut world = world.lock();
             world.fail("LIVE", format!("it has not ended after {LIFE:?}"));
@@ -203,6 +210,7 @@ fn start(world: &Shared) -> Running {
     for (number, of) in plan.sinks.iter().enumerate() {
         let id: Arc<str> = format!("sim/sink{number}").into();
         let stats = Arc::clone(&world.lock().sinks[number].stats);
+        let (control, controlled) = Control::new();
         let way = |endpoint: &usize| Way {
             transport: Wire {
                 world: world.clone(),
@@ -228,6 +236,7 @@ fn start(world: &Shared) -> Running {
             sources: sources.clone(),
             stats: Arc::clone(&stats),
             tracer: Default::default(),
+            control: controlled,
         };
         let (queue, intake) = mpsc::channel(1);
         queues.push(queue);
@@ -235,6 +244,8 @@ fn start(world: &Shared) -> Running {
             id: Arc::clone(&id),
             stats,
             plugin: Arc::default(),
+            loaded: crate::admin::PluginVersion::first(""),
+            control,
         });
         let world = world.clone();
         sink_tasks.spawn(async move {

@@ -13,6 +13,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use crate::{
     delivery::{
         DEFAULT, Endpoint, Endpoints, Sink, SinkEnd, Source, Way,
+        control::Control,
         gate::{
             Gate,
             settings::{Concurrency, GateSettings},
@@ -162,6 +163,7 @@ pub(super) fn refused() -> Outcome {
 
 /// A sink that runs.
 pub(super) struct Running {
+    pub(super) control: Control,
     pub(super) stats: Arc<SinkStats>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) queue: mpsc::Sender<Vec<Arrival>>,
@@ -242,6 +244,7 @@ pub(super) fn start_to<T: Transport>(
     let (results, results_queue) = EgressHandle::channel(4);
     let ledger = Arc::new(Ledger::default());
     let stats = Arc::new(SinkStats::default());
+    let (control, controlled) = Control::new();
     let sink = Sink {
         id: "t/sink".into(),
         settings,
@@ -258,9 +261,11 @@ pub(super) fn start_to<T: Transport>(
         }],
         stats: Arc::clone(&stats),
         tracer: Default::default(),
+        control: controlled,
     };
     let (queue, intake) = mpsc::channel(1);
     Running {
+        control,
         stats,
         ledger,
         queue,

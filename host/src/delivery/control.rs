@@ -1,0 +1,188 @@
+//! What a sink is told while it runs: to pause, to deliver what it has and take in no more, to go on.
+//!
+//! # Invariants
+//! - When [`Control::set`] has returned, the engine acts by it: behind a pause no call begins.
+//! - The time of a pause is not held against the events that wait.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::Instant};
+
+/// What a sink does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It takes in events and delivers them.
+    #[default]
+    Run,
+    /// It calls neither its plugin nor its endpoint; calls in flight end. It takes in what its buffer holds.
+    Pause,
+    /// It delivers what it has, and takes in no more.
+    Drain,
+}
+
+/// The sink has ended: nothing can be asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the sink has ended")]
+pub struct Ended;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    mode: Mode,
+    /// The host ends: nobody will tell the sink to go on.
+    stopping: bool,
+    /// Grows with every change.
+    number: u64,
+}
+
+/// Tells one sink what to do; clones tell the same one.
+#[derive(Debug, Clone)]
+pub struct Control {
+    told: Arc<watch::Sender<Told>>,
+    heeded: watch::Receiver<u64>,
+}
+
+/// The end of a [`Control`] that the engine holds. By default nobody tells it anything, and it runs.
+#[derive(Debug)]
+pub struct Controlled {
+    told: watch::Receiver<Told>,
+    heeded: watch::Sender<u64>,
+    /// As it was looked at last.
+    now: Told,
+    paused: Paused,
+}
+
+/// How long a sink was paused in all.
+#[derive(Debug, Default)]
+struct Paused {
+    before: Duration,
+    since: Option<Instant>,
+}
+
+impl Control {
+    /// A sink's control, and the end that goes into the sink.
+    pub fn new() -> (Self, Controlled) {
+        let (told, listener) = watch::channel(Told::default());
+        let (acted, heeded) = watch::channel(0);
+        let control = Self {
+            told: Arc::new(told),
+            heeded,
+        };
+        let controlled = Controlled {
+            told: listener,
+            heeded: acted,
+            now: Told::default(),
+            paused: Paused::default(),
+        };
+        (control, controlled)
+    }
+
+    /// What the sink is told to do.
+    pub fn mode(&self) -> Mode {
+        self.told.borrow().mode
+    }
+
+    /// Whether the sink has ended.
+    pub fn has_ended(&self) -> bool {
+        self.told.is_closed()
+    }
+
+    /// Tells the sink what to do, and waits until it acts by that. Gives what it did before.
+    ///
+    /// # Errors
+    /// When the sink has ended.
+    ///
+    /// # Cancel safety
+    /// The sink is told all the same.
+    pub async fn set(&self, mode: Mode) -> Result<Mode, Ended> {
+        let (mut before, mut number) = (mode, 0);
+        self.told.send_modify(|told| {
+            before = std::mem::replace(&mut told.mode, mode);
+            told.number += 1;
+            number = told.number;
+        });
+        let mut heeded = self.heeded.clone();
+        match heeded.wait_for(|heeded| *heeded >= number).await {
+            Ok(_) => Ok(before),
+            Err(_) => Err(Ended),
+        }
+    }
+
+    /// Says that the host ends: a sink that is paused ends with what it holds unsettled, one that drains takes in the rest.
+    pub fn stop(&self) {
+        self.told.send_modify(|told| {
+            told.stopping = true;
+            told.number += 1;
+        });
+    }
+}
+
+impl Controlled {
+    /// Takes in what the sink is told; gives what it does now, if that is something else than before.
+    pub(super) fn look(&mut self, now: Instant) -> Option<Mode> {
+        // An error: whoever could tell it something is gone, and what was said last holds.
+        if !self.told.has_changed().unwrap_or(false) {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.now, *self.told.borrow_and_update());
+        self.paused.set(self.is_paused(), now);
+        Some(self.now.mode).filter(|mode| *mode != before.mode)
+    }
+
+    /// The engine acts by what it was told.
+    pub(super) fn heed(&self) {
+        if *self.heeded.borrow() != self.now.number {
+            self.heeded.send_replace(self.now.number);
+        }
+    }
+
+    /// Ends when there is something to look at; never, if nobody is left to tell it something.
+    ///
+    /// # Cancel safety
+    /// What was told is not forgotten.
+    pub(super) async fn changed(&mut self) {
+        if self.told.changed().await.is_err() {
+            std::future::pending().await
+        }
+        // It is still to be looked at.
+        self.told.mark_changed();
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.now.mode == Mode::Pause
+    }
+
+    /// Whether nothing more is taken in, though there may be more.
+    pub(super) fn is_draining(&self) -> bool {
+        self.now.mode == Mode::Drain && !self.now.stopping
+    }
+
+    /// Whether it is paused, and nobody will tell it to go on.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_paused() && self.now.stopping
+    }
+
+    /// Time in which the sink was paused, up to `now`.
+    pub(super) fn paused(&self, now: Instant) -> Duration {
+        let current = self.paused.since.map(|since| now - since);
+        self.paused.before + current.unwrap_or_default()
+    }
+}
+
+impl Default for Controlled {
+    fn default() -> Self {
+        Control::new().1
+    }
+}
+
+impl Paused {
+    fn set(&mut self, paused: bool, now: Instant) {
+        match (self.since, paused) {
+            (None, true) => self.since = Some(now),
+            (Some(since), false) => {
+                self.before += now - since;
+                self.since = None;
+            }
+            _ => {}
+        }
+    }
+}
