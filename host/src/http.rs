@@ -13,6 +13,7 @@ mod failure;
 mod framing;
 mod lease;
 mod link;
+mod mask;
 mod proxy;
 pub mod settings;
 mod stream;
