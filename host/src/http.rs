@@ -15,6 +15,7 @@ mod fetch;
 mod framing;
 mod lease;
 mod link;
+mod mask;
 mod proxy;
 pub mod settings;
 mod stream;

@@ -18,6 +18,7 @@ use super::{
     authenticator::Authenticator,
     failover::{Change, Failover, Sign, Ticket},
     link::Link,
+    mask::Mask,
     proxy::ProxyError,
     settings::{EndpointSettings, HttpVersion, TlsSettings},
     tls::{self, Identity},
@@ -73,6 +74,8 @@ pub struct HttpClient {
     /// The endpoint's own headers.
     headers: Vec<(HeaderName, HeaderValue)>,
     auth: Option<Authenticator>,
+    /// What of its URLs is secret.
+    mask: Mask,
     /// The client's certificate, for an endpoint that asks for one.
     identity: Option<Identity>,
 }
@@ -92,8 +95,9 @@ impl HttpClient {
             .others
             .iter()
             .map(|other| (&other.url, &other.label));
-        let links = std::iter::once((&endpoint.url, &endpoint.label))
-            .chain(others)
+        let urls = std::iter::once((&endpoint.url, &endpoint.label)).chain(others);
+        let mask = Mask::of_urls(urls.clone().map(|(url, label)| (url, label.as_str())));
+        let links = urls
             .map(|(url, label)| Link::new(endpoint, url, label, tls.clone(), connections))
             .collect::<Result<Vec<_>, _>>()?;
         let auth = endpoint.auth.as_ref();
@@ -108,6 +112,7 @@ impl HttpClient {
             links,
             headers: endpoint.headers.clone(),
             auth: auth.transpose()?,
+            mask,
             identity,
         })
     }
@@ -154,7 +159,10 @@ impl HttpClient {
     async fn authenticate(&self, link: &Link, request: Request) -> Result<Response, Failure> {
         let request = self.complete(request);
         let Some(auth) = &self.auth else {
-            return link.send(to_hyper(request)).await;
+            let mask = self.mask.with(&request.headers);
+            let mut response = link.send(to_hyper(request)).await?;
+            mask.cover(&mut response);
+            return Ok(response);
         };
         let mut first = true;
         loop {
@@ -169,7 +177,9 @@ impl HttpClient {
             for (name, value) in headers {
                 signed.headers.insert(name, value);
             }
-            let response = link.send(to_hyper(signed)).await?;
+            let mask = self.mask.with(&signed.headers);
+            let mut response = link.send(to_hyper(signed)).await?;
+            mask.cover(&mut response);
             let status = StatusCode::from_u16(response.status);
             let status = status.expect("it came from one");
             // The endpoint refused the credentials, so that it did nothing: newer ones are tried at once, and once.

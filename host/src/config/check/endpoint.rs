@@ -59,9 +59,14 @@ impl Checker<'_> {
         let mut settings = self.connections(place, &yaml)?;
         for (name, value) in &yaml.headers {
             let path = [place, &["headers", name]].concat();
-            let Some(header) = self.header(&path, name, value) else {
+            let Some(mut header) = self.header(&path, name, value) else {
                 continue;
             };
+            // What comes from outside the file is a secret, what stands in it is none.
+            let node = self.root.at(&path);
+            header
+                .1
+                .set_sensitive(node.is_some_and(|node| node.first_secret().is_some()));
             if settings.headers.iter().any(|(other, _)| *other == header.0) {
                 let message = format!("the header `{name}` stands twice: its case means nothing");
                 self.problems.push(Problem::new(self.mark(&path), message));
