@@ -13,11 +13,17 @@ mod instance;
 mod lift;
 mod load;
 mod lower;
+mod names;
 mod output;
 pub mod settings;
+mod signature;
+mod source;
 
 pub use engine::{HostError, PluginHost};
 pub use load::{LoadError, LoadedPlugin};
+pub use names::{Names, NamesError};
+pub use signature::{MINISIGN_ANNOTATION, MinisignError, MinisignKey};
+pub use source::SourceError;
 
 use std::{future::Future, sync::Arc};
 

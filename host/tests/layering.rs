@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 25] = [
+const ARROWS: [(&str, &[&str]); 26] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -16,6 +16,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "endpoint",
             "ingress",
             "pipeline",
+            "oci",
             "plugin",
             "shutdown",
             "progress",
@@ -33,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "http",
             "ingress",
             "network",
+            "oci",
             "plugin",
             "progress",
             "router",
@@ -53,6 +55,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "http",
             "ingress",
             "network",
+            "oci",
             "plugin",
             "progress",
             "router",
@@ -74,7 +77,8 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ),
     ("admin", &["progress"]),
     ("http", &["auth", "aws", "network"]),
-    ("plugin", &["network"]),
+    ("oci", &["auth", "http"]),
+    ("plugin", &["network", "oci"]),
     ("auth", &["aws"]),
     ("aws", &[]),
     ("batch", &[]),
@@ -95,7 +99,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
 const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
 /// Dependencies with one owner.
-const OWNERS: [(&str, &[&str]); 19] = [
+const OWNERS: [(&str, &[&str]); 21] = [
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("redb", &["progress"]),
@@ -109,7 +113,9 @@ const OWNERS: [(&str, &[&str]); 19] = [
     ("h2", &["http"]),
     ("hyper_rustls", &["http"]),
     ("rustls", &["http"]),
-    ("ring", &["auth"]),
+    ("ring", &["auth", "oci"]),
+    ("minisign_verify", &["plugin"]),
+    ("wasmparser", &["plugin"]),
     ("aws_sigv4", &["auth"]),
     ("saphyr", &["config"]),
     ("regex", &["config", "router"]),

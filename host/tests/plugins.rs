@@ -10,7 +10,7 @@ use nozzle::{
     plugin::{
         CurrentCall, LoadError, LoadedPlugin, Method, Plugin, PluginError, PluginHost,
         PluginVerdict, ShapedBody, ShapedRequest,
-        settings::{PluginLimits, PluginSettings},
+        settings::{PluginLimits, PluginSettings, PluginSource},
     },
 };
 use nozzle_testkit::{DEADLINE, plugin};
@@ -23,8 +23,9 @@ fn settings(path: PathBuf, config: &str) -> PluginSettings {
         ..PluginLimits::default()
     };
     PluginSettings {
-        path,
+        source: PluginSource::File(path),
         sha256: None,
+        signature: None,
         config: config.to_owned(),
         limits,
     }

@@ -9,6 +9,7 @@ use crate::{
     config::{self, EndpointConfig, SinkConfig},
     delivery::{Endpoint, dry_run},
     event::{Event, now_ms},
+    oci,
     pipeline::{StartError, endpoint_of},
     plugin::{Plugin, PluginHost},
 };
@@ -33,6 +34,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let module =
         config::load(&args.module, args.properties.as_deref()).map_err(CliError::Config)?;
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
+    let host = host.with_packages(oci::Cache::of_user());
     let mut failed = Vec::new();
     for sink in &module.sinks {
         let endpoint = &module.endpoints[sink.endpoint];

@@ -9,6 +9,7 @@ mod endpoint;
 mod gate;
 mod ingress;
 mod kinesis;
+mod package;
 mod router;
 mod sink;
 mod tls;

@@ -27,6 +27,7 @@ use crate::{
     },
     metrics::{IngressStats, SinkStats, TraceStats},
     network::TargetError,
+    oci,
     plugin::{LoadError, PluginHost},
     progress::{
         AnyStore, Ledger,
@@ -115,6 +116,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
 
     let host =
         PluginHost::new(Some(state_dir.path().join("cache"))).map_err(StartError::PluginHost)?;
+    let packages = oci::Cache::new(state_dir.path().join("packages"));
+    let host = host.with_packages(Some(packages));
     let mut plugins = Vec::new();
     for sink in &module.sinks {
         let plugin = host

@@ -15,6 +15,7 @@ use wasmtime::{
 };
 
 use super::{bindings, clock::TICK, instance::State};
+use crate::oci;
 
 /// Why the plugin host could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,8 @@ pub struct PluginHost {
     pub(super) engine: Engine,
     pub(super) linker: Linker<State>,
     pub(super) ticker: Arc<Ticker>,
+    /// What was pulled from registries.
+    pub(super) packages: Option<oci::Cache>,
 }
 
 impl std::fmt::Debug for PluginHost {
@@ -92,6 +95,7 @@ impl PluginHost {
             engine,
             linker,
             ticker: Arc::new(ticker),
+            packages: None,
         })
     }
 }

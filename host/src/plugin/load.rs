@@ -1,6 +1,6 @@
 //! From a file to a plugin that may run: read once, checked, compiled, configured.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, types::ComponentItem};
@@ -13,6 +13,7 @@ use super::{
     lift,
     output::GuestLog,
     settings::PluginSettings,
+    source::SourceError,
 };
 use crate::{event::Event, metrics::PluginStats, outcome::Outcome};
 
@@ -25,15 +26,9 @@ const HANDLING: &str = "nozzle:plugin/handling@0.1.0";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file cannot be read.
-    #[error("could not read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// Its bytes were not had, or are not signed as they must be.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The file has another digest than configured.
     #[error("`{}` has the SHA-256 digest {found}, but `plugin.sha256` pins {pinned}", path.display())]
     Digest {
@@ -122,10 +117,7 @@ impl LoadError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "check `plugin.path`: it is relative to the module file's folder; the plugins of this repository \
-                 are built by `make guests`"
-            }
+            Self::Source(error) => return error.hint(),
             Self::Digest { .. } => "if the new file is meant, change `plugin.sha256`",
             Self::NotWasm { .. } => {
                 "a plugin is a WebAssembly component, as `cargo build --target wasm32-wasip2` makes it"
@@ -151,7 +143,7 @@ impl LoadError {
                 "«expected» is the host, «found» the plugin: generate its bindings anew from this host's `wit/`"
             }
             Self::Configure { .. } => "change `plugin.config` of the sink",
-            Self::Read { .. } | Self::Compile { .. } | Self::Start(_) => return None,
+            Self::Compile { .. } | Self::Start(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -185,13 +177,8 @@ impl PluginHost {
         sink: &str,
         settings: &PluginSettings,
     ) -> Result<LoadedPlugin, LoadError> {
-        let path = settings.path.clone();
-        let bytes = tokio::fs::read(&path)
-            .await
-            .map_err(|source| LoadError::Read {
-                path: path.clone(),
-                source,
-            })?;
+        let path = settings.source.label();
+        let bytes = self.bytes(settings).await?;
         let found = Sha256::digest(&bytes);
         let digest = hex(&found);
         if let Some(pinned) = settings.sha256.filter(|pinned| pinned[..] != found[..]) {

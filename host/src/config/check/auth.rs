@@ -277,7 +277,7 @@ impl Checker<'_> {
     }
 
     /// The text at a key, with what it was put together from.
-    fn secret(&self, at: &[&str], key: &str, text: &str) -> Secret {
+    pub(super) fn secret(&self, at: &[&str], key: &str, text: &str) -> Secret {
         let node = self.root.at(&[at, &[key]].concat());
         let secret = node.and_then(|node| node.secret());
         secret.unwrap_or_else(|| Secret::fixed(text))

@@ -8,7 +8,6 @@ use crate::{
     config::{
         EndpointConfig, SinkConfig,
         problem::Problem,
-        relative,
         shape::{
             delivery::{OnOutageYaml, OrderYaml, ResultsOrderYaml},
             endpoint::EndpointOfSinkYaml,
@@ -180,10 +179,12 @@ impl Checker<'_> {
         set(&mut limits.memory, yaml.limits.memory.and_then(bytes));
         set(&mut limits.time, yaml.limits.time.map(|span| span.0));
         set(&mut limits.instances, yaml.limits.instances);
-        let path = relative(&self.folder, &yaml.path);
+        let source = self.source(index, &yaml);
+        let signature = self.signature(index, yaml.signature, source.as_ref());
         Some(PluginSettings {
-            path,
+            source: source?,
             sha256,
+            signature: signature?,
             config: yaml.config.to_string(),
             limits,
         })
