@@ -35,3 +35,33 @@ pub use reference::{Reference, ReferenceError};
 
 /// The largest component, in bytes: several times what a guest in Python or JavaScript needs.
 pub const MAX_COMPONENT: usize = 256 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
+    use proptest::prelude::*;
+
+    use super::{CosignKey, Digest, Reference, challenge, manifest};
+
+    proptest! {
+        #[test]
+        fn a_reference_that_is_read_is_shown_and_read_again(text in "oci://[a-z0-9.:\\[\\]]{1,9}(/[a-z0-9._-]{1,4}){1,3}(:[a-zA-Z0-9._-]{1,4})?(@sha256:[0-9a-f]{64})?") {
+            if let Ok(reference) = Reference::parse(&text) {
+                prop_assert_eq!(reference.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn no_text_of_others_makes_a_reader_panic(text in "\\PC*", json in "[\\[\\]{}\",:a-zA-Z0-9]*", challenge in "[ -~]*") {
+            for text in [&text, &json, &challenge] {
+                drop(Reference::parse(&format!("oci://{text}")));
+                drop(text.parse::<Digest>());
+                drop(CosignKey::parse(text));
+                drop(manifest::read(text.as_bytes(), Some(text)));
+                if let Ok(value) = HeaderValue::from_str(text) {
+                    challenge::read(&HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]));
+                }
+            }
+        }
+    }
+}

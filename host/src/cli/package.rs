@@ -11,12 +11,10 @@ use serde_json::{Value, json};
 
 use super::{error::CliError, letters::print};
 use crate::{
-    auth::Secret,
     event::{now_ms, rfc3339},
-    http::settings::NamedFile,
     oci::{
         Cache, Component, Digest, OciError, Package, Reference, ReferenceError, Registry,
-        settings::{Login, RegistrySettings},
+        settings::RegistrySettings,
     },
     plugin::{self, Names, NamesError},
 };
@@ -116,7 +114,7 @@ pub(super) enum PackageError {
         source: ReferenceError,
     },
     #[error("`{reference}` names a digest, and a package is pushed under a tag")]
-    PushedDigest { reference: Reference },
+    PushedDigest { reference: String },
     #[error("could not read `{}`", path.display())]
     Read {
         path: PathBuf,
@@ -142,7 +140,7 @@ pub(super) enum PackageError {
     #[error("could not {verb} `{reference}`")]
     Oci {
         verb: &'static str,
-        reference: Reference,
+        reference: String,
         #[source]
         source: Box<OciError>,
     },
@@ -205,14 +203,7 @@ impl PackageError {
 impl RegistryArgs {
     fn settings(&self) -> RegistrySettings {
         let login = self.user.as_deref().zip(self.password.as_deref());
-        RegistrySettings {
-            login: login.map(|(user, password)| Login {
-                user: Secret::fixed(user),
-                password: Secret::fixed(password),
-            }),
-            ca_file: self.ca_file.clone().map(NamedFile::new),
-            plain_http: self.plain_http.then_some(true),
-        }
+        RegistrySettings::new(login, self.ca_file.clone(), self.plain_http.then_some(true))
     }
 }
 
@@ -267,7 +258,7 @@ async fn pull(args: PullArgs) -> Result<(), PackageError> {
 async fn push(args: PushArgs) -> Result<(), PackageError> {
     if args.reference.digest().is_some() {
         return Err(PackageError::PushedDigest {
-            reference: args.reference,
+            reference: args.reference.to_string(),
         });
     }
     let bytes = read(&args.file)?;
@@ -290,7 +281,7 @@ async fn push(args: PushArgs) -> Result<(), PackageError> {
     };
     let failed = |source| PackageError::Oci {
         verb: "push",
-        reference: args.reference.clone(),
+        reference: args.reference.to_string(),
         source: Box::new(source),
     };
     let registry = Registry::open(&args.reference, &args.registry.settings()).await;
@@ -371,7 +362,7 @@ async fn fetch(
     }
     let failed = |source| PackageError::Oci {
         verb: "pull",
-        reference: reference.clone(),
+        reference: reference.to_string(),
         source: Box::new(source),
     };
     let registry = Registry::open(reference, &registry.settings())

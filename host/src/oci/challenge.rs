@@ -66,7 +66,10 @@ fn split(text: &str) -> Vec<Raw> {
             break;
         }
         skip(&mut rest, |character| character.is_ascii_whitespace());
-        if rest.next_if_eq(&'=').is_none() {
+        let is_parameter = rest.next_if_eq(&'=').is_some();
+        // One without a name may end in several of them.
+        skip(&mut rest, |character| character == '=');
+        if !is_parameter {
             all.push(Raw {
                 scheme: word,
                 parameters: Vec::new(),

@@ -168,11 +168,20 @@ impl OciError {
                 "name the root's PEM file as `plugin.registry.ca-file`; for a registry without TLS, write \
                  `plugin.registry.plain-http: true`"
             }
+            // What is asked for first: later on, it is known what the registry speaks.
             Self::Failed {
+                what: "manifest" | "blob",
                 source: Failure::Protocol(_),
                 ..
             } => {
                 "a registry on this machine is asked without TLS: write `plugin.registry.plain-http: false` if it speaks it"
+            }
+            Self::Cosign {
+                source: CosignError::Missing(_),
+                ..
+            } => "sign it: `cosign sign --key cosign.key REGISTRY/REPOSITORY@sha256:…`",
+            Self::Cosign { .. } => {
+                "check whose key is in `plugin.signature`, and who made this package"
             }
             Self::Manifest {
                 source:

@@ -222,27 +222,43 @@ impl Registry {
         Err(self.redirect(what, "in a circle, or more than 5 times"))
     }
 
-    fn redirected(
+    /// Where a redirect leads.
+    ///
+    /// # Errors
+    /// When it is not followed.
+    pub(super) fn redirected(
         &self,
         what: &'static str,
         from: &Url,
         headers: &HeaderMap,
     ) -> Result<Url, OciError> {
-        let to = self.location(from, headers);
-        let to = to.ok_or_else(|| self.redirect(what, "to no URL"))?;
-        match (from.scheme(), to.scheme()) {
-            (_, "https") | ("http", "http") => Ok(to),
-            _ => Err(self.redirect(what, "from TLS to a connection without it")),
+        let to = self.location(what, from, headers)?;
+        if from.scheme() == "https" && to.scheme() != "https" {
+            return Err(self.redirect(what, "from TLS to a connection without it"));
         }
+        Ok(to)
     }
 
     /// Where an answer sends, resolved.
-    pub(super) fn location(&self, from: &Url, headers: &HeaderMap) -> Option<Url> {
-        let location = headers.get(LOCATION)?.to_str().ok()?;
-        let mut url = from.join(location).ok()?;
+    ///
+    /// # Errors
+    /// When that is no URL of HTTP, or one with a user.
+    fn location(
+        &self,
+        what: &'static str,
+        from: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Url, OciError> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let url = location.and_then(|location| from.join(location).ok());
+        let is_followed = |url: &Url| {
+            let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+            is_http && url.username().is_empty() && url.password().is_none()
+        };
+        let url = url.filter(is_followed);
+        let mut url = url.ok_or_else(|| self.redirect(what, "to what is no URL of HTTP"))?;
         url.set_fragment(None);
-        let is_plain = url.username().is_empty() && url.password().is_none();
-        (is_plain && url.has_host()).then_some(url)
+        Ok(url)
     }
 
     /// Whether a URL is of the registry itself.
@@ -250,7 +266,7 @@ impl Registry {
         url.origin() == self.origin.origin()
     }
 
-    pub(super) fn redirect(&self, what: &'static str, reason: &'static str) -> OciError {
+    fn redirect(&self, what: &'static str, reason: &'static str) -> OciError {
         OciError::Redirect {
             registry: self.name(),
             what,
@@ -381,16 +397,30 @@ pub(super) async fn within(
     let registry = registry.to_owned();
     match tokio::time::timeout(limit, sent).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(source)) => Err(OciError::Failed {
+        Ok(Err(failure)) => Err(OciError::Failed {
             registry,
             what,
-            source,
+            source: reworded(failure),
         }),
         Err(_) => Err(OciError::TimedOut {
             registry,
             what,
             seconds: limit.as_secs(),
         }),
+    }
+}
+
+/// Without the keys of an endpoint, which are not those of a registry.
+fn reworded(failure: Failure) -> Failure {
+    let keys = [
+        " (`endpoint.connect-timeout`)",
+        ": name the root's PEM file as `endpoint.tls.ca-file`",
+    ];
+    let plain = |text: String| keys.iter().fold(text, |text, key| text.replace(key, ""));
+    match failure {
+        Failure::Connect(text) => Failure::Connect(plain(text)),
+        Failure::Tls(text) => Failure::Tls(plain(text)),
+        other => other,
     }
 }
 

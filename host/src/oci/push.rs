@@ -111,11 +111,7 @@ impl Registry {
         if begun.status != 202 {
             return Err(self.status("upload", &begun));
         }
-        let to = self.location(&start, &begun.headers);
-        let mut to = to.ok_or_else(|| self.redirect("upload", "to no URL"))?;
-        if start.scheme() == "https" && to.scheme() != "https" {
-            return Err(self.redirect("upload", "from TLS to a connection without it"));
-        }
+        let mut to = self.redirected("upload", &start, &begun.headers)?;
         to.query_pairs_mut()
             .append_pair("digest", &digest.to_string());
         let mut put = request(Method::PUT, &to, Some(bytes));

@@ -158,7 +158,7 @@ fn host(registry: &str) -> Option<Host> {
     let url: Url = format!("https://{registry}/").parse().ok()?;
     // What the parser changes, such as an upper-case name or a user, is not what was written.
     let default_port = registry.strip_suffix(":443").unwrap_or(registry);
-    let same = url.authority() == default_port;
+    let same = url.authority() == default_port && !registry.contains('@');
     same.then(|| url.host().map(|host| host.to_owned()))?
 }
 

@@ -1,5 +1,7 @@
 //! How a registry is reached, checked: built by `config` and the command line.
 
+use std::path::PathBuf;
+
 use crate::{auth::Secret, http::settings::NamedFile};
 
 /// How a registry is reached.
@@ -11,6 +13,24 @@ pub struct RegistrySettings {
     pub ca_file: Option<NamedFile>,
     /// Whether TLS is not spoken. Without it: for a registry on this machine, unless there is a `ca_file`.
     pub plain_http: Option<bool>,
+}
+
+impl RegistrySettings {
+    /// Those of a command line: a user and a password, and a file of roots by its path.
+    pub fn new(
+        login: Option<(&str, &str)>,
+        ca_file: Option<PathBuf>,
+        plain_http: Option<bool>,
+    ) -> Self {
+        Self {
+            login: login.map(|(user, password)| Login {
+                user: Secret::fixed(user),
+                password: Secret::fixed(password),
+            }),
+            ca_file: ca_file.map(NamedFile::new),
+            plain_http,
+        }
+    }
 }
 
 /// A user of a registry. `Debug` shows no part of it.
