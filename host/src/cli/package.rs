@@ -1,220 +1,27 @@
 //! `nozzle plugin pull`, `push` and `inspect`: plugins between files and registries.
 
+mod args;
+mod error;
+
+pub(super) use args::PackageCommand;
+pub(super) use error::PackageError;
+
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use self::args::{InspectArgs, PullArgs, PushArgs, RegistryArgs};
 use super::{error::CliError, letters::print};
 use crate::{
     event::{now_ms, rfc3339},
-    oci::{
-        Cache, Component, Digest, OciError, Package, Reference, ReferenceError, Registry,
-        settings::RegistrySettings,
-    },
-    plugin::{self, Names, NamesError},
+    oci::{Cache, Component, Digest, Package, Reference, Registry},
+    plugin::{self, Names},
 };
-
-/// What `nozzle plugin` can do with packages.
-#[derive(Debug, Clone, clap::Subcommand)]
-pub(super) enum PackageCommand {
-    /// Writes the component of a package into a file, and prints the digests that pin it.
-    Pull(PullArgs),
-    /// Puts a component into a registry, as `wkg` does, and prints the digests that pin it.
-    Push(PushArgs),
-    /// Says what a plugin is: its world, what it imports and exports, its size and digest.
-    Inspect(InspectArgs),
-}
-
-/// How a registry is reached.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct RegistryArgs {
-    /// Who asks. Default: what `docker login` has stored for the registry, if anything.
-    #[arg(long, value_name = "NAME", requires = "password")]
-    user: Option<String>,
-    /// The user's password, or a token in its place.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "NOZZLE_REGISTRY_PASSWORD",
-        hide_env_values = true
-    )]
-    password: Option<String>,
-    /// A PEM file with further roots, beside the platform's.
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-    /// Speaks no TLS, as is done without it with a registry on this machine.
-    #[arg(long, conflicts_with = "ca_file")]
-    plain_http: bool,
-}
-
-/// What `nozzle plugin pull` can be told.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct PullArgs {
-    /// `oci://registry/repository:tag`, or `oci://registry/repository@sha256:…`.
-    #[arg(value_name = "oci://…", value_parser = Reference::parse)]
-    reference: Reference,
-    /// Where the component goes; a signature in its manifest goes beside it (`FILE.minisig`). Default: the repository's
-    /// last part, with `.wasm`.
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Prints JSON in place of lines.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    registry: RegistryArgs,
-}
-
-/// What `nozzle plugin push` can be told.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct PushArgs {
-    /// The component.
-    #[arg(value_name = "P.wasm")]
-    file: PathBuf,
-    /// `oci://registry/repository:tag`.
-    #[arg(value_name = "oci://…", value_parser = Reference::parse)]
-    reference: Reference,
-    /// Its signature, as `minisign -S` writes it.
-    #[arg(long, value_name = "FILE")]
-    minisig: Option<PathBuf>,
-    /// Something to say of the package, such as `org.opencontainers.image.version=1.0`; may stand several times.
-    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = annotation)]
-    annotations: Vec<(String, String)>,
-    /// Prints JSON in place of lines.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    registry: RegistryArgs,
-}
-
-/// What `nozzle plugin inspect` can be told.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct InspectArgs {
-    /// A file, or `oci://registry/repository:tag`.
-    #[arg(value_name = "P.wasm|oci://…")]
-    plugin: PathBuf,
-    /// Prints JSON in place of lines.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    registry: RegistryArgs,
-}
-
-/// Why such a command failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum PackageError {
-    #[error("`{text}` is no package")]
-    Reference {
-        text: String,
-        #[source]
-        source: ReferenceError,
-    },
-    #[error("`{reference}` names a digest, and a package is pushed under a tag")]
-    PushedDigest { reference: String },
-    #[error("could not read `{}`", path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("could not write `{}`", path.display())]
-    Write {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("`{}` is no plugin", path.display())]
-    Names {
-        path: PathBuf,
-        #[source]
-        source: NamesError,
-    },
-    #[error("`{}` is a component, but no plugin: it does not export `nozzle:plugin/shaping`", path.display())]
-    NoPlugin { path: PathBuf },
-    #[error("`{}` is no signature of minisign: it is no text", path.display())]
-    Minisig { path: PathBuf },
-    #[error("could not {verb} `{reference}`")]
-    Oci {
-        verb: &'static str,
-        reference: String,
-        #[source]
-        source: Box<OciError>,
-    },
-}
-
-impl PackageError {
-    pub(super) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Reference { .. } | Self::PushedDigest { .. } => 2,
-            Self::Write { .. } => 1,
-            _ => 3,
-        }
-    }
-
-    pub(super) fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Reference { .. } => "write `oci://registry/repository:tag`",
-            Self::PushedDigest { .. } => {
-                "leave out the digest: it is printed when the package is pushed"
-            }
-            Self::Names {
-                source: NamesError::CoreModule,
-                ..
-            }
-            | Self::NoPlugin { .. } => {
-                "build it for the world `shaper` or `sink` of `wit/worlds.wit`"
-            }
-            Self::Oci { source, .. } => {
-                // The command line has the same keys as flags.
-                let hint = source.hint()?;
-                let words = [
-                    (
-                        "write `plugin.registry.user` and `password` into the module file",
-                        "pass --user and --password",
-                    ),
-                    (
-                        "name the root's PEM file as `plugin.registry.ca-file`",
-                        "name the root's PEM file with --ca-file",
-                    ),
-                    (
-                        "write `plugin.registry.plain-http: true`",
-                        "pass --plain-http",
-                    ),
-                    (
-                        "write `plugin.registry.plain-http: false` if it speaks it",
-                        "name its root with --ca-file if it speaks it",
-                    ),
-                ];
-                let said = words
-                    .iter()
-                    .fold(hint, |hint, (key, flag)| hint.replace(key, flag));
-                return Some(said);
-            }
-            _ => return None,
-        };
-        Some(hint.to_owned())
-    }
-}
-
-impl RegistryArgs {
-    fn settings(&self) -> RegistrySettings {
-        let login = self.user.as_deref().zip(self.password.as_deref());
-        RegistrySettings::new(login, self.ca_file.clone(), self.plain_http.then_some(true))
-    }
-}
-
-fn annotation(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-    let (name, value) = pair.ok_or("write NAME=VALUE")?;
-    if name == plugin::MINISIGN_ANNOTATION {
-        return Err("name the signature's file with --minisig".to_owned());
-    }
-    Ok((name.to_owned(), value.to_owned()))
-}
 
 /// Carries the command out.
 pub(super) async fn package(command: PackageCommand) -> Result<(), CliError> {
@@ -324,7 +131,7 @@ async fn inspect(args: InspectArgs) -> Result<(), PackageError> {
     lines.extend([
         ("sha256", json!(Digest::of(&bytes).hex())),
         ("bytes", json!(bytes.len())),
-        ("world", json!(world(&names).unwrap_or("none of a plugin"))),
+        ("world", json!(world(&names))),
         ("exports", json!(names.exports)),
         ("imports", json!(names.imports)),
     ]);
@@ -427,6 +234,7 @@ fn show(lines: &[(&str, Value)], as_json: bool) {
     for (name, value) in lines {
         let values = match value {
             Value::Array(values) => values.clone(),
+            Value::Null => vec![json!("none of a plugin")],
             one => vec![one.clone()],
         };
         for (place, value) in values.iter().enumerate() {

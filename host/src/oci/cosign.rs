@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Digest, OciError, Registry,
-    exchange::Size,
     manifest::{self, Descriptor},
+    wire::Size,
 };
 
 /// The annotation of a signature.

@@ -1,78 +1,41 @@
 //! Conversations with one registry: every request with what it wants to know, within limits.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Uri,
-    header::{ACCEPT, AUTHORIZATION, LOCATION},
+    HeaderMap, HeaderValue, Method,
+    header::{AUTHORIZATION, LOCATION},
 };
-use serde::Deserialize;
 use url::Url;
 
 use super::{
-    MAX_COMPONENT, OciError, Reference,
+    OciError, Reference,
     challenge::{self, Challenge},
     credentials::{self, Credentials, Found},
-    manifest::{self, MAX_MANIFEST, shown},
     settings::RegistrySettings,
+    wire::{Size, checked, client, origin, request, said, within},
 };
 use crate::{
-    http::{
-        HttpClient, Request, Transport,
-        settings::{EndpointSettings, Environment, ProxyRule},
-    },
-    outcome::{Failure, Response},
+    http::{HttpClient, Request, Transport},
+    outcome::Response,
 };
 
-/// What is not as large as a component.
-const SHORT: Duration = Duration::from_secs(30);
-/// A component, up or down.
-const LONG: Duration = Duration::from_secs(300);
 /// Redirects of one blob.
 const MAX_HOPS: usize = 5;
 /// Where Docker's registry is, which nobody names so.
 const DOCKER: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
-/// What may come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Size {
-    /// A manifest, an error, a token.
-    Small,
-    /// A component.
-    Large,
-}
-
-impl Size {
-    fn limit(self) -> (Duration, usize) {
-        match self {
-            Self::Small => (SHORT, MAX_MANIFEST),
-            Self::Large => (LONG, MAX_COMPONENT),
-        }
-    }
-}
-
 /// One registry, asked about one package.
 #[derive(Debug)]
 pub struct Registry {
     pub(super) reference: Reference,
-    origin: Url,
-    settings: RegistrySettings,
-    found: Found,
+    pub(super) origin: Url,
+    pub(super) settings: RegistrySettings,
+    pub(super) found: Found,
     small: HttpClient,
     large: HttpClient,
     /// What the registry was last content with.
     authorization: Mutex<Option<HeaderValue>>,
-}
-
-/// An answer of a token service.
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: Option<String>,
-    access_token: Option<String>,
 }
 
 impl Registry {
@@ -124,10 +87,6 @@ impl Registry {
 
     pub(super) fn name(&self) -> String {
         self.reference.registry().to_owned()
-    }
-
-    pub(super) fn settings(&self) -> &RegistrySettings {
-        &self.settings
     }
 
     /// A URL of the package's repository.
@@ -273,57 +232,6 @@ impl Registry {
             reason,
         }
     }
-
-    async fn token(
-        &self,
-        realm: &str,
-        service: Option<&str>,
-        scope: Option<&str>,
-    ) -> Result<HeaderValue, OciError> {
-        let failed = |reason: String| OciError::Token {
-            registry: self.name(),
-            reason,
-        };
-        let mut url: Url = realm
-            .parse()
-            .map_err(|_| failed(format!("its service `{}` is no URL", shown(realm))))?;
-        let is_secure = url.scheme() == "https" || self.origin.scheme() == "http";
-        if !(is_secure && matches!(url.scheme(), "http" | "https") && url.has_host()) {
-            return Err(failed(format!(
-                "its service `{}` is not reached over TLS",
-                shown(&origin(&url))
-            )));
-        }
-        for (name, value) in [("service", service), ("scope", scope)] {
-            if let Some(value) = value {
-                url.query_pairs_mut().append_pair(name, value);
-            }
-        }
-        let mut request = request(Method::GET, &url, None);
-        if let Some(credentials) = &self.found.credentials {
-            request
-                .headers
-                .insert(AUTHORIZATION, credentials.basic.clone());
-        }
-        let client = client(&url, &self.settings, Size::Small)?;
-        let service = shown(&origin(&url));
-        let sent = client.send(request);
-        let response = within(&service, "token", sent, Size::Small).await?;
-        if response.status != 200 {
-            let status = response.status;
-            return Err(failed(format!(
-                "its service `{service}` answers with the status {status}"
-            )));
-        }
-        let answer: Option<TokenAnswer> = serde_json::from_slice(&response.body).ok();
-        let token = answer.and_then(|answer| answer.token.or(answer.access_token));
-        let header = token.and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok());
-        let mut header =
-            header.ok_or_else(|| failed("its service answers with none".to_owned()))?;
-        header.set_sensitive(true);
-        Ok(header)
-    }
-
     fn authorization(&self) -> std::sync::MutexGuard<'_, Option<HeaderValue>> {
         self.authorization
             .lock()
@@ -347,106 +255,4 @@ impl Registry {
             },
         }
     }
-}
-
-/// A request with the types of manifests that are understood.
-pub(super) fn request(method: Method, url: &Url, body: Option<Bytes>) -> Request {
-    let uri: Uri = url.as_str().parse().expect("a URL of HTTP is a URI");
-    let accept = (ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
-    Request {
-        method,
-        uri,
-        headers: HeaderMap::from_iter([accept]),
-        body,
-    }
-}
-
-/// A client of one origin; no text of it shows more of the URL, which may be signed.
-pub(super) fn client(
-    url: &Url,
-    settings: &RegistrySettings,
-    size: Size,
-) -> Result<HttpClient, OciError> {
-    let mut base = url.clone();
-    base.set_path("/");
-    base.set_query(None);
-    let label = origin(url);
-    let mut endpoint = EndpointSettings::new(base, label.clone());
-    let environment = Environment::read(|name| std::env::var(name).ok());
-    endpoint.proxy = ProxyRule::Environment(environment);
-    endpoint.tls.ca_file.clone_from(&settings.ca_file);
-    endpoint.max_response_body = size.limit().1;
-    HttpClient::new(&endpoint, 1).map_err(|source| OciError::Client {
-        registry: label,
-        source,
-    })
-}
-
-fn origin(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
-
-/// One attempt, within its limit.
-pub(super) async fn within(
-    registry: &str,
-    what: &'static str,
-    sent: impl Future<Output = Result<Response, Failure>>,
-    size: Size,
-) -> Result<Response, OciError> {
-    let (limit, _) = size.limit();
-    let registry = registry.to_owned();
-    match tokio::time::timeout(limit, sent).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(failure)) => Err(OciError::Failed {
-            registry,
-            what,
-            source: reworded(failure),
-        }),
-        Err(_) => Err(OciError::TimedOut {
-            registry,
-            what,
-            seconds: limit.as_secs(),
-        }),
-    }
-}
-
-/// Without the keys of an endpoint, which are not those of a registry.
-fn reworded(failure: Failure) -> Failure {
-    let keys = [
-        " (`endpoint.connect-timeout`)",
-        ": name the root's PEM file as `endpoint.tls.ca-file`",
-    ];
-    let plain = |text: String| keys.iter().fold(text, |text, key| text.replace(key, ""));
-    match failure {
-        Failure::Connect(text) => Failure::Connect(plain(text)),
-        Failure::Tls(text) => Failure::Tls(plain(text)),
-        other => other,
-    }
-}
-
-fn checked(what: &'static str, response: Response, size: Size) -> Result<Response, OciError> {
-    match response.truncated {
-        true => Err(OciError::TooLarge {
-            what,
-            limit: size.limit().1,
-        }),
-        false => Ok(response),
-    }
-}
-
-/// What the registry says itself about an error, as an addition to a sentence.
-fn said(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Errors {
-        errors: Vec<One>,
-    }
-    #[derive(Deserialize)]
-    struct One {
-        code: Option<String>,
-        message: Option<String>,
-    }
-    let errors: Option<Errors> = serde_json::from_slice(body).ok();
-    let first = errors.and_then(|errors| errors.errors.into_iter().next());
-    let words = first.and_then(|one| one.message.filter(|text| !text.is_empty()).or(one.code));
-    words.map_or(String::new(), |words| format!(": «{}»", shown(&words)))
 }

@@ -5,8 +5,8 @@ use http::header::CONTENT_TYPE;
 
 use super::{
     Component, Digest, ManifestError, OciError, Registry,
-    exchange::Size,
     manifest::{self, Document},
+    wire::Size,
 };
 
 /// What a reference stands for.

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{
     Digest, OciError, Registry,
-    exchange::{Size, client, request, within},
     manifest::{ARCHITECTURE, CONFIG, Descriptor, IMAGE, Image, LAYER, OS},
+    wire::{Size, client, request, within},
 };
 use crate::{http::Transport, outcome::Response};
 
@@ -120,7 +120,7 @@ impl Registry {
         let done = if self.is_own(&to) {
             self.send("upload", put, Size::Large).await?
         } else {
-            let client = client(&to, self.settings(), Size::Large)?;
+            let client = client(&to, &self.settings, Size::Large)?;
             within(&self.name(), "upload", client.send(put), Size::Large).await?
         };
         self.created("upload", &done)

@@ -5,6 +5,10 @@
 //! - What must be signed is verified before anything else looks at it, every time, wherever it comes from.
 //! - A pinned package that is kept needs no network.
 
+mod error;
+
+pub use error::SourceError;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -15,112 +19,12 @@ use bytes::Bytes;
 use super::{
     engine::PluginHost,
     settings::{PackageSettings, PluginSettings, PluginSource},
-    signature::{MINISIGN_ANNOTATION, MinisignError, MinisignKey, SignatureKey},
+    signature::{MINISIGN_ANNOTATION, MinisignKey, SignatureKey},
 };
 use crate::oci::{Cache, Digest, MAX_COMPONENT, OciError, Registry, Resolved};
 
 /// The largest signature file, in bytes.
 const MAX_SIGNATURE: u64 = 64 * 1024;
-
-/// Why the bytes of a plugin were not had.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SourceError {
-    /// The file, or its signature, cannot be read.
-    #[error("could not read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// More than any component has.
-    #[error("`{}` has more than {limit} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// What is read at most.
-        limit: u64,
-    },
-    /// The package cannot be pulled.
-    #[error("could not pull `{reference}`")]
-    Pull {
-        /// The package.
-        reference: String,
-        /// Why.
-        #[source]
-        source: Box<OciError>,
-    },
-    /// A tag alone, which may stand for something else tomorrow.
-    #[error("`{reference}` is not pinned to a digest")]
-    Unpinned {
-        /// The package.
-        reference: String,
-        /// What the registry has now, as it would be pinned.
-        pinned: String,
-        /// The component's digest now, in hexadecimal.
-        sha256: String,
-    },
-    /// The package has another component.
-    #[error(
-        "`{reference}` has a component with the SHA-256 digest {found}, but `plugin.sha256` pins {pinned}"
-    )]
-    Pin {
-        /// The package.
-        reference: String,
-        /// Its component's digest, in hexadecimal.
-        found: String,
-        /// The configured one.
-        pinned: String,
-    },
-    /// There is no signature at all.
-    #[error("`{}` is not signed, and `plugin.signature` asks for it", path.display())]
-    Unsigned {
-        /// The file or package.
-        path: PathBuf,
-        /// Where a signature would be.
-        place: String,
-    },
-    /// The signature is none of the key.
-    #[error("`{}` is not signed by the key of `plugin.signature`", path.display())]
-    Signature {
-        /// The file or package.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: MinisignError,
-    },
-}
-
-impl SourceError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "check `plugin.path`: it is relative to the module file's folder; the plugins of this repository \
-                 are built by `make guests`"
-            }
-            Self::Pull { source, .. } => return source.hint(),
-            Self::Unpinned { pinned, sha256, .. } => {
-                return Some(format!(
-                    "if what it stands for now is meant, write `path: {pinned}`; or add `sha256: {sha256}`"
-                ));
-            }
-            Self::Pin { .. } => "if the new component is meant, change `plugin.sha256`",
-            Self::Unsigned { place, .. } => return Some(format!("the signature belongs {place}")),
-            Self::Signature {
-                source: MinisignError::Legacy,
-                ..
-            } => "sign it anew, with `minisign -S` of version 0.10 or later",
-            Self::Signature { .. } => {
-                "check whose key is in `plugin.signature`, and who made this component"
-            }
-            Self::Read { .. } | Self::TooLarge { .. } => return None,
-        };
-        Some(hint.to_owned())
-    }
-}
 
 impl PluginHost {
     /// Keeps what is pulled from registries in `cache`.
@@ -321,5 +225,28 @@ impl Pull<'_> {
 
     fn label(&self) -> String {
         self.package.reference.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_read_up_to_its_limit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("score.wasm");
+        std::fs::write(&path, b"12345").expect("written");
+
+        let fits = read(&path, 5).await;
+        let longer = read(&path, 4).await;
+        let folder_itself = read(folder.path(), 5).await;
+
+        assert_eq!(fits.expect("it fits"), b"12345");
+        assert!(matches!(
+            longer,
+            Err(SourceError::TooLarge { limit: 4, .. })
+        ));
+        assert!(matches!(folder_itself, Err(SourceError::Read { .. })));
     }
 }
