@@ -11,7 +11,7 @@ use nozzle::{
     outcome::Response,
     plugin::{
         CurrentCall, LoadedPlugin, Method, Plugin, PluginHost, ShapedBody, ShapedRequest,
-        settings::{GrantSettings, PluginLimits, PluginSettings},
+        settings::{GrantSettings, PluginLimits, PluginSettings, PluginSource},
     },
 };
 use tokio::{runtime::Runtime, time::Instant};
@@ -43,8 +43,9 @@ fn load(name: &str) -> (Runtime, PluginHost, LoadedPlugin) {
         .join("../guest-plugins/dist")
         .join(name);
     let settings = PluginSettings {
-        path,
+        source: PluginSource::File(path),
         sha256: None,
+        signature: None,
         config: "null".to_owned(),
         limits: PluginLimits::default(),
         grants: GrantSettings::default(),

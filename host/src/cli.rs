@@ -9,6 +9,7 @@ mod host;
 mod letters;
 mod log;
 mod numbers;
+mod package;
 mod progress;
 mod replay;
 mod run;
@@ -67,6 +68,11 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows, exports or resets progress: up to where every event is settled.
     Progress(progress::ProgressArgs),
+    /// Moves plugins between files and registries, and says what they are.
+    Plugin {
+        #[command(subcommand)]
+        command: package::PackageCommand,
+    },
     /// Shows what a running host does, by its admin address.
     Top(top::TopArgs),
     /// Lists the sinks of a running host.
@@ -182,6 +188,7 @@ async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
         Command::Progress(args) => progress::progress(args).await,
         Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
         Command::Replay(args) => replay::replay(*args, format).await,
+        Command::Plugin { command } => package::package(command).await,
         Command::Top(args) => top::top(args).await,
         Command::Sinks(args) => steer::sinks(args).await,
         Command::Pause(args) => steer::pause(args).await,

@@ -28,6 +28,7 @@ pub mod http;
 pub mod ingress;
 pub mod metrics;
 pub mod network;
+pub mod oci;
 pub mod outcome;
 pub mod pipeline;
 pub mod plugin;

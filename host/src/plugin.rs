@@ -4,7 +4,6 @@
 //! Everything below `plugin/` may use wasmtime; nothing else does.
 
 mod bindings;
-mod bounded;
 mod budget;
 mod clock;
 mod compile;
@@ -20,9 +19,12 @@ mod limiter;
 mod load;
 mod load_error;
 mod lower;
+mod names;
 mod output;
 pub mod settings;
+mod signature;
 mod slot;
+mod source;
 
 pub use compile::{CompileError, compile_for_parent};
 pub use differences::differences;
@@ -34,7 +36,10 @@ pub use grants::{
 pub(crate) use load::hex;
 pub use load::{Binary, LoadedPlugin};
 pub use load_error::LoadError;
+pub use names::{Names, NamesError};
+pub use signature::{MINISIGN_ANNOTATION, MinisignError, MinisignKey};
 pub use slot::{Compared, Counts, Events, Generation, Judge, Rates, Slot, Tally, Trial};
+pub use source::SourceError;
 
 use std::{future::Future, sync::Arc};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 25] = [
+const ARROWS: [(&str, &[&str]); 26] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "endpoint",
             "ingress",
             "pipeline",
+            "oci",
             "plugin",
             "shutdown",
             "progress",
@@ -34,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "http",
             "ingress",
             "network",
+            "oci",
             "plugin",
             "progress",
             "router",
@@ -54,6 +56,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
             "http",
             "ingress",
             "network",
+            "oci",
             "plugin",
             "progress",
             "router",
@@ -75,7 +78,8 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ),
     ("admin", &["auth", "delivery", "plugin", "progress"]),
     ("http", &["auth", "aws", "network"]),
-    ("plugin", &["network"]),
+    ("oci", &["auth", "http"]),
+    ("plugin", &["network", "oci"]),
     ("auth", &["aws"]),
     ("aws", &[]),
     ("batch", &[]),
@@ -96,7 +100,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
 const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
 
 /// Dependencies with one owner.
-const OWNERS: [(&str, &[&str]); 21] = [
+const OWNERS: [(&str, &[&str]); 23] = [
     ("wasmtime", &["plugin"]),
     ("wasmtime_wasi", &["plugin"]),
     ("wasmtime_wasi_http", &["plugin"]),
@@ -112,7 +116,9 @@ const OWNERS: [(&str, &[&str]); 21] = [
     ("hyper_rustls", &["http"]),
     ("rustls", &["http", "admin"]),
     ("tokio_rustls", &["http", "admin"]),
-    ("ring", &["auth"]),
+    ("ring", &["auth", "oci"]),
+    ("minisign_verify", &["plugin"]),
+    ("wasmparser", &["plugin"]),
     ("aws_sigv4", &["auth"]),
     ("saphyr", &["config"]),
     ("regex", &["config", "router"]),

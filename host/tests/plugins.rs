@@ -10,7 +10,7 @@ use nozzle::{
     plugin::{
         CurrentCall, LoadError, LoadedPlugin, Method, Plugin, PluginError, PluginHost,
         PluginVerdict, ShapedBody, ShapedRequest,
-        settings::{GrantSettings, PluginLimits, PluginSettings},
+        settings::{GrantSettings, PluginLimits, PluginSettings, PluginSource},
     },
 };
 use nozzle_testkit::{DEADLINE, plugin};
@@ -30,8 +30,9 @@ fn settings(path: PathBuf, config: &str) -> PluginSettings {
         ..PluginLimits::default()
     };
     PluginSettings {
-        path,
+        source: PluginSource::File(path),
         sha256: None,
+        signature: None,
         config: config.to_owned(),
         limits,
         grants: GrantSettings::default(),

@@ -8,7 +8,7 @@ use nozzle::{
     outcome::Response,
     plugin::{
         Binary, CurrentCall, LoadError, Method, Plugin, PluginHost, ShapedBody, ShapedRequest,
-        settings::{PluginLimits, PluginSettings},
+        settings::{PluginLimits, PluginSettings, PluginSource},
     },
 };
 
@@ -41,7 +41,8 @@ pub(crate) fn all(from: u64, until: u64) {
 
 async fn visit(host: &PluginHost, component: Bytes) -> &'static str {
     let settings = PluginSettings {
-        path: PathBuf::from("fuzzed.wasm"),
+        source: PluginSource::File(PathBuf::from("fuzzed.wasm")),
+        signature: None,
         sha256: None,
         grants: Default::default(),
         config: "null".to_owned(),
@@ -53,7 +54,7 @@ async fn visit(host: &PluginHost, component: Bytes) -> &'static str {
             ..PluginLimits::default()
         },
     };
-    let binary = Binary::new(settings.path.clone(), component);
+    let binary = Binary::new(settings.source.label(), component);
     let plugin = match host.load_binary("fuzz/sink", &settings, &binary).await {
         Ok(plugin) => plugin,
         Err(error) => return refused(&error),

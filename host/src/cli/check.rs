@@ -9,6 +9,7 @@ use crate::{
     config::{self, EndpointConfig, SinkConfig},
     delivery::dry_run,
     event::{Event, now_ms},
+    oci,
     pipeline::{StartError, endpoints_of, services, try_endpoint},
     plugin::{Plugin, PluginHost},
 };
@@ -36,7 +37,9 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let wrong = module.endpoints.iter().map(try_endpoint);
     let wrong: Vec<_> = wrong.filter_map(Result::err).collect();
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
-    let host = host.offering(services(&module, None));
+    let host = host
+        .offering(services(&module, None))
+        .with_packages(oci::Cache::of_user());
     let mut failed = Vec::new();
     if !wrong.is_empty() {
         failed.push(CliError::Config(config::problems_in(&args.module, wrong)));

@@ -2,6 +2,7 @@
 
 use std::{error::Error, io, path::PathBuf};
 
+use super::package::PackageError;
 use crate::{
     admin::{BindError, FetchError},
     config::Problems,
@@ -55,6 +56,8 @@ pub(super) enum CliError {
     },
     #[error(transparent)]
     Fetch(FetchError),
+    #[error(transparent)]
+    Package(PackageError),
     #[error("standard output cannot be written")]
     Stdout(#[source] io::Error),
     #[error("a source failed")]
@@ -85,6 +88,7 @@ impl CliError {
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
             Self::Start(StartError::Telemetry(_) | StartError::Collector(_)) => 2,
             Self::NoDemoPlugin { .. } => 3,
+            Self::Package(error) => error.exit_code(),
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
             Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,
             Self::Unsettled { .. } => 5,
@@ -100,6 +104,7 @@ impl CliError {
             Self::Start(StartError::Store(error)) | Self::Store(error) => error.hint(),
             Self::Start(StartError::Ingress { source, .. }) | Self::Source(source) => source.hint(),
             Self::Start(StartError::Egress { source, .. }) => source.hint(),
+            Self::Package(error) => error.hint(),
             Self::Start(StartError::Telemetry(_)) => Some(
                 "correct it, or set OTEL_SDK_DISABLED=true to send no traces".to_owned(),
             ),

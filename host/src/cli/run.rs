@@ -26,7 +26,7 @@ pub(super) struct RunArgs {
     /// A JSON list of property groups, for `${Group:key}`.
     #[arg(long, value_name = "FILE")]
     properties: Option<PathBuf>,
-    /// The plugin of a run without a module file.
+    /// The plugin of a run without a module file: a file, or a package (`oci://registry/repository:tag@sha256:…`).
     #[arg(long, value_name = "P.wasm", requires = "url")]
     plugin: Option<PathBuf>,
     /// The plugin's configuration, as JSON.

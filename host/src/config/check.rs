@@ -13,6 +13,7 @@ mod ingress;
 mod kinesis;
 mod limits;
 mod network;
+mod package;
 mod router;
 mod sink;
 mod tls;

@@ -28,7 +28,10 @@ use crate::{
         DatagenSettings, FileIngressSettings, FilePath, KinesisIngressSettings, StreamStart,
     },
     network::{AddressRules, Allowed},
-    plugin::settings::{GrantSettings, PluginLimits, PluginSettings},
+    oci::{Reference, settings::RegistrySettings},
+    plugin::settings::{
+        GrantSettings, PackageSettings, PluginLimits, PluginSettings, PluginSource,
+    },
     progress::settings::ProgressSettings,
     router::Router,
 };
@@ -214,8 +217,9 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         }
     };
     let plugin = PluginSettings {
-        path: flags.plugin,
+        source: plugin_source(&flags.plugin)?,
         sha256: None,
+        signature: None,
         config,
         limits: PluginLimits::default(),
         grants: GrantSettings {
@@ -272,6 +276,19 @@ fn within<T: PartialOrd + Display>(
         return Err(format!("{flag} must be at most {}", range.end()));
     }
     Ok(value)
+}
+
+/// A file, or a package: a reference is no name that a file is likely to have.
+fn plugin_source(plugin: &Path) -> Result<PluginSource, String> {
+    let Some(text) = plugin.to_str().filter(|text| Reference::is_meant(text)) else {
+        return Ok(PluginSource::File(plugin.to_owned()));
+    };
+    let reference = Reference::parse(text);
+    let reference = reference.map_err(|error| format!("--plugin `{text}`: {error}"))?;
+    Ok(PluginSource::Package(Box::new(PackageSettings {
+        reference,
+        registry: RegistrySettings::default(),
+    })))
 }
 
 #[cfg(test)]

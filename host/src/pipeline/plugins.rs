@@ -16,7 +16,6 @@ pub(super) use open::open;
 
 use std::{
     io,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
@@ -37,7 +36,7 @@ use crate::{
     metrics::{PluginStats, SwapResult},
     plugin::{
         Binary, Generation, LoadError, LoadedPlugin, PluginHost, Shaped, Slot, Tally, differences,
-        settings::PluginSettings,
+        settings::{PluginSettings, PluginSource},
     },
 };
 
@@ -215,13 +214,22 @@ impl SinkPlugin {
         }
     }
 
-    /// Reads a version from a file, and lets it serve if nothing speaks against it.
+    /// Reads a version, where the module says or elsewhere, and lets it serve if nothing speaks against it.
     ///
     /// # Errors
     /// Why the version before serves on.
-    pub async fn swap(&self, path: &Path, how: How) -> Result<Swapped, SwapError> {
+    pub async fn swap(&self, source: Option<PluginSource>, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
-        let read = Binary::read(path, self.settings.limits.size).await;
+        let read = match source {
+            None => self.host.read(&self.settings).await,
+            Some(source) => {
+                let settings = PluginSettings {
+                    source,
+                    ..self.settings.clone()
+                };
+                self.host.read(&settings).await
+            }
+        };
         let swapped = match read {
             Ok(binary) => self.swap_to(binary, how).await,
             Err(source) => Err(self.refused(source)),
@@ -370,7 +378,7 @@ impl SinkPlugin {
         binary: &Binary,
     ) -> Result<(), SwapError> {
         // What the module's file is now: a swap by hand holds until that changes.
-        let configured = Binary::read(&self.settings.path, self.settings.limits.size).await;
+        let configured = self.host.read(&self.settings).await;
         let record = {
             let state = self.lock();
             Record {

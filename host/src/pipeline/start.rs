@@ -28,6 +28,7 @@ use crate::{
     },
     metrics::{IngressStats, SinkStats, TraceStats},
     network::TargetError,
+    oci,
     plugin::{LoadError, PluginHost},
     progress::{
         AnyStore, Ledger,
@@ -315,7 +316,10 @@ fn open_plugin_host(
     };
     let host = host.map_err(StartError::PluginHost)?;
     let services = services(module, Some(state_dir.path()));
-    Ok(Arc::new(host.offering(services)))
+    let packages = oci::Cache::new(state_dir.path().join("packages"));
+    Ok(Arc::new(
+        host.offering(services).with_packages(Some(packages)),
+    ))
 }
 
 /// Before anything runs: then whoever sees the host run can tell it something.

@@ -15,6 +15,7 @@ use wasmtime::{
 };
 
 use super::{bindings, clock::TICK, compile::Compiler, grants::Services, instance::State};
+use crate::oci;
 
 /// Why the plugin host could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,8 @@ pub struct PluginHost {
     pub(super) compiler: Option<Compiler>,
     pub(super) ticker: Arc<Ticker>,
     pub(super) services: Services,
+    /// What was pulled from registries.
+    pub(super) packages: Option<oci::Cache>,
 }
 
 impl std::fmt::Debug for PluginHost {
@@ -101,6 +104,7 @@ impl PluginHost {
             compiler: compiler.transpose()?,
             ticker: Arc::new(ticker),
             services: Services::default(),
+            packages: None,
         })
     }
 }

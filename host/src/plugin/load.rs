@@ -1,9 +1,6 @@
 //! From a file to a plugin that may run: read once, checked, compiled, configured.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -65,15 +62,6 @@ impl std::fmt::Debug for Binary {
 }
 
 impl Binary {
-    /// Reads a file of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is larger.
-    pub async fn read(path: &Path, limit: u64) -> Result<Self, LoadError> {
-        let bytes = super::bounded::read(path, limit).await?;
-        Ok(Self::new(path.to_owned(), bytes.into()))
-    }
-
     /// Its digest, in hexadecimal.
     pub fn hex_digest(&self) -> String {
         hex(&self.digest)
@@ -100,8 +88,17 @@ impl PluginHost {
         sink: &str,
         settings: &PluginSettings,
     ) -> Result<LoadedPlugin, LoadError> {
-        let binary = Binary::read(&settings.path, settings.limits.size).await?;
+        let binary = self.read(settings).await?;
         self.load_binary(sink, settings, &binary).await
+    }
+
+    /// Reads the component of a sink, pinned and signed as its settings ask.
+    ///
+    /// # Errors
+    /// When it cannot be had, is too large, or is not signed.
+    pub async fn read(&self, settings: &PluginSettings) -> Result<Binary, LoadError> {
+        let bytes = self.bytes(settings).await?;
+        Ok(Binary::new(settings.source.label(), bytes))
     }
 
     /// The same, of what was read before.

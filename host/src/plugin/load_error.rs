@@ -1,9 +1,9 @@
 //! Why a plugin was refused, and what can be done about it.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use super::{
-    GrantError, PluginError,
+    GrantError, PluginError, SourceError,
     load::{SHAPING, VERSION},
 };
 
@@ -11,23 +11,9 @@ use super::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file cannot be read.
-    #[error("could not read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is larger than it may be; nothing more of it was read.
-    #[error("`{}` has more than {limit} bytes (`limits.size`)", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The limit.
-        limit: u64,
-    },
+    /// Its bytes were not had, or are not signed as they must be.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The file has another digest than configured.
     #[error("`{}` has the SHA-256 digest {found}, but `plugin.sha256` pins {pinned}", path.display())]
     Digest {
@@ -138,10 +124,7 @@ impl LoadError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "check `plugin.path`: it is relative to the module file's folder; the plugins of this repository \
-                 are built by `make guests`"
-            }
+            Self::Source(error) => return error.hint(),
             Self::Digest { .. } => "if the new file is meant, change `plugin.sha256`",
             Self::NotWasm { .. } => {
                 "a plugin is a WebAssembly component, as `cargo build --target wasm32-wasip2` makes it"
@@ -173,12 +156,8 @@ impl LoadError {
                 "«expected» is the host, «found» the plugin: generate its bindings anew from this host's `wit/`"
             }
             Self::Configure { .. } => "change `plugin.config` of the sink",
-            Self::TooLarge { .. } => {
-                "a plugin in Rust has less than 1 MiB, one in Python or JavaScript less than 20; if this one is meant, \
-                 set `plugin.limits.size`"
-            }
             Self::Compiler { source, .. } => return source.hint(),
-            Self::Read { .. } | Self::Compile { .. } | Self::Start(_) => return None,
+            Self::Compile { .. } | Self::Start(_) => return None,
         };
         Some(hint.to_owned())
     }

@@ -3,20 +3,52 @@
 use std::{path::PathBuf, time::Duration};
 
 pub use super::grants::settings::{EnvGrant, FilesGrant, GrantSettings, HttpGrant, KeyvalueGrant};
+pub use super::signature::{SignatureKey, SignatureKeyError};
+use crate::oci::{Reference, settings::RegistrySettings};
 
 /// One plugin of one sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginSettings {
     /// The component.
-    pub path: PathBuf,
-    /// The digest that the file must have.
+    pub source: PluginSource,
+    /// The digest that the component must have.
     pub sha256: Option<[u8; 32]>,
+    /// The key that the component must be signed with.
+    pub signature: Option<SignatureKey>,
     /// `plugin.config` as JSON text, `null` without one.
     pub config: String,
     /// What it may use.
     pub limits: PluginLimits,
     /// What it may reach.
     pub grants: GrantSettings,
+}
+
+/// Where a component comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PluginSource {
+    /// A file.
+    File(PathBuf),
+    /// A registry.
+    Package(Box<PackageSettings>),
+}
+
+/// A component in a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageSettings {
+    /// Which it is.
+    pub reference: Reference,
+    /// How its registry is reached.
+    pub registry: RegistrySettings,
+}
+
+impl PluginSource {
+    /// What messages call it: the file, or the reference in place of one.
+    pub fn label(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Package(package) => package.reference.to_string().into(),
+        }
+    }
 }
 
 /// What a plugin may use.

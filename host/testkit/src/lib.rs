@@ -6,6 +6,7 @@ mod faults;
 mod line_process;
 mod oracle;
 mod os_faults;
+mod packages;
 mod process;
 mod python;
 mod recorder;
@@ -18,6 +19,10 @@ pub use boto::{Boto, credentials};
 pub use faults::{Fault, FaultLayer, ServiceCall};
 pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
 pub use os_faults::{OsFault, OsFaults};
+pub use packages::{
+    REGISTRY_USER, RegistryAuth, minisign_key, minisign_sign, oras_pull, oras_push,
+    oras_push_signature, wkg_pull, wkg_push,
+};
 pub use process::{Child, Ended};
 pub use python::python;
 pub use recorder::Recorder;

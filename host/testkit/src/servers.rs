@@ -167,7 +167,7 @@ impl Server {
         (Self::start(command, port, "/"), tls)
     }
 
-    fn start(command: Command, port: u16, health: &str) -> Self {
+    pub(crate) fn start(command: Command, port: u16, health: &str) -> Self {
         Self::start_until(command, port, |address| answers(address, health))
     }
 
@@ -249,14 +249,14 @@ pub(crate) fn api_folder() -> PathBuf {
     installed(folder_of_all().join("api"), "make servers")
 }
 
-fn folder_of_all() -> PathBuf {
+pub(crate) fn folder_of_all() -> PathBuf {
     std::env::var_os("NOZZLE_TEST_SERVERS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.servers"),
         PathBuf::from,
     )
 }
 
-fn installed(folder: PathBuf, how: &str) -> PathBuf {
+pub(crate) fn installed(folder: PathBuf, how: &str) -> PathBuf {
     let installed = folder.join("installed");
     assert!(
         installed.is_file(),
@@ -266,7 +266,7 @@ fn installed(folder: PathBuf, how: &str) -> PathBuf {
     folder
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }

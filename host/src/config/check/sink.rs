@@ -8,7 +8,6 @@ use crate::{
     config::{
         EndpointConfig, SinkConfig,
         problem::Problem,
-        relative,
         shape::{
             delivery::{OnOutageYaml, OrderYaml, ResultsOrderYaml},
             sink::{PluginYaml, SinkYaml},
@@ -176,10 +175,12 @@ impl Checker<'_> {
             digest => digest.flatten(),
         };
         let limits = self.limits(index, &yaml.limits);
-        let path = relative(&self.folder, &yaml.path);
+        let source = self.source(index, &yaml);
+        let signature = self.signature(index, yaml.signature, source.as_ref());
         Some(PluginSettings {
-            path,
+            source: source?,
             sha256,
+            signature: signature?,
             config: yaml.config.to_string(),
             limits,
             grants: GrantSettings::default(),

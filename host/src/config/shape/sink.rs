@@ -77,16 +77,45 @@ pub(in crate::config) struct SinkYaml {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct PluginYaml {
-    /// The component's file, relative to the module file.
+    /// The component's file, relative to the module file; or a package in a registry, `oci://registry/repository:tag`, which must be
+    /// pinned: by the digest of its manifest behind it (`@sha256:…`), or by `sha256`.
     pub(in crate::config) path: String,
-    /// The SHA-256 digest that the file must have, 64 hexadecimal digits. Default: any.
+    /// The SHA-256 digest that the component must have, 64 hexadecimal digits. Default: any.
     pub(in crate::config) sha256: Option<String>,
+    /// How the registry of a package is reached.
+    pub(in crate::config) registry: Option<RegistryYaml>,
+    /// The key that the component must be signed with. Default: it need not be signed.
+    pub(in crate::config) signature: Option<SignatureYaml>,
     /// Passed to the plugin as JSON; it may hold no `${…}`, as a plugin never sees a secret. Default: `null`.
     #[serde(default)]
     pub(in crate::config) config: Value,
     /// What it may use.
     #[serde(default)]
     pub(in crate::config) limits: LimitsYaml,
+}
+
+/// How a registry is reached.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct RegistryYaml {
+    /// Who asks. Default: what `docker login` has stored for the registry, if anything.
+    pub(in crate::config) user: Option<String>,
+    /// The user's password, or a token in its place.
+    pub(in crate::config) password: Option<String>,
+    /// A PEM file with further roots, beside the platform's.
+    pub(in crate::config) ca_file: Option<String>,
+    /// Whether TLS is not spoken. Default: `true` for a registry on this machine without `ca-file`, else `false`.
+    pub(in crate::config) plain_http: Option<bool>,
+}
+
+/// The key that a component must be signed with: exactly one of `minisign` and `cosign`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::config) struct SignatureYaml {
+    /// A public key of minisign. The signature of a file stands beside it (`FILE.minisig`), that of a package in its manifest.
+    pub(in crate::config) minisign: Option<String>,
+    /// A public key of cosign in PEM, for packages pinned by `@sha256:…`: `${file:cosign.pub}` reads it from a file.
+    pub(in crate::config) cosign: Option<String>,
 }
 
 /// The most instances of a plugin: more than any machine has cores.

@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     os::unix::fs::MetadataExt,
-    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -16,7 +15,7 @@ use tokio::{
 use tracing::warn;
 
 use super::{How, SinkPlugin};
-use crate::plugin::Compared;
+use crate::plugin::{Compared, settings::PluginSource};
 
 /// How often a file is looked at. Asking for its times costs microseconds, works on every file system, and sees a link
 /// that points elsewhere, as Kubernetes changes mounted files.
@@ -30,8 +29,11 @@ pub(super) struct Stamp {
     inode: u64,
 }
 
-/// None where there is no file.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+/// None where there is no file. A package is pinned: nothing changes behind its name.
+pub(super) fn stamp(source: &PluginSource) -> Option<Stamp> {
+    let PluginSource::File(path) = source else {
+        return None;
+    };
     let found = fs::metadata(path).ok()?;
     Some(Stamp {
         modified: found.modified().ok(),
@@ -65,7 +67,6 @@ impl Watch {
 /// # Errors
 /// When no handler for SIGHUP can be installed.
 pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
-    let path = plugin.settings.path.clone();
     let mut hangup = signal(SignalKind::hangup())?;
     let mut watch = Watch {
         read: plugin.opened,
@@ -77,14 +78,14 @@ pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
     loop {
         tokio::select! {
             _ = look.tick() => {
-                if watch.is_due(stamp(&path)) {
-                    read_again(&plugin, &path).await;
+                if watch.is_due(stamp(&plugin.settings.source)) {
+                    read_again(&plugin).await;
                 }
                 plugin.look_at_canary().await;
             }
             _ = hangup.recv() => {
-                watch.read = stamp(&path);
-                read_again(&plugin, &path).await;
+                watch.read = stamp(&plugin.settings.source);
+                read_again(&plugin).await;
             }
             () = plugin.changed.notified() => {}
             Some(compared) = received(intake.as_mut()) => plugin.compare(compared).await,
@@ -93,9 +94,9 @@ pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
     }
 }
 
-async fn read_again(plugin: &SinkPlugin, path: &Path) {
+async fn read_again(plugin: &SinkPlugin) {
     // The reason is in the log and in the metric; here is nobody else to tell.
-    if let Err(super::SwapError::Busy(sink)) = plugin.swap(path, How::AtOnce).await {
+    if let Err(super::SwapError::Busy(sink)) = plugin.swap(None, How::AtOnce).await {
         warn!(%sink, "the plugin's file has changed while another version was being loaded: send SIGHUP to load it");
     }
 }

@@ -13,7 +13,7 @@ use super::{Kept, Record, SinkPlugin, State, attend::stamp, version};
 use crate::{
     config::SinkConfig,
     delivery::Endpoints,
-    plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, hex},
+    plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, SourceError, hex},
     progress::state_dir::StateDir,
 };
 
@@ -25,15 +25,19 @@ pub(in crate::pipeline) async fn open(
     endpoints: Endpoints,
 ) -> Result<Arc<SinkPlugin>, LoadError> {
     let sink = config.id.to_string();
-    let opened = stamp(&config.plugin.path);
+    let opened = stamp(&config.plugin.source);
     let kept = Kept::of(state_dir.path(), &sink);
     let pin = config.plugin.sha256.map(|pin| hex(&pin));
     let remembered = kept.record().unwrap_or_else(|error| {
         warn!(%sink, %error, "what the state directory remembers of the plugin cannot be read; the module's file serves");
         None
     });
-    // A pin says what must serve.
-    let remembered = remembered.filter(|record| pin.is_none_or(|pin| pin == record.serving.digest));
+    // A pin says what must serve, and a signature is looked for where the module's component is.
+    let signed = config.plugin.signature.is_some();
+    let remembered = remembered.filter(|record| {
+        let digest = &record.serving.digest;
+        pin.is_none_or(|pin| pin == *digest) && (!signed || *digest == record.configured)
+    });
     let (plugin, record) = load(host, &kept, config, remembered, state_dir.was_left()).await?;
     let number = record.serving.generation;
     let stats = Arc::clone(plugin.stats());
@@ -69,7 +73,7 @@ async fn load(
     crashed: bool,
 ) -> Result<(LoadedPlugin, Record), LoadError> {
     let (sink, settings) = (config.id.to_string(), &config.plugin);
-    let configured = Binary::read(&settings.path, settings.limits.size).await;
+    let configured = host.read(settings).await;
     let digest = configured.as_ref().map(Binary::hex_digest);
     let refused = match &remembered {
         Some(record)
@@ -97,10 +101,12 @@ async fn load(
         (None, None) => unreachable!("what is not remembered is loaded or refused"),
     };
     let serving = &record.serving;
-    let binary = kept.component(serving).map_err(|source| LoadError::Read {
-        path: serving.origin.clone(),
-        source,
-    })?;
+    let binary = kept
+        .component(serving)
+        .map_err(|source| SourceError::Read {
+            path: serving.origin.clone(),
+            source,
+        })?;
     if serving.digest != record.configured {
         let (generation, digest) = (serving.generation, &serving.digest);
         info!(%sink, generation, %digest, origin = %serving.origin.display(), "a version that was swapped in serves, not the module's file, which has not changed since");
