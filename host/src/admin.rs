@@ -22,6 +22,7 @@ mod routes;
 mod serve;
 pub mod settings;
 pub mod status;
+mod swap;
 mod tls;
 mod token;
 mod views;
@@ -33,7 +34,7 @@ pub use problem::Problem;
 pub use serve::{Admin, BindError};
 pub use tls::TlsError;
 pub use token::{TOKEN_FILE, TokenFile};
-pub use views::{EgressView, IngressView, PluginVersion, SinkView, Views};
+pub use views::{EgressView, IngressView, SinkView, Views};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

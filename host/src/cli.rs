@@ -15,6 +15,7 @@ mod replay;
 mod run;
 mod steer;
 mod summary;
+mod swap;
 mod table;
 mod top;
 mod view;
@@ -68,10 +69,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows, exports or resets progress: up to where every event is settled.
     Progress(progress::ProgressArgs),
-    /// Moves plugins between files and registries, and says what they are.
+    /// Replaces plugins in a running host, moves them between files and registries, and says what they are.
     Plugin {
         #[command(subcommand)]
-        command: package::PackageCommand,
+        command: PluginCommand,
     },
     /// Shows what a running host does, by its admin address.
     Top(top::TopArgs),
@@ -110,6 +111,15 @@ enum Command {
         /// The shell to complete for.
         shell: Shell,
     },
+}
+
+/// What `nozzle plugin` can do.
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    #[command(flatten)]
+    Version(swap::VersionCommand),
+    #[command(flatten)]
+    Package(package::PackageCommand),
 }
 
 /// Where a run keeps what must survive it.
@@ -181,6 +191,13 @@ fn execute(args: Args) -> Result<(), CliError> {
     }
 }
 
+async fn plugin(command: PluginCommand) -> Result<(), CliError> {
+    match command {
+        PluginCommand::Version(command) => swap::versions(command).await,
+        PluginCommand::Package(command) => package::package(command).await,
+    }
+}
+
 async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
     match command {
         Command::Run(args) => run::run(*args, format).await,
@@ -188,7 +205,7 @@ async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
         Command::Progress(args) => progress::progress(args).await,
         Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
         Command::Replay(args) => replay::replay(*args, format).await,
-        Command::Plugin { command } => package::package(command).await,
+        Command::Plugin { command } => plugin(command).await,
         Command::Top(args) => top::top(args).await,
         Command::Sinks(args) => steer::sinks(args).await,
         Command::Pause(args) => steer::pause(args).await,

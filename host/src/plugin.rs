@@ -25,6 +25,7 @@ pub mod settings;
 mod signature;
 mod slot;
 mod source;
+mod versions;
 
 pub use compile::{CompileError, compile_for_parent};
 pub use differences::differences;
@@ -40,6 +41,9 @@ pub use names::{Names, NamesError};
 pub use signature::{MINISIGN_ANNOTATION, MinisignError, MinisignKey};
 pub use slot::{Compared, Counts, Events, Generation, Judge, Rates, Slot, Tally, Trial};
 pub use source::SourceError;
+pub use versions::{
+    Canary, How, PluginStatus, SwapError, SwapState, Swapped, Swaps, TrialStatus, Version,
+};
 
 use std::{future::Future, sync::Arc};
 

@@ -1,5 +1,7 @@
 //! What is answered to a request: first whether it may be asked, then what the board shows, or what was changed.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -22,11 +24,13 @@ use super::{
     process,
     routes::{Does, Found, Need, Route, find},
     status::{SinkMode, SinkStatus},
+    swap,
 };
 use crate::{
     delivery::control::Mode,
     event::now_ms,
     metrics::{Exposition, Format},
+    plugin::Swapped,
 };
 
 const JSON: &str = "application/json";
@@ -50,18 +54,20 @@ impl From<Response<Full<Bytes>>> for Answered {
     }
 }
 
+/// Answers a request. `patience` is set once it may take longer than others.
 pub(super) async fn answer(
     request: Request<Incoming>,
     board: &Board,
     access: &Access,
     peer: &Peer,
+    patience: &AtomicBool,
 ) -> Answered {
     let (head, body) = request.into_parts();
     let asked = find(&head.method, head.uri.path());
     let answered = match &asked {
         Found::Route(route, id) => {
             let sink = id.as_deref().unwrap_or_default();
-            let answered = ask(&head, body, route, sink, board, access).await;
+            let answered = ask(&head, body, route, sink, board, access, patience).await;
             if route.need == Need::Change {
                 audit::line(
                     peer,
@@ -102,9 +108,16 @@ async fn ask(
     sink: &str,
     board: &Board,
     access: &Access,
+    patience: &AtomicBool,
 ) -> Result<Done, Refusal> {
     access.check_source(head)?;
     access.check(head, route.need).await?;
+    if route.does == Does::Swap {
+        let view = the_sink(board, sink)?;
+        // A compilation takes its time.
+        patience.store(true, Relaxed);
+        return Ok(swapped(&swap::swap(&view, head, body).await?));
+    }
     if route.method == Method::POST {
         no_body(body).await?;
     }
@@ -144,11 +157,24 @@ async fn ask(
         Does::Resume => return steer(board, sink, Mode::Run).await,
         Does::Drain => return steer(board, sink, Mode::Drain).await,
         Does::DrainHost => return drain_host(board),
+        Does::Swap => unreachable!("it has a body, and was done"),
+        Does::Rollback => {
+            let view = the_sink(board, sink)?;
+            patience.store(true, Relaxed);
+            return Ok(swapped(&swap::rollback(&view).await?));
+        }
     };
     Ok(response.into())
 }
 
-/// No route takes one, yet: what somebody believes to have asked with it would not be done.
+fn swapped(swapped: &Swapped) -> Done {
+    Done {
+        answered: json_of(StatusCode::OK, swapped).into(),
+        result: format!("generation {} {}", swapped.generation, swapped.digest),
+    }
+}
+
+/// The other routes take none: what somebody believes to have asked with it would not be done.
 async fn no_body(body: Incoming) -> Result<(), Refusal> {
     if body.is_end_stream() {
         return Ok(());

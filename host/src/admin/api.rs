@@ -8,7 +8,10 @@ use super::{
     IngressView, SinkView,
     status::{IngressStatus, SinkMode, SinkStatus},
 };
-use crate::{event::rfc3339, metrics::PluginFailure};
+use crate::{
+    metrics::PluginFailure,
+    plugin::{PluginStatus, TrialStatus, Version},
+};
 
 /// `/live`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -62,12 +65,9 @@ pub struct Plugins {
 pub struct PluginInfo {
     /// The sink's id.
     pub sink: String,
-    /// The SHA-256 digest of the component, in hexadecimal.
-    pub sha256: String,
-    /// Which one it is of those that the sink has had, from 1.
-    pub generation: u64,
-    /// Since when it serves: RFC 3339, in UTC.
-    pub since: String,
+    /// The versions that it has and had; absent where there is none to be told.
+    #[serde(flatten)]
+    pub versions: Option<Versions>,
     /// Calls of `shape`, those that failed too.
     pub shape_calls: u64,
     /// Calls of `handle`, those that failed too.
@@ -76,6 +76,20 @@ pub struct PluginInfo {
     pub failures: PluginFailures,
     /// Instances that are there, in use or idle.
     pub instances: u64,
+}
+
+/// What version of a plugin serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Versions {
+    /// The one that serves.
+    pub serving: Version,
+    /// The one that `rollback` goes back to.
+    pub previous: Option<Version>,
+    /// One that is tried.
+    pub trial: Option<TrialStatus>,
+    /// What the last trial came to.
+    pub last_trial: Option<String>,
 }
 
 /// Calls that ended without an answer.
@@ -123,13 +137,26 @@ pub struct PartitionInfo {
 
 impl PluginInfo {
     pub(super) fn of(view: &SinkView) -> Self {
-        let (stats, loaded) = (&view.plugin, &view.loaded);
+        let stats = &view.plugin;
+        let versions = view.swaps.as_ref().map(|swaps| {
+            let PluginStatus {
+                serving,
+                previous,
+                trial,
+                last_trial,
+                ..
+            } = swaps.status();
+            Versions {
+                serving,
+                previous,
+                trial,
+                last_trial,
+            }
+        });
         let failed = |cause| stats.failures.get(cause);
         Self {
             sink: view.id.to_string(),
-            sha256: loaded.sha256.to_string(),
-            generation: loaded.generation,
-            since: rfc3339(loaded.since_ms),
+            versions,
             shape_calls: stats.shape_time.count(),
             handle_calls: stats.handle_time.count(),
             failures: PluginFailures {

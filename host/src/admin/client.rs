@@ -8,7 +8,7 @@ use http::{
     header::{AUTHORIZATION, HOST},
     uri::Authority,
 };
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -27,6 +27,8 @@ use crate::auth::Secret;
 
 /// The longest time that an answer may take, and its largest size.
 const LIMIT: Duration = Duration::from_secs(10);
+/// The longest that a change may take for which a plugin is compiled.
+const LONG_LIMIT: Duration = Duration::from_secs(1800);
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// Where a host is asked.
@@ -172,6 +174,19 @@ impl Client {
         self.read(self.ask(Method::POST, path).await?)
     }
 
+    /// Asks for a change that may take minutes, with a body.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post_for_long<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, FetchError> {
+        let asked = self.ask_within(LONG_LIMIT, Method::POST, path, body);
+        self.read(asked.await?)
+    }
+
     fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, FetchError> {
         serde_json::from_value(value)
             .map_err(|error| self.foreign(format!("its answer is no status: {error}")))
@@ -185,11 +200,21 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<Value, FetchError> {
+        self.ask_within(LIMIT, method, path, Bytes::new()).await
+    }
+
+    async fn ask_within(
+        &self,
+        limit: Duration,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Value, FetchError> {
         let exchange = async {
             let stream = self.connect().await?;
-            self.exchange(stream, method, path).await
+            self.exchange(stream, method, path, body).await
         };
-        let (status, body) = tokio::time::timeout(LIMIT, exchange)
+        let (status, body) = tokio::time::timeout(limit, exchange)
             .await
             .map_err(|_| self.foreign("it takes too long".to_owned()))??;
         if status.is_success() {
@@ -233,6 +258,7 @@ impl Client {
         stream: Box<dyn Stream>,
         method: Method,
         path: &str,
+        body: Bytes,
     ) -> Result<(StatusCode, Bytes), FetchError> {
         let foreign = |error: &dyn fmt::Display| self.foreign(error.to_string());
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
@@ -251,7 +277,7 @@ impl Client {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
         }
         let request = request
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(body))
             .map_err(|error| foreign(&error))?;
         let answer = async {
             let response = sender

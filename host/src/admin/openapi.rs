@@ -8,7 +8,9 @@ use super::{
     problem::Problem,
     routes::{Does, Need, ROUTES, Route},
     status::{SinkStatus, Status},
+    swap,
 };
+use crate::plugin::Swapped;
 
 /// The OpenAPI document (3.1) of the admin address.
 pub fn openapi() -> Value {
@@ -67,7 +69,7 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     let named = names
         .into_iter()
         .filter(|name| route.path.contains(&format!("{{{name}}}")));
-    let parameters: Vec<Value> = named
+    let mut parameters: Vec<Value> = named
         .map(|name| {
             json!({
                 "name": name, "in": "path", "required": true,
@@ -76,11 +78,28 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
             })
         })
         .collect();
+    if route.does == Does::Swap {
+        parameters.extend(swap::PARAMETERS.map(|(name, description)| {
+            json!({
+                "name": name, "in": "query", "required": false,
+                "description": description,
+                "schema": { "type": "string" },
+            })
+        }));
+    }
     let mut operation = json!({
         "operationId": route.id,
         "summary": route.summary,
         "responses": responses,
     });
+    if route.does == Does::Swap {
+        let component = json!({ "schema": { "type": "string", "format": "binary" } });
+        operation["requestBody"] = json!({
+            "description": "A component; without one, what the module names is read again.",
+            "required": false,
+            "content": { "application/wasm": component },
+        });
+    }
     if !parameters.is_empty() {
         operation["parameters"] = json!(parameters);
     }
@@ -114,6 +133,14 @@ fn refusals(route: &Route) -> Vec<(u16, &'static str)> {
     if route.need == Need::Change {
         refusals.push((413, "The body is too large."));
     }
+    if matches!(route.does, Does::Swap | Does::Rollback) {
+        refusals.push((
+            409,
+            "Another version is being loaded, or there was none before.",
+        ));
+        refusals.push((422, "The version was refused; the one before serves on."));
+        refusals.push((500, "It could not be written to the state directory."));
+    }
     if matches!(route.does, Does::Pause | Does::Resume | Does::Drain) {
         refusals.push((409, "The sink has ended."));
     }
@@ -140,6 +167,7 @@ fn answered(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         Does::Ingresses => of::<Ingresses>(schemas),
         Does::Pause | Does::Resume | Does::Drain => of::<Changed>(schemas),
         Does::DrainHost => of::<Draining>(schemas),
+        Does::Swap | Does::Rollback => of::<Swapped>(schemas),
     };
     json!({ "description": "The answer.", "content": { "application/json": { "schema": schema } } })
 }

@@ -4,6 +4,8 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::plugin::SwapError;
+
 /// Problem details by RFC 9457; `hint` says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
@@ -43,6 +45,30 @@ pub(super) enum Refusal {
         there: Vec<String>,
     },
     SinkEnded(String),
+    Parameter(String),
+    Swap {
+        name: &'static str,
+        status: StatusCode,
+        detail: String,
+        hint: Option<String>,
+    },
+}
+
+impl From<SwapError> for Refusal {
+    fn from(error: SwapError) -> Self {
+        let (name, status) = match error {
+            SwapError::Busy(_) => ("swap-under-way", StatusCode::CONFLICT),
+            SwapError::NoPrevious(_) => ("no-version-before", StatusCode::CONFLICT),
+            SwapError::Keep { .. } => ("not-remembered", StatusCode::INTERNAL_SERVER_ERROR),
+            _ => ("plugin-refused", StatusCode::UNPROCESSABLE_ENTITY),
+        };
+        Self::Swap {
+            name,
+            status,
+            detail: error.chain(),
+            hint: error.hint(),
+        }
+    }
 }
 
 /// Where the right token is.
@@ -82,12 +108,15 @@ impl Refusal {
             Self::Starting => "starting",
             Self::NoSink { .. } => "no-such-sink",
             Self::SinkEnded(_) => "sink-ended",
+            Self::Parameter(_) => "parameter",
+            Self::Swap { name, .. } => name,
         }
     }
 
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::NoHost | Self::Body => StatusCode::BAD_REQUEST,
+            Self::NoHost | Self::Body | Self::Parameter(_) => StatusCode::BAD_REQUEST,
+            Self::Swap { status, .. } => *status,
             Self::ForeignHost(_) | Self::ForeignOrigin(_) | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::NoToken(_) | Self::WrongToken(_) => StatusCode::UNAUTHORIZED,
             Self::TokenGone | Self::Starting => StatusCode::SERVICE_UNAVAILABLE,
@@ -174,6 +203,16 @@ impl Refusal {
                     Some(hint),
                 )
             }
+            Self::Parameter(parameter) => (
+                "a parameter makes no sense",
+                Some(format!("{parameter} is not understood")),
+                some("`/v1/openapi.json` describes the parameters"),
+            ),
+            Self::Swap { detail, hint, .. } => (
+                "the version that serves goes on",
+                Some(detail.clone()),
+                hint.clone(),
+            ),
             Self::SinkEnded(id) => (
                 "the sink has ended",
                 Some(format!("`{id}` has halted, or has delivered all there was")),

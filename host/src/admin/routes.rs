@@ -29,6 +29,8 @@ pub(super) enum Does {
     Resume,
     Drain,
     DrainHost,
+    Swap,
+    Rollback,
 }
 
 /// A method of a path.
@@ -75,7 +77,7 @@ const fn post(path: &'static str, does: Does, id: &'static str, summary: &'stati
 }
 
 #[rustfmt::skip]
-pub(super) const ROUTES: [Route; 13] = [
+pub(super) const ROUTES: [Route; 15] = [
     get("/metrics", Does::Metrics, "metrics", "Every metric, in the text format 0.0.4 or as OpenMetrics 1.0."),
     open(get("/live", Does::Live, "live", "Says that the process runs.")),
     open(get("/ready", Does::Ready, "ready", "Says whether the host is ready, and why not.")),
@@ -88,6 +90,8 @@ pub(super) const ROUTES: [Route; 13] = [
     post("/v1/sinks/{namespace}/{name}/drain", Does::Drain, "drain-sink", "The sink delivers what it has, and takes in no more until `resume`."),
     get("/v1/plugins", Does::Plugins, "list-plugins", "The plugins, by sink: their versions, and what they count."),
     get("/v1/ingresses", Does::Ingresses, "list-ingresses", "The ingresses, and how far each partition is settled."),
+    post("/v1/sinks/{namespace}/{name}/swap", Does::Swap, "swap-plugin", "Another version of the sink's plugin: the component in the body, or, without one, what the module names now. It is compiled, checked and rehearsed on the last batch; whatever fails leaves the one before serving."),
+    post("/v1/sinks/{namespace}/{name}/rollback", Does::Rollback, "rollback-plugin", "The version of the plugin that served before serves again."),
     post("/v1/drain", Does::DrainHost, "drain-host", "The host reads no more, delivers what it has, and ends: as at SIGTERM."),
 ];
 

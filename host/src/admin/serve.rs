@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -30,6 +33,8 @@ use crate::auth::Secret;
 const CONNECTIONS: usize = 32;
 /// From the connection to the end of its answer.
 const LIMIT: Duration = Duration::from_secs(10);
+/// What a new version of a plugin may take beyond that: it is compiled.
+const SWAP_LIMIT: Duration = Duration::from_secs(1800);
 /// The head of a request: hyper's least.
 const MAX_HEAD: usize = 8 * 1024;
 const MAX_HEADERS: usize = 64;
@@ -121,9 +126,11 @@ async fn accept(shared: Arc<Shared>) {
 }
 
 async fn serve(stream: Accepted, peer: Peer, shared: &Shared) {
+    let patience = AtomicBool::new(false);
     let then: Mutex<Option<CancellationToken>> = Mutex::default();
     let service = service_fn(async |request: Request<Incoming>| {
-        let answered = answer(request, &shared.board, &shared.access, &peer).await;
+        let (board, access) = (&shared.board, &shared.access);
+        let answered = answer(request, board, access, &peer, &patience).await;
         *then.lock().unwrap_or_else(PoisonError::into_inner) = answered.then;
         Ok::<_, Infallible>(answered.response)
     });
@@ -139,8 +146,17 @@ async fn serve(stream: Accepted, peer: Peer, shared: &Shared) {
             .await
             .ok()
     };
+    let limit = async {
+        tokio::time::sleep(LIMIT).await;
+        if patience.load(Relaxed) {
+            tokio::time::sleep(SWAP_LIMIT).await;
+        }
+    };
     // A client that goes away, or takes too long, is nothing to report.
-    drop(tokio::time::timeout(LIMIT, connection).await);
+    tokio::select! {
+        _ = connection => {}
+        () = limit => {}
+    }
     // The host may end at once: then the answer is sent already.
     if let Some(token) = then.into_inner().unwrap_or_else(PoisonError::into_inner) {
         token.cancel();

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     delivery::control::Control,
-    event::now_ms,
     metrics::{EgressStats, IngressStats, PluginStats, SinkStats, TraceStats},
+    plugin::Swaps,
     progress::Ledger,
 };
 
@@ -42,32 +42,10 @@ pub struct SinkView {
     pub stats: Arc<SinkStats>,
     /// What its plugin counts.
     pub plugin: Arc<PluginStats>,
-    /// The plugin that serves.
-    pub loaded: PluginVersion,
+    /// Says what version of its plugin serves, and replaces it; none in the simulation.
+    pub swaps: Option<Arc<dyn Swaps>>,
     /// Tells it what to do.
     pub control: Control,
-}
-
-/// A plugin that serves a sink.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PluginVersion {
-    /// The component's SHA-256 digest, in hexadecimal.
-    pub sha256: Arc<str>,
-    /// Which one it is of those that the sink has had, from 1.
-    pub generation: u64,
-    /// Since when it serves, in milliseconds since the Unix epoch.
-    pub since_ms: u64,
-}
-
-impl PluginVersion {
-    /// The one that a sink begins with, now.
-    pub fn first(sha256: &str) -> Self {
-        Self {
-            sha256: sha256.into(),
-            generation: 1,
-            since_ms: now_ms(),
-        }
-    }
 }
 
 /// An ingress that runs, as a view of it sees it.

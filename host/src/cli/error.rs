@@ -34,6 +34,12 @@ pub(super) enum CliError {
     Start(#[from] StartError),
     #[error(transparent)]
     StateDir(StateDirError),
+    #[error("could not read the plugin `{}`", path.display())]
+    PluginFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("no plugin at `{}`", path.display())]
     NoDemoPlugin { path: PathBuf },
     #[error("the endpoint cannot listen on `{address}`")]
@@ -87,7 +93,7 @@ impl CliError {
             Self::Listen { .. } | Self::Admin { .. } | Self::Fetch(_) | Self::TokenFile { .. } => 2,
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
             Self::Start(StartError::Telemetry(_) | StartError::Collector(_)) => 2,
-            Self::NoDemoPlugin { .. } => 3,
+            Self::NoDemoPlugin { .. } | Self::PluginFile { .. } => 3,
             Self::Package(error) => error.exit_code(),
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
             Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,

@@ -51,7 +51,7 @@ pub(super) struct DrainArgs {
     json: bool,
 }
 
-fn id(text: &str) -> Result<Id, &'static str> {
+pub(super) fn id(text: &str) -> Result<Id, &'static str> {
     Id::parse(text).ok_or("an id is `namespace/name`, of lower-case letters, digits and `-`")
 }
 
@@ -154,7 +154,7 @@ fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", grouped(number))
 }
 
-fn json(value: &impl Serialize) -> Result<(), CliError> {
+pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
     print(&format!("{}\n", serde_json::json!(value)))
 }
 
@@ -162,6 +162,6 @@ fn json(value: &impl Serialize) -> Result<(), CliError> {
     clippy::print_stderr,
     reason = "this is where the command line speaks to people"
 )]
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     eprintln!("{text}");
 }

@@ -4,142 +4,39 @@
 //! remembered, and then serves from the next batch on. Whatever fails on the way leaves the old one serving.
 
 mod attend;
-pub mod canary;
+mod canary;
 mod kept;
 mod open;
 mod trial;
 
 pub use attend::attend;
-pub use canary::Canary;
-pub use kept::{Record, Version};
+pub use kept::Record;
 pub(super) use open::open;
 
 use std::{
     io,
+    path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
-use serde::Serialize;
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use self::{
-    attend::Stamp,
-    kept::Kept,
-    trial::{Trial, TrialStatus},
-};
+use self::{attend::Stamp, kept::Kept, trial::Trial};
 use crate::{
     delivery::{Endpoints, rehearse, settings::Order},
     event::{Event, rfc3339},
     fail_point::FailPoint,
     metrics::{PluginStats, SwapResult},
     plugin::{
-        Binary, Generation, LoadError, LoadedPlugin, PluginHost, Shaped, Slot, Tally, differences,
-        settings::{PluginSettings, PluginSource},
+        Binary, Generation, How, LoadError, LoadedPlugin, PluginHost, PluginStatus, Shaped, Slot,
+        SourceError, SwapError, SwapState, Swapped, Swaps, Tally, Version, differences,
+        settings::PluginSettings,
     },
 };
-
-/// How a version comes into service.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum How {
-    /// From the next batch on.
-    AtOnce,
-    /// On a share of the batches first.
-    Canary(Canary),
-    /// Not at all: this many batches are shaped by both versions, and what the new one makes of them is compared and
-    /// thrown away.
-    Shadow(u64),
-}
-
-/// What a swap came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Swapped {
-    /// The version's number.
-    pub generation: u64,
-    /// SHA-256, in hexadecimal.
-    pub digest: String,
-    /// What became of it.
-    pub state: SwapState,
-    /// Events of the last batch, on which it was rehearsed; none if no batch had come.
-    pub rehearsed: Option<usize>,
-    /// Where its answer to them differs from that of the version before.
-    pub differences: Vec<String>,
-}
-
-/// Where a version stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SwapState {
-    /// It serves already: nothing was done.
-    Unchanged,
-    /// It serves.
-    Serving,
-    /// It is tried on a share of the batches.
-    Canary,
-    /// It is compared.
-    Shadow,
-}
-
-/// Why a version does not serve; the one before does.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SwapError {
-    /// One at a time.
-    #[error("another version of the plugin of sink `{0}` is being loaded")]
-    Busy(Arc<str>),
-    /// It was refused before it was asked anything.
-    #[error("the new plugin of sink `{sink}` was refused")]
-    Load {
-        /// The sink's id.
-        sink: Arc<str>,
-        /// Why.
-        #[source]
-        source: Box<LoadError>,
-    },
-    /// It fails on a batch that the serving version can shape.
-    #[error(
-        "the new plugin of sink `{sink}` fails on the last batch of {events} events, which the serving one shapes: {reason}"
-    )]
-    Rehearsal {
-        /// The sink's id.
-        sink: Arc<str>,
-        /// In the batch.
-        events: usize,
-        /// In words.
-        reason: String,
-    },
-    /// It could not be remembered: after a crash another version would come back.
-    #[error("the new plugin of sink `{sink}` could not be written to the state directory")]
-    Keep {
-        /// The sink's id.
-        sink: Arc<str>,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// There is nothing to go back to.
-    #[error("the plugin of sink `{0}` has had no version before this one")]
-    NoPrevious(Arc<str>),
-}
-
-impl SwapError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Busy(_) => Some("wait until it is done".to_owned()),
-            Self::Load { source, .. } => source.hint(),
-            Self::Rehearsal { .. } => {
-                Some("mend the plugin; `--canary` and `--shadow` rehearse first, too".to_owned())
-            }
-            Self::Keep { .. } => {
-                Some("make room in the state directory, and swap again".to_owned())
-            }
-            Self::NoPrevious(_) => None,
-        }
-    }
-}
 
 /// A sink's plugin, with all that replacing it needs.
 #[derive(Debug)]
@@ -171,22 +68,6 @@ struct State {
     verdict: Option<String>,
 }
 
-/// What can be seen of a sink's plugin.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct PluginStatus {
-    /// The sink's id.
-    pub sink: String,
-    /// The version that serves.
-    pub serving: Version,
-    /// The one that it can go back to.
-    pub previous: Option<Version>,
-    /// A version that is tried.
-    pub trial: Option<TrialStatus>,
-    /// What the last trial came to.
-    pub last_trial: Option<String>,
-}
-
 impl SinkPlugin {
     /// The sink's id.
     pub fn sink(&self) -> &Arc<str> {
@@ -202,46 +83,31 @@ impl SinkPlugin {
         Arc::clone(&self.slot)
     }
 
-    /// What can be seen of it.
-    pub fn status(&self) -> PluginStatus {
-        let state = self.lock();
-        PluginStatus {
-            sink: self.sink.to_string(),
-            serving: state.record.serving.clone(),
-            previous: state.record.previous.clone(),
-            trial: state.trial.as_ref().map(Trial::status),
-            last_trial: state.verdict.clone(),
-        }
-    }
-
-    /// Reads a version, where the module says or elsewhere, and lets it serve if nothing speaks against it.
-    ///
-    /// # Errors
-    /// Why the version before serves on.
-    pub async fn swap(&self, source: Option<PluginSource>, how: How) -> Result<Swapped, SwapError> {
+    /// Reads the module's component again.
+    async fn swap_configured(&self, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
-        let read = match source {
-            None => self.host.read(&self.settings).await,
-            Some(source) => {
-                let settings = PluginSettings {
-                    source,
-                    ..self.settings.clone()
-                };
-                self.host.read(&settings).await
-            }
-        };
-        let swapped = match read {
+        let swapped = match self.host.read(&self.settings).await {
             Ok(binary) => self.swap_to(binary, how).await,
             Err(source) => Err(self.refused(source)),
         };
         self.said(swapped)
     }
 
-    /// Goes back to the version before.
-    ///
-    /// # Errors
-    /// When there is none, or it is refused now.
-    pub async fn rollback(&self) -> Result<Swapped, SwapError> {
+    async fn swap_sent(&self, component: Bytes, how: How) -> Result<Swapped, SwapError> {
+        let _loading = self.begin()?;
+        let limit = self.settings.limits.size;
+        let path = PathBuf::from("what was sent");
+        let swapped = if self.settings.signature.is_some() {
+            Err(SwapError::Unsigned(Arc::clone(&self.sink)))
+        } else if component.len() as u64 > limit {
+            Err(self.refused(SourceError::TooLarge { path, limit }.into()))
+        } else {
+            self.swap_to(Binary::new(path, component), how).await
+        };
+        self.said(swapped)
+    }
+
+    async fn go_back(&self) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
         let previous = self.lock().record.previous.clone();
         let Some(previous) = previous else {
@@ -275,8 +141,8 @@ impl SinkPlugin {
             }
             Err(error) => {
                 self.stats.swaps.count(SwapResult::Refused);
-                let causes = causes(error);
-                warn!(sink = %self.sink, %error, causes, "a new version of the plugin was refused; the one before serves on");
+                let error = error.chain();
+                warn!(sink = %self.sink, error, "a new version of the plugin was refused; the one before serves on");
             }
         }
         swapped
@@ -422,14 +288,32 @@ impl SinkPlugin {
     }
 }
 
-/// What lies under an error, in a line.
-fn causes(error: &SwapError) -> String {
-    let first = std::error::Error::source(error);
-    let chain = std::iter::successors(first, |error| error.source());
-    chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+impl Swaps for SinkPlugin {
+    fn status(&self) -> PluginStatus {
+        let state = self.lock();
+        PluginStatus {
+            sink: self.sink.to_string(),
+            serving: state.record.serving.clone(),
+            previous: state.record.previous.clone(),
+            trial: state.trial.as_ref().map(Trial::status),
+            last_trial: state.verdict.clone(),
+        }
+    }
+
+    fn swap(
+        &self,
+        component: Option<Bytes>,
+        how: How,
+    ) -> Pin<Box<dyn Future<Output = Result<Swapped, SwapError>> + Send + '_>> {
+        match component {
+            Some(component) => Box::pin(self.swap_sent(component, how)),
+            None => Box::pin(self.swap_configured(how)),
+        }
+    }
+
+    fn rollback(&self) -> Pin<Box<dyn Future<Output = Result<Swapped, SwapError>> + Send + '_>> {
+        Box::pin(self.go_back())
+    }
 }
 
 fn rejects_all(shaped: &Shaped, events: &[Arc<Event>]) -> bool {

@@ -17,7 +17,7 @@ use super::{
     unrouted,
 };
 use crate::{
-    admin::{IngressView, PluginVersion, SinkView, TokenFile, settings::AdminSettings},
+    admin::{IngressView, SinkView, TokenFile, settings::AdminSettings},
     config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted},
     delivery::{self, Sink, Source, Way, control::Control},
     egress::EgressError,
@@ -29,7 +29,7 @@ use crate::{
     metrics::{IngressStats, SinkStats, TraceStats},
     network::TargetError,
     oci,
-    plugin::{LoadError, PluginHost},
+    plugin::{LoadError, PluginHost, Swaps},
     progress::{
         AnyStore, Ledger,
         state_dir::{StateDir, StateDirError},
@@ -175,7 +175,6 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     for (config, ((plugin, dead_letters), intake)) in module.sinks.into_iter().zip(parts) {
         let stats = Arc::new(SinkStats::default());
         let (control, controlled) = Control::new();
-        let loaded = PluginVersion::first(&plugin.status().serving.digest);
         let id: Arc<str> = config.id.to_string().into();
         capacities.push(config.delivery.buffer.max_records);
         let endpoints = endpoints_of(&config, &module.endpoints)?;
@@ -207,7 +206,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             id: Arc::clone(&id),
             stats,
             plugin: plugin.stats(),
-            loaded,
+            swaps: Some(Arc::clone(plugin) as Arc<dyn Swaps>),
             control,
         });
         sink_tasks.spawn(async move { (id, delivery::run(sink, intake).await) });

@@ -14,8 +14,8 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{How, SinkPlugin};
-use crate::plugin::{Compared, settings::PluginSource};
+use super::SinkPlugin;
+use crate::plugin::{Compared, How, SwapError, settings::PluginSource};
 
 /// How often a file is looked at. Asking for its times costs microseconds, works on every file system, and sees a link
 /// that points elsewhere, as Kubernetes changes mounted files.
@@ -96,7 +96,7 @@ pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
 
 async fn read_again(plugin: &SinkPlugin) {
     // The reason is in the log and in the metric; here is nobody else to tell.
-    if let Err(super::SwapError::Busy(sink)) = plugin.swap(None, How::AtOnce).await {
+    if let Err(SwapError::Busy(sink)) = plugin.swap_configured(How::AtOnce).await {
         warn!(%sink, "the plugin's file has changed while another version was being loaded: send SIGHUP to load it");
     }
 }

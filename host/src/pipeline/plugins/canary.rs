@@ -1,25 +1,13 @@
 //! Whether a version that is tried on a share of the batches takes over, or goes.
 
-use crate::plugin::Counts;
-
-/// How a version is tried.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Canary {
-    /// Of the batches, above 0 and up to 1.
-    pub share: f64,
-    /// Batches that it must shape before it takes over, at least 1.
-    pub batches: u64,
-    /// How much more of its batches and calls may fail, be rejected or be tried again than those of the version that
-    /// serves, each a share from 0 to 1.
-    pub tolerance: f64,
-}
+use crate::plugin::{Canary, Counts};
 
 /// Batches before a version is judged: fewer say nothing, unless all it was asked for has failed.
 const LEAST: u64 = 10;
 
 /// What becomes of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub(super) enum Decision {
     /// Too little is known yet.
     Wait,
     /// It serves from now on.
@@ -29,7 +17,7 @@ pub enum Decision {
 }
 
 /// Decides by what both versions did since the trial began.
-pub fn decide(serving: Counts, tried: Counts, canary: &Canary) -> Decision {
+pub(super) fn decide(serving: Counts, tried: Counts, canary: &Canary) -> Decision {
     let enough = LEAST.min(canary.batches);
     if tried.batches < enough {
         return Decision::Wait;

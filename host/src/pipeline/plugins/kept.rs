@@ -12,21 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::Binary;
-
-/// A version of a plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Version {
-    /// Counted for each sink, from 1.
-    pub generation: u64,
-    /// SHA-256, in hexadecimal.
-    pub digest: String,
-    /// The file that it was read from.
-    pub origin: PathBuf,
-    /// When it was accepted (RFC 3339).
-    pub accepted: String,
-}
+use crate::plugin::{Binary, Version};
 
 /// What is remembered of a sink's plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,17 +2,19 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::{
     SinkPlugin,
-    canary::{Canary, Decision, decide},
+    canary::{Decision, decide},
 };
 use crate::{
     metrics::SwapResult,
-    plugin::{self, Binary, Compared, Counts, Generation, LoadedPlugin, Plugin, differences},
+    plugin::{
+        self, Binary, Canary, Compared, Counts, Generation, LoadedPlugin, Plugin, TrialStatus,
+        differences,
+    },
 };
 
 /// A version that is tried.
@@ -38,24 +40,6 @@ enum Kind {
         /// Until the plugin's task takes it.
         intake: Option<mpsc::Receiver<Compared>>,
     },
-}
-
-/// What can be seen of a version that is tried.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct TrialStatus {
-    /// Its number.
-    pub generation: u64,
-    /// SHA-256, in hexadecimal.
-    pub digest: String,
-    /// `canary` or `shadow`.
-    pub kind: &'static str,
-    /// Batches that it has shaped, and those that it must.
-    pub batches: u64,
-    /// See `batches`.
-    pub wanted: u64,
-    /// Batches of which its answer differed, where that is looked at.
-    pub differing: Option<u64>,
 }
 
 impl Trial {
@@ -102,7 +86,7 @@ impl Trial {
         TrialStatus {
             generation: self.generation.number,
             digest: self.binary.hex_digest(),
-            kind,
+            kind: kind.to_owned(),
             batches: self.generation.tally.counts().batches,
             wanted,
             differing,

@@ -244,7 +244,7 @@ fn start(world: &Shared) -> Running {
             id: Arc::clone(&id),
             stats,
             plugin: Arc::default(),
-            loaded: crate::admin::PluginVersion::first(""),
+            swaps: None,
             control,
         });
         let world = world.clone();

@@ -1,0 +1,149 @@
+//! Another version of a plugin, by the admin address.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use super::{SinkView, problem::Refusal};
+use crate::plugin::{Canary, How, Swapped};
+
+/// Bytes of a component that is sent; `limits.size` of the sink may be less.
+const MAX_COMPONENT: usize = 256 * 1024 * 1024;
+/// Batches of a trial, if nothing is said.
+const BATCHES: u64 = 100;
+/// How much worse a version may do, in percent, if nothing is said.
+const TOLERANCE: f64 = 1.0;
+
+/// The parameters, by name, and what they are for.
+pub(super) const PARAMETERS: [(&str, &str); 4] = [
+    (
+        "canary",
+        "The share of batches that the version is given until it has shaped `batches`, in percent, above 0 and up to 100. Then it serves, or goes if it does worse than `tolerance`.",
+    ),
+    (
+        "shadow",
+        "`true`: `batches` are shaped by both versions and compared; nothing that the new one makes of them is sent.",
+    ),
+    (
+        "batches",
+        "Batches of a canary or a comparison, from 1 to 1000000. Default: 100.",
+    ),
+    (
+        "tolerance",
+        "How much more of its work a canary may fail on, reject or have tried again than the version that serves, in percent points. Default: 1.",
+    ),
+];
+
+/// Reads the parameters of a swap.
+pub(super) fn how(query: Option<&str>) -> Result<How, Refusal> {
+    let (mut canary, mut shadow, mut batches, mut tolerance) = (None, false, BATCHES, TOLERANCE);
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    for (name, value) in pairs {
+        let wrong = || Refusal::Parameter(format!("`{name}={value}`"));
+        match &*name {
+            "canary" => {
+                canary = Some(
+                    percent(&value)
+                        .filter(|share| *share > 0.0)
+                        .ok_or_else(wrong)?,
+                )
+            }
+            "shadow" => shadow = value.parse().map_err(|_| wrong())?,
+            "batches" => {
+                let number: Option<u64> = value.parse().ok();
+                batches = number
+                    .filter(|number| (1..=1_000_000).contains(number))
+                    .ok_or_else(wrong)?;
+            }
+            "tolerance" => tolerance = percent(&value).ok_or_else(wrong)?,
+            _ => return Err(wrong()),
+        }
+    }
+    match (canary, shadow) {
+        (Some(_), true) => Err(Refusal::Parameter("`canary` and `shadow`".to_owned())),
+        (Some(share), false) => Ok(How::Canary(Canary {
+            share: share / 100.0,
+            batches,
+            tolerance: tolerance / 100.0,
+        })),
+        (None, true) => Ok(How::Shadow(batches)),
+        (None, false) => Ok(How::AtOnce),
+    }
+}
+
+fn percent(text: &str) -> Option<f64> {
+    let percent: f64 = text.parse().ok()?;
+    (0.0..=100.0).contains(&percent).then_some(percent)
+}
+
+/// Swaps the plugin of a sink for what the body holds, or for what its module names now.
+pub(super) async fn swap(
+    view: &SinkView,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Swapped, Refusal> {
+    let how = how(head.uri.query())?;
+    let body = Limited::new(body, MAX_COMPONENT).collect().await;
+    let body: Bytes = body
+        .map_err(|_| Refusal::BodyTooLarge(MAX_COMPONENT))?
+        .to_bytes();
+    let component = (!body.is_empty()).then_some(body);
+    let swaps = view.swaps.as_ref().ok_or(Refusal::Starting)?;
+    Ok(swaps.swap(component, how).await?)
+}
+
+/// Goes back to the version before.
+pub(super) async fn rollback(view: &SinkView) -> Result<Swapped, Refusal> {
+    let swaps = view.swaps.as_ref().ok_or(Refusal::Starting)?;
+    Ok(swaps.rollback().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_say_how_a_version_comes_into_service() {
+        let canary = |share, batches, tolerance| {
+            Ok(How::Canary(Canary {
+                share,
+                batches,
+                tolerance,
+            }))
+        };
+        for (query, expected) in [
+            (None, Ok(How::AtOnce)),
+            (Some(""), Ok(How::AtOnce)),
+            (Some("shadow=true&batches=7"), Ok(How::Shadow(7))),
+            (Some("canary=5"), canary(0.05, 100, 0.01)),
+            (
+                Some("canary=50&batches=2&tolerance=25"),
+                canary(0.5, 2, 0.25),
+            ),
+        ] {
+            assert_eq!(how(query), expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_make_no_sense_are_refused() {
+        for query in [
+            "canary=0",
+            "canary=101",
+            "canary=NaN",
+            "canary=5%",
+            "shadow=yes",
+            "batches=0",
+            "batches=1000001",
+            "tolerance=-1",
+            "canry=5",
+            "canary=5&shadow=true",
+        ] {
+            assert!(
+                matches!(how(Some(query)), Err(Refusal::Parameter(_))),
+                "{query}"
+            );
+        }
+    }
+}
