@@ -200,11 +200,11 @@ async fn plugin(command: PluginCommand) -> Result<(), CliError> {
 
 async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
     match command {
-        Command::Run(args) => run::run(*args, format).await,
+        Command::Run(args) => Box::pin(run::run(*args, format)).await,
         Command::Check(args) => check::check(args).await,
         Command::Progress(args) => progress::progress(args).await,
         Command::DeadLetters(args) => dead_letters::dead_letters(args).await,
-        Command::Replay(args) => replay::replay(*args, format).await,
+        Command::Replay(args) => Box::pin(replay::replay(*args, format)).await,
         Command::Plugin { command } => plugin(command).await,
         Command::Top(args) => top::top(args).await,
         Command::Sinks(args) => steer::sinks(args).await,

@@ -44,6 +44,7 @@ fn reference(text: &str) -> Reference {
 /// A plugin that is `text`, without pins or keys.
 fn settings(text: &str) -> PluginSettings {
     PluginSettings {
+        grants: Default::default(),
         source: PluginSource::Package(Box::new(PackageSettings {
             reference: reference(text),
             registry: RegistrySettings::default(),

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use nozzle::plugin::{
-    LoadError, LoadedPlugin, PluginHost,
-    settings::{PluginLimits, PluginSettings},
+    LoadError, LoadedPlugin, PluginHost, SourceError,
+    settings::{PluginLimits, PluginSettings, PluginSource},
 };
 use nozzle_testkit::plugin;
 
@@ -340,7 +340,8 @@ fn settings(path: PathBuf, config: &str, is_late: bool) -> PluginSettings {
     };
     PluginSettings {
         grants: Default::default(),
-        path,
+        source: PluginSource::File(path),
+        signature: None,
         sha256: None,
         config: config.to_owned(),
         limits,
@@ -398,5 +399,8 @@ async fn a_file_that_does_not_end_is_not_read_to_its_end() {
     let endless = settings("/dev/zero".into(), "null", false);
     let error = host.load("t/sink", &endless).await.expect_err("refused");
 
-    assert!(matches!(error, LoadError::TooLarge { .. }), "{error}");
+    assert!(
+        matches!(error, LoadError::Source(SourceError::TooLarge { .. })),
+        "{error}"
+    );
 }
