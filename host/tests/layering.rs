@@ -78,7 +78,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ),
     ("admin", &["auth", "delivery", "plugin", "progress"]),
     ("http", &["auth", "aws", "network"]),
-    ("oci", &["auth", "http"]),
+    ("oci", &["auth", "http", "network"]),
     ("plugin", &["network", "oci"]),
     ("auth", &["aws"]),
     ("aws", &[]),

@@ -255,7 +255,7 @@ fn get(said: &str, path: &str) -> String {
     });
     let mut stream = TcpStream::connect(("127.0.0.1", port.expect("a port"))).expect("it listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("set");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").expect("written");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("written");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer");
     text

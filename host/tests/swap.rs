@@ -6,6 +6,8 @@ mod crash;
 mod load;
 #[path = "swap/refused.rs"]
 mod refused;
+#[path = "swap/trial.rs"]
+mod trial;
 
 use std::{
     fmt::Write as _,
@@ -14,7 +16,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use nozzle_testkit::{Child, plugin};
+use nozzle_testkit::{Child, Ended, plugin};
 use tempfile::TempDir;
 
 /// A folder with a module whose plugin is `p.wasm`, in it.
@@ -51,8 +53,20 @@ impl Rig {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nozzle"));
         command
             .current_dir(self.path())
-            .args(["run", "module.yaml", "--state-dir", "state"]);
+            .args(["run", "module.yaml", "--state-dir", "state"])
+            .args(["--admin", "unix:admin.sock"]);
         command
+    }
+
+    /// `nozzle plugin` with these arguments, told to the host behind `admin.sock`.
+    pub(crate) fn plugin(&self, args: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nozzle"));
+        command
+            .current_dir(self.path())
+            .arg("plugin")
+            .args(args)
+            .args(["--admin", "unix:admin.sock"]);
+        Child::start(&mut command).finish()
     }
 
     pub(crate) fn start(&self) -> Child {

@@ -79,11 +79,11 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         })
         .collect();
     if route.does == Does::Swap {
-        parameters.extend(swap::PARAMETERS.map(|(name, description)| {
+        parameters.extend(swap::parameters().map(|(name, schema, description)| {
             json!({
                 "name": name, "in": "query", "required": false,
                 "description": description,
-                "schema": { "type": "string" },
+                "schema": schema,
             })
         }));
     }
@@ -97,7 +97,7 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         operation["requestBody"] = json!({
             "description": "A component; without one, what the module names is read again.",
             "required": false,
-            "content": { "application/wasm": component },
+            "content": { "application/octet-stream": component },
         });
     }
     if !parameters.is_empty() {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use serde_json::{Value, json};
 
 use super::{SinkView, problem::Refusal};
 use crate::plugin::{Canary, How, Swapped};
@@ -15,25 +16,32 @@ const BATCHES: u64 = 100;
 /// How much worse a version may do, in percent, if nothing is said.
 const TOLERANCE: f64 = 1.0;
 
-/// The parameters, by name, and what they are for.
-pub(super) const PARAMETERS: [(&str, &str); 4] = [
-    (
-        "canary",
-        "The share of batches that the version is given until it has shaped `batches`, in percent, above 0 and up to 100. Then it serves, or goes if it does worse than `tolerance`.",
-    ),
-    (
-        "shadow",
-        "`true`: `batches` are shaped by both versions and compared; nothing that the new one makes of them is sent.",
-    ),
-    (
-        "batches",
-        "Batches of a canary or a comparison, from 1 to 1000000. Default: 100.",
-    ),
-    (
-        "tolerance",
-        "How much more of its work a canary may fail on, reject or have tried again than the version that serves, in percent points. Default: 1.",
-    ),
-];
+/// The parameters: their names, their schemas, and what they are for.
+pub(super) fn parameters() -> [(&'static str, Value, &'static str); 4] {
+    let percent = |least: &str| json!({ "type": "number", least: 0, "maximum": 100 });
+    [
+        (
+            "canary",
+            percent("exclusiveMinimum"),
+            "The share of batches that the version is given until it has shaped `batches`, in percent. Then it serves, or goes if it does worse than `tolerance`.",
+        ),
+        (
+            "shadow",
+            json!({ "type": "boolean" }),
+            "`batches` are shaped by both versions and compared; nothing that the new one makes of them is sent.",
+        ),
+        (
+            "batches",
+            json!({ "type": "integer", "minimum": 1, "maximum": 1_000_000 }),
+            "Batches of a canary or a comparison. Default: 100.",
+        ),
+        (
+            "tolerance",
+            percent("minimum"),
+            "How much more of its work a canary may fail on, reject or have tried again than the version that serves, in percent points. Default: 1.",
+        ),
+    ]
+}
 
 /// Reads the parameters of a swap.
 pub(super) fn how(query: Option<&str>) -> Result<How, Refusal> {

@@ -1,7 +1,7 @@
 //! Tells a plugin that fails on everything from an event that it fails on: pure, driven by the caller's clock.
 //!
 //! What fails is the event's own fault if the plugin has succeeded since it was first seen to fail. Where it has not,
-//! [`AFTER`] failures of different events in a row are the plugin's: then the breaker is open, nothing counts against
+//! `AFTER` failures of different events in a row are the plugin's: then the breaker is open, nothing counts against
 //! events, and the plugin is tried at growing intervals until it succeeds (docs/decisions/012-a-breaker-for-plugins.md).
 
 use std::time::Duration;

@@ -1,12 +1,15 @@
 //! Conversations with one registry: every request with what it wants to know, within limits.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{Mutex, PoisonError},
+};
 
 use http::{
     HeaderMap, HeaderValue, Method,
     header::{AUTHORIZATION, LOCATION},
 };
-use url::Url;
+use url::{Host, Url};
 
 use super::{
     OciError, Reference,
@@ -169,6 +172,7 @@ impl Registry {
             let response = if url.origin() == self.origin.origin() {
                 self.send(what, request, size).await?
             } else {
+                self.may_ask(what, &url)?;
                 // Without what is for the registry alone.
                 let client = client(&url, &self.settings, size)?;
                 within(&origin(&url), what, client.send(request), size).await?
@@ -179,6 +183,33 @@ impl Registry {
             url = self.redirected(what, &url, &response.headers)?;
         }
         Err(self.redirect(what, "in a circle, or more than 5 times"))
+    }
+
+    /// Whether a place may be asked that the registry has named. What the user has written is permission for that host alone:
+    /// a registry that leads into the network of its client is not followed.
+    ///
+    /// # Errors
+    /// When it is an address that is not allowed.
+    pub(super) fn may_ask(&self, what: &'static str, to: &Url) -> Result<(), OciError> {
+        if to.host() == self.origin.host() {
+            return Ok(());
+        }
+        let address = match to.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            Some(Host::Domain(name)) if name.rsplit('.').next() == Some("localhost") => {
+                IpAddr::V4(Ipv4Addr::LOCALHOST)
+            }
+            // What a name resolves to is looked at when it is dialled.
+            _ => return Ok(()),
+        };
+        let allowed = self.settings.network.check_answer("", address);
+        allowed.map_err(|_| {
+            self.redirect(
+                what,
+                "to an address of its client's network, which `network.allow` does not list",
+            )
+        })
     }
 
     /// Where a redirect leads.

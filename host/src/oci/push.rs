@@ -120,6 +120,7 @@ impl Registry {
         let done = if self.is_own(&to) {
             self.send("upload", put, Size::Large).await?
         } else {
+            self.may_ask("upload", &to)?;
             let client = client(&to, &self.settings, Size::Large)?;
             within(&self.name(), "upload", client.send(put), Size::Large).await?
         };

@@ -1,8 +1,12 @@
 //! How a registry is reached, checked: built by `config` and the command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use crate::{auth::Secret, http::settings::NamedFile};
+use crate::{
+    auth::Secret,
+    http::settings::NamedFile,
+    network::{AddressKind, AddressRules, Allowed},
+};
 
 /// How a registry is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub struct RegistrySettings {
     pub ca_file: Option<NamedFile>,
     /// Whether TLS is not spoken. Without it: for a registry on this machine, unless there is a `ca_file`.
     pub plain_http: Option<bool>,
+    /// Which addresses may be dialled.
+    pub network: Arc<AddressRules>,
 }
 
 impl RegistrySettings {
@@ -29,6 +35,8 @@ impl RegistrySettings {
             }),
             ca_file: ca_file.map(NamedFile::new),
             plain_http,
+            // Who types a registry's name means that registry, in the own network too.
+            network: Arc::new(AddressRules::new(vec![Allowed::Kind(AddressKind::Private)])),
         }
     }
 }

@@ -54,6 +54,7 @@ impl Registry {
                 .headers
                 .insert(AUTHORIZATION, credentials.basic.clone());
         }
+        self.may_ask("token", &url)?;
         let client = client(&url, &self.settings, Size::Small)?;
         let service = shown(&origin(&url));
         let sent = client.send(request);

@@ -1,6 +1,6 @@
 //! One request and its answer: within its limits, and without a word that is not for the reader.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header::ACCEPT};
@@ -68,6 +68,7 @@ pub(super) fn client(
     let mut endpoint = EndpointSettings::new(base, label.clone());
     let environment = Environment::read(|name| std::env::var(name).ok());
     endpoint.proxy = ProxyRule::Environment(environment);
+    endpoint.network = Arc::clone(&settings.network);
     endpoint.tls.ca_file.clone_from(&settings.ca_file);
     endpoint.max_response_body = size.limit().1;
     HttpClient::new(&endpoint, 1).map_err(|source| OciError::Client {

@@ -75,11 +75,34 @@ impl Host {
             digits.parse::<u16>().ok()
         };
         let port = digits("port=").or_else(|| digits("\"port\":"));
-        Self {
+        let host = Self {
             child,
             address: (Ipv4Addr::LOCALHOST, port.expect("a port")).into(),
             _folder: None,
+        };
+        host.until_it_runs();
+        host
+    }
+
+    /// Its endpoint may see calls before the host says what runs; and it may have ended.
+    fn until_it_runs(&self) {
+        for _ in 0..DEADLINE.as_millis() / 20 {
+            let Ok(mut stream) = TcpStream::connect(self.address) else {
+                return;
+            };
+            let mut answer = String::new();
+            let request = "GET /ready HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            let asked = stream.write_all(request.as_bytes());
+            if asked
+                .and_then(|()| stream.read_to_string(&mut answer))
+                .is_err()
+                || !answer.contains("starting: ")
+            {
+                return;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
+        panic!("it still starts");
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

@@ -41,7 +41,12 @@ async fn what_is_under_way_is_seen() {
     let host = Host::start(5, &[Sink("sink", &endpoint.url(), "")], &[]);
     endpoint.held(5).await;
 
-    let open = read(&host.get("/metrics").body);
+    // The calls may be there before the host counts them, and before it says that it is ready.
+    let counted = host.until("/metrics", |answer| {
+        let held = "\nnozzle_sink_calls_in_flight{sink=\"t/sink\"} 5\n";
+        answer.body.contains("\nnozzle_ready 1\n") && answer.body.contains(held)
+    });
+    let open = read(&counted.body);
     let still_open = values(
         &open,
         "nozzle_ingress_unsettled_events",

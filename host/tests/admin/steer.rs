@@ -341,17 +341,17 @@ async fn plugins_and_progress_are_shown() {
     assert_eq!(ingress["partitions"][0]["settled"]["line"]["line"], 1);
     let plugin = &json_of(&plugins.body)["plugins"][0];
     assert_eq!(
-        (&plugin["sink"], &plugin["generation"]),
+        (&plugin["sink"], &plugin["serving"]["generation"]),
         (&"t/sink".into(), &1.into())
     );
     assert_eq!(plugin["shape-calls"], 2);
-    let digest = plugin["sha256"].as_str().expect("a digest");
+    let digest = plugin["serving"]["digest"].as_str().expect("a digest");
     let file = std::fs::read(nozzle_testkit::plugin("json_batch.wasm")).expect("a plugin");
     let expected: String = sha2::Sha256::digest(&file)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
     assert_eq!(digest, expected);
-    let since = plugin["since"].as_str().expect("a time");
+    let since = plugin["serving"]["accepted"].as_str().expect("a time");
     assert!(since.starts_with("20") && since.ends_with('Z'), "{since}");
 }

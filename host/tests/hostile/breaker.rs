@@ -103,7 +103,7 @@ fn get(said: &str, path: &str) -> String {
     });
     let address = ("127.0.0.1", port.expect("a port"));
     let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").expect("written");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("written");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer");
     text

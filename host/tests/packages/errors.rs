@@ -149,6 +149,16 @@ async fn what_a_registry_answers_and_must_not() {
             far("ftp://localhost/blob"),
         ),
         (
+            "a redirect into the client's network",
+            fine(),
+            far("http://10.0.0.1/blob"),
+        ),
+        (
+            "a redirect to the client",
+            fine(),
+            far("http://localhost:9464/status"),
+        ),
+        (
             "a redirect with a password",
             fine(),
             far("http://user:pw@localhost/"),

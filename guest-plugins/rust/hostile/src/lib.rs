@@ -105,7 +105,7 @@ fn spoil(sin: Sin, shaped: &mut Shaped, batch: &Batch, prefix: &str) {
         Sin::RejectInvented => shaped.reject_event(batch.len(), "no"),
         Sin::ManyRequests => {
             let empty = || Request::post("").events([0]);
-            shaped.requests = (0..100_000).map(|_| empty()).collect();
+            shaped.requests = (0..50_000).map(|_| empty()).collect();
         }
         Sin::LongReason => {
             let reason = "no\u{1b}[31m\r\n\u{202e} ".repeat(1 << 18);

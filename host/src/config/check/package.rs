@@ -1,5 +1,7 @@
 //! Where a plugin comes from, and whose signature it must have.
 
+use std::sync::Arc;
+
 use super::Checker;
 use crate::{
     config::{
@@ -87,6 +89,7 @@ impl Checker<'_> {
                 label: self.written(&[&at[..], &["ca-file"]].concat()).to_owned(),
             }),
             plain_http: yaml.plain_http,
+            network: Arc::clone(&self.network),
         })
     }
 
