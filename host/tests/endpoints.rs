@@ -1,5 +1,8 @@
 //! Endpoints that sinks share, and sinks with several endpoints, through the binary.
 
+#[path = "endpoints/nginx.rs"]
+mod nginx;
+
 use std::{fmt::Write as _, path::Path, process::Command, time::Duration};
 
 use nozzle_testkit::{Child, Recorder, plugin};

@@ -263,6 +263,8 @@ impl SinkPlugin {
         FailPoint::AfterRemember.pass();
         let number = usize::try_from(generation.number).unwrap_or(usize::MAX);
         self.slot.serve(generation);
+        self.host.keep_for(&self.sink, record.digests());
+        self.host.tidy();
         self.lock().record = record;
         self.stats.generation.set(number);
         self.stats.swaps.count(SwapResult::Accepted);

@@ -128,6 +128,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             })?;
         plugins.push(plugin);
     }
+    host.tidy();
 
     let trace_stats = Arc::new(TraceStats::default());
     let (tracer, traces) = open_traces(&module, &trace_stats)?;

@@ -21,11 +21,7 @@ use tokio::{
 };
 use wasmtime::{Engine, component::Component};
 
-use super::{
-    engine::engine_config,
-    load::{Binary, hex},
-    settings::PluginLimits,
-};
+use super::{engine::engine_config, load::Binary, settings::PluginLimits};
 
 /// By the clock a process may take so many times its processor time, on a machine that has other work.
 const PATIENCE: u32 = 5;
@@ -107,7 +103,7 @@ impl Compiler {
         binary: &Binary,
         limits: &PluginLimits,
     ) -> Result<Component, NotCompiled> {
-        let path = self.folder.join(file_name(engine, &binary.digest));
+        let path = self.folder.join(file_name(engine, &binary.hex_digest()));
         if path.is_file() {
             match open(engine, &path).await {
                 Ok(component) => return Ok(component),
@@ -137,8 +133,8 @@ impl Compiler {
             .map_err(|error| NotCompiled::Failed(CompileError::Load(error)))
     }
 
-    /// Lets go of what was compiled of all but these components.
-    pub(super) fn keep(&self, engine: &Engine, digests: &[[u8; 32]]) {
+    /// Lets go of what was compiled of all but these components, by their digests in hexadecimal; of other engines, too.
+    pub(super) fn keep(&self, engine: &Engine, digests: &[&str]) {
         let kept: Vec<String> = digests
             .iter()
             .map(|digest| file_name(engine, digest))
@@ -155,10 +151,10 @@ impl Compiler {
 }
 
 /// Another engine or configuration has other machine code.
-fn file_name(engine: &Engine, digest: &[u8; 32]) -> String {
+fn file_name(engine: &Engine, digest: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{}-{:016x}.cwasm", hex(digest), hasher.finish())
+    format!("{digest}-{:016x}.cwasm", hasher.finish())
 }
 
 async fn open(engine: &Engine, path: &Path) -> Result<Component, String> {

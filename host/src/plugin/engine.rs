@@ -1,9 +1,10 @@
 //! The wasmtime engine: how guests are compiled, interrupted and linked.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -44,6 +45,8 @@ pub struct PluginHost {
     pub(super) linker: Linker<State>,
     /// None: what is compiled is not kept.
     pub(super) compiler: Option<Compiler>,
+    /// What each sink keeps of what was compiled.
+    used: Mutex<BTreeMap<String, Vec<String>>>,
     pub(super) ticker: Arc<Ticker>,
     pub(super) services: Services,
     /// What was pulled from registries.
@@ -57,11 +60,22 @@ impl std::fmt::Debug for PluginHost {
 }
 
 impl PluginHost {
-    /// Lets go of what was compiled of all components but these, by digest.
-    pub fn keep_compiled(&self, digests: &[[u8; 32]]) {
+    /// Keeps what was compiled of these components for a sink, by their digests in hexadecimal.
+    pub fn keep_for(&self, sink: &str, digests: Vec<String>) {
+        self.used().insert(sink.to_owned(), digests);
+    }
+
+    /// Lets go of what was compiled for no sink, now that each has said what it keeps.
+    pub fn tidy(&self) {
         if let Some(compiler) = &self.compiler {
-            compiler.keep(&self.engine, digests);
+            let used = self.used();
+            let digests: Vec<&str> = used.values().flatten().map(String::as_str).collect();
+            compiler.keep(&self.engine, &digests);
         }
+    }
+
+    fn used(&self) -> MutexGuard<'_, BTreeMap<String, Vec<String>>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A host that keeps compiled plugins in `cache`, so that a second start costs milliseconds.
@@ -102,6 +116,7 @@ impl PluginHost {
             engine,
             linker,
             compiler: compiler.transpose()?,
+            used: Mutex::default(),
             ticker: Arc::new(ticker),
             services: Services::default(),
             packages: None,

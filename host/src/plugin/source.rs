@@ -29,11 +29,9 @@ const MAX_SIGNATURE: u64 = 64 * 1024;
 impl PluginHost {
     /// Keeps what is pulled from registries in `cache`.
     #[must_use]
-    pub fn with_packages(self, cache: Option<Cache>) -> Self {
-        Self {
-            packages: cache,
-            ..self
-        }
+    pub fn with_packages(mut self, cache: Option<Cache>) -> Self {
+        self.packages = cache;
+        self
     }
 
     /// The bytes of a plugin, pinned and signed as its settings ask.

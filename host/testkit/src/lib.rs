@@ -27,7 +27,7 @@ pub use process::{Child, Ended};
 pub use python::python;
 pub use recorder::Recorder;
 pub use schemathesis::{Conformance, schemathesis};
-pub use servers::{ACCOUNT, Server};
+pub use servers::{ACCOUNT, Server, free_port};
 pub use verifier::Verifier;
 
 use std::{path::PathBuf, time::Duration};

@@ -138,19 +138,30 @@ impl Server {
     /// When it is not installed, or does not come up.
     pub fn nginx(folder: &Path, versions: &str) -> (Self, u16) {
         let (port, tls) = (free_port(), free_port());
-        let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {};\n", folder.join(kind).display()))
-            .concat();
-        let config = format!(
-            "daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;\n\
-             events {{ }}\n\
-             http {{\naccess_log off; keepalive_timeout 0;\n{paths}\
+        let http = format!(
+            "access_log off; keepalive_timeout 0;\n\
              server {{ listen 127.0.0.1:{port}; return 200; }}\n\
              server {{\nlisten 127.0.0.1:{tls} ssl; ssl_protocols {versions};\n\
              ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;\n\
              ssl_client_certificate {folder}/clients.pem; ssl_verify_client on;\n\
              location / {{ return 200 \"$ssl_client_s_dn $ssl_protocol\"; }}\n\
-             location /forbidden {{ return 403; }}\n}}\n}}\n",
+             location /forbidden {{ return 403; }}\n}}\n",
+            folder = folder.display()
+        );
+        (Self::nginx_of(folder, port, &http), tls)
+    }
+
+    /// nginx with this `http` section, that answers on `port`.
+    ///
+    /// # Panics
+    /// When nginx is not there, or does not start.
+    pub fn nginx_of(folder: &Path, port: u16, http: &str) -> Self {
+        let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {};\n", folder.join(kind).display()))
+            .concat();
+        let config = format!(
+            "daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;\n\
+             events {{ }}\nhttp {{\n{paths}{http}}}\n",
             folder = folder.display()
         );
         std::fs::write(folder.join("nginx.conf"), config).expect("written");
@@ -164,7 +175,7 @@ impl Server {
             .arg(folder)
             .arg("-c")
             .arg(folder.join("nginx.conf"));
-        (Self::start(command, port, "/"), tls)
+        Self::start(command, port, "/")
     }
 
     pub(crate) fn start(command: Command, port: u16, health: &str) -> Self {
@@ -266,7 +277,11 @@ pub(crate) fn installed(folder: PathBuf, how: &str) -> PathBuf {
     folder
 }
 
-pub(crate) fn free_port() -> u16 {
+/// A port of this machine that nobody has, for now.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }

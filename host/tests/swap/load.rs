@@ -68,6 +68,13 @@ async fn two_hundred_swaps_under_load_fail_no_call_and_lose_and_double_no_event(
     }
     assert!(!ended.stderr.contains("refused"), "{}", ended.stderr);
     assert!(grown < 32 << 20, "{grown} bytes more after 180 swaps");
+    // The version that serves and the one before it.
+    let kept = |folder: &str| {
+        let path = rig.path().join("state").join(folder);
+        std::fs::read_dir(path).expect("a folder").count()
+    };
+    assert_eq!(kept("cache"), 2);
+    assert_eq!(kept("plugins/t/sink"), 3, "with their record");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,11 +52,22 @@ unsafe impl GlobalAlloc for Hostile {
         if block.addr() == CURSED.load(Relaxed) {
             match ON_FREE.load(Relaxed) {
                 LOOP => spin(),
-                TRAP => core::arch::wasm32::unreachable(),
+                TRAP => trap(),
                 _ => {}
             }
         }
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(block, layout) }
     }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn trap() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+/// Where its code is only compiled: no plugin runs there.
+#[cfg(not(target_arch = "wasm32"))]
+fn trap() -> ! {
+    std::process::abort()
 }

@@ -27,6 +27,14 @@ pub struct Record {
     pub configured: String,
 }
 
+impl Record {
+    /// Those of the versions that can serve.
+    pub(super) fn digests(&self) -> Vec<String> {
+        let versions = std::iter::once(&self.serving).chain(&self.previous);
+        versions.map(|version| version.digest.clone()).collect()
+    }
+}
+
 /// The folder of a sink's versions.
 #[derive(Debug)]
 pub(super) struct Kept {

@@ -40,6 +40,7 @@ pub(in crate::pipeline) async fn open(
     });
     let (plugin, record) = load(host, &kept, config, remembered, state_dir.was_left()).await?;
     let number = record.serving.generation;
+    host.keep_for(&sink, record.digests());
     let stats = Arc::clone(plugin.stats());
     stats
         .generation
