@@ -25,8 +25,11 @@ impl Shutdown {
     pub fn listen(&self) -> io::Result<JoinHandle<()>> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        // Plugins are read again at SIGHUP once they are loaded; before, it must not end the process.
+        let hangup = signal(SignalKind::hangup())?;
         let shutdown = self.clone();
         Ok(tokio::spawn(async move {
+            let _hangup = hangup;
             for token in [&shutdown.drain, &shutdown.now] {
                 tokio::select! {
                     _ = interrupt.recv() => {}

@@ -83,7 +83,7 @@ async fn every_bad_version_is_refused_with_its_cause_and_the_old_one_serves() {
         (
             "traps in configure",
             hostile("{\"configure\":\"panic\"}"),
-            "it said: ",
+            "the plugin could not be started: the plugin trapped",
         ),
         (
             "loops in configure",
@@ -119,4 +119,78 @@ async fn every_bad_version_is_refused_with_its_cause_and_the_old_one_serves() {
         ended.stderr
     );
     assert!(!ended.stderr.contains("was accepted"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compiler_that_runs_out_of_memory_harms_nobody() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let stream = "datagen: { rate: 200, fields: { id: { sequence: {} } } }";
+    let rig = Rig::new(&endpoint.url(), stream, "compile-memory: 4GiB", "");
+    rig.put(&component("json_batch.wasm"));
+    let compiled = rig.start();
+    endpoint
+        .until("the first call", |bodies| !bodies.is_empty())
+        .await;
+    compiled.signal(Signal::SIGTERM);
+    assert_eq!(compiled.finish().code(), 0);
+    let module = rig.path().join("module.yaml");
+    let text = std::fs::read_to_string(&module).expect("written");
+    std::fs::write(&module, text.replace("4GiB", "64MiB")).expect("written");
+
+    // What was compiled is there: nothing is compiled for the start.
+    let host = rig.start();
+    let calls = endpoint.accepted().len();
+    endpoint
+        .until("a call of the second host", |bodies| bodies.len() > calls)
+        .await;
+    rig.swap(
+        &host,
+        &component("per_record.wasm"),
+        "the process that compiles ended by",
+    );
+    let calls = endpoint.accepted().len();
+    endpoint
+        .until("another call", |bodies| bodies.len() > calls)
+        .await;
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("limits.compile-memory"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("was accepted"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_swaps_at_a_time_the_second_is_refused() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let stream = "datagen: { rate: 200, fields: { id: { sequence: {} } } }";
+    let rig = Rig::new(&endpoint.url(), stream, "compile-time: 2s", "");
+    rig.put(&component("json_batch.wasm"));
+    let host = rig.start();
+    endpoint
+        .until("the first call", |bodies| !bodies.is_empty())
+        .await;
+
+    // It compiles for two seconds of processor time, and is refused then.
+    rig.put(&bulky(600));
+    host.signal(Signal::SIGHUP);
+    std::fs::write(rig.path().join("new.wasm"), component("per_record.wasm")).expect("written");
+    let second = rig.plugin(&["swap", "t/sink", "new.wasm"]);
+    host.wait_for("compiling took longer than 2s of processor time");
+    let third = rig.plugin(&["swap", "t/sink", "new.wasm"]);
+    host.signal(Signal::SIGTERM);
+
+    assert_eq!(host.finish().code(), 0);
+    assert!(
+        second
+            .stderr
+            .contains("another version of the plugin of sink `t/sink` is being loaded"),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(third.code(), 0, "{}", third.stderr);
 }
