@@ -122,49 +122,6 @@ async fn every_bad_version_is_refused_with_its_cause_and_the_old_one_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_compiler_that_runs_out_of_memory_harms_nobody() {
-    let endpoint = Recorder::start(|_| 200).await;
-    let stream = "datagen: { rate: 200, fields: { id: { sequence: {} } } }";
-    let rig = Rig::new(&endpoint.url(), stream, "compile-memory: 4GiB", "");
-    rig.put(&component("json_batch.wasm"));
-    let compiled = rig.start();
-    endpoint
-        .until("the first call", |bodies| !bodies.is_empty())
-        .await;
-    compiled.signal(Signal::SIGTERM);
-    assert_eq!(compiled.finish().code(), 0);
-    let module = rig.path().join("module.yaml");
-    let text = std::fs::read_to_string(&module).expect("written");
-    std::fs::write(&module, text.replace("4GiB", "64MiB")).expect("written");
-
-    // What was compiled is there: nothing is compiled for the start.
-    let host = rig.start();
-    let calls = endpoint.accepted().len();
-    endpoint
-        .until("a call of the second host", |bodies| bodies.len() > calls)
-        .await;
-    rig.swap(
-        &host,
-        &component("per_record.wasm"),
-        "the process that compiles ended by",
-    );
-    let calls = endpoint.accepted().len();
-    endpoint
-        .until("another call", |bodies| bodies.len() > calls)
-        .await;
-    host.signal(Signal::SIGTERM);
-    let ended = host.finish();
-
-    assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains("limits.compile-memory"),
-        "{}",
-        ended.stderr
-    );
-    assert!(!ended.stderr.contains("was accepted"), "{}", ended.stderr);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn of_two_swaps_at_a_time_the_second_is_refused() {
     let endpoint = Recorder::start(|_| 200).await;
     let stream = "datagen: { rate: 200, fields: { id: { sequence: {} } } }";
