@@ -34,7 +34,6 @@ pub use grants::{
     GrantError, Services,
     fetch::{Fetch, FetchError},
 };
-pub(crate) use load::hex;
 pub use load::{Binary, LoadedPlugin};
 pub use load_error::LoadError;
 pub use names::{Names, NamesError};

@@ -68,11 +68,8 @@ const fn open(route: Route) -> Route {
 const fn post(path: &'static str, does: Does, id: &'static str, summary: &'static str) -> Route {
     Route {
         method: &Method::POST,
-        path,
-        does,
         need: Need::Change,
-        id,
-        summary,
+        ..get(path, does, id, summary)
     }
 }
 

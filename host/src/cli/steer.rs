@@ -2,7 +2,14 @@
 
 use serde::Serialize;
 
-use super::{error::CliError, host::HostArgs, numbers::grouped, table::aligned, top::print};
+use super::{
+    error::CliError,
+    host::HostArgs,
+    letters::{counted, say},
+    numbers::grouped,
+    table::aligned,
+    top::print,
+};
 use crate::{
     admin::{
         Client,
@@ -22,17 +29,17 @@ pub(super) struct SinksArgs {
     json: bool,
 }
 
-/// What `nozzle pause` and `nozzle resume` can be told.
+/// What `nozzle pause`, `nozzle resume` and `nozzle plugin rollback` can be told.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct SinkArgs {
     /// The sink's id.
     #[arg(value_name = "SINK", value_parser = id)]
-    sink: Id,
+    pub(super) sink: Id,
     #[command(flatten)]
-    host: HostArgs,
+    pub(super) host: HostArgs,
     /// Prints what came of it as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// What `nozzle drain` can be told.
@@ -149,19 +156,6 @@ fn words(changed: &Changed) -> String {
     }
 }
 
-fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", grouped(number))
-}
-
 pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
     print(&format!("{}\n", serde_json::json!(value)))
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the command line speaks to people"
-)]
-pub(super) fn say(text: &str) {
-    eprintln!("{text}");
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::{
     error::CliError,
     host::HostArgs,
-    steer::{id, json, say},
+    letters::say,
+    steer::{SinkArgs, id, json},
     table::aligned,
     top::print,
 };
@@ -25,7 +26,7 @@ pub(super) enum VersionCommand {
     /// Replaces the plugin of a sink in a running host, if nothing speaks against the new version.
     Swap(SwapArgs),
     /// Goes back to the version that served before.
-    Rollback(RollbackArgs),
+    Rollback(SinkArgs),
 }
 
 /// What `nozzle plugin list` can be told.
@@ -59,19 +60,6 @@ pub(super) struct SwapArgs {
     /// How much more of its work a canary may fail on, reject or have tried again than the version that serves.
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = percent, requires = "canary")]
     tolerance: f64,
-    #[command(flatten)]
-    host: HostArgs,
-    /// Prints what came of it as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-/// What `nozzle plugin rollback` can be told.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct RollbackArgs {
-    /// The sink's id.
-    #[arg(value_name = "SINK", value_parser = id)]
-    sink: Id,
     #[command(flatten)]
     host: HostArgs,
     /// Prints what came of it as JSON.

@@ -18,7 +18,6 @@ use std::{
     path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -28,9 +27,10 @@ use tracing::{info, warn};
 use self::{attend::Stamp, kept::Kept, trial::Trial};
 use crate::{
     delivery::{Endpoints, rehearse, settings::Order},
-    event::{Event, rfc3339},
+    event::{Event, now_ms, rfc3339},
     fail_point::FailPoint,
     metrics::{PluginStats, SwapResult},
+    oci::Digest,
     plugin::{
         Binary, Generation, How, LoadError, LoadedPlugin, PluginHost, PluginStatus, Shaped, Slot,
         SourceError, SwapError, SwapState, Swapped, Swaps, Tally, Version, differences,
@@ -87,7 +87,10 @@ impl SinkPlugin {
     async fn swap_configured(&self, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
         let swapped = match self.host.read(&self.settings).await {
-            Ok(binary) => self.swap_to(binary, how).await,
+            Ok(binary) => {
+                let configured = Some(binary.digest);
+                self.swap_to(binary, how, configured).await
+            }
             Err(source) => Err(self.refused(source)),
         };
         self.said(swapped)
@@ -102,7 +105,7 @@ impl SinkPlugin {
         } else if component.len() as u64 > limit {
             Err(self.refused(SourceError::TooLarge { path, limit }.into()))
         } else {
-            self.swap_to(Binary::new(path, component), how).await
+            self.swap_to(Binary::new(path, component), how, None).await
         };
         self.said(swapped)
     }
@@ -114,7 +117,7 @@ impl SinkPlugin {
             return Err(SwapError::NoPrevious(Arc::clone(&self.sink)));
         };
         let swapped = match self.kept.component(&previous) {
-            Ok(binary) => self.swap_to(binary, How::AtOnce).await,
+            Ok(binary) => self.swap_to(binary, How::AtOnce, None).await,
             Err(source) => Err(self.not_kept(source)),
         };
         self.said(swapped)
@@ -148,7 +151,13 @@ impl SinkPlugin {
         swapped
     }
 
-    async fn swap_to(&self, binary: Binary, how: How) -> Result<Swapped, SwapError> {
+    /// `configured` is the digest of what the module names, where it was just read.
+    async fn swap_to(
+        &self,
+        binary: Binary,
+        how: How,
+        configured: Option<Digest>,
+    ) -> Result<Swapped, SwapError> {
         let main = self.slot.main();
         if main.plugin.digest() == binary.digest {
             // Also what ends a trial: the version that serves is the one that is wanted.
@@ -181,7 +190,7 @@ impl SinkPlugin {
         self.end_trial("another swap has ended it");
         let state = match how {
             How::AtOnce => {
-                self.serve(generation, &binary).await?;
+                self.serve(generation, &binary, configured).await?;
                 SwapState::Serving
             }
             How::Canary(canary) => {
@@ -242,18 +251,26 @@ impl SinkPlugin {
         &self,
         generation: Arc<Generation<LoadedPlugin>>,
         binary: &Binary,
+        configured: Option<Digest>,
     ) -> Result<(), SwapError> {
         // What the module's file is now: a swap by hand holds until that changes.
-        let configured = self.host.read(&self.settings).await;
+        let configured = match configured {
+            Some(digest) => Some(digest),
+            None => self
+                .host
+                .read(&self.settings)
+                .await
+                .ok()
+                .map(|binary| binary.digest),
+        };
         let record = {
             let state = self.lock();
+            let before = &state.record;
             Record {
                 serving: version(generation.number, binary),
-                previous: Some(state.record.serving.clone()),
-                configured: configured.map_or_else(
-                    |_| state.record.configured.clone(),
-                    |binary| binary.hex_digest(),
-                ),
+                previous: Some(before.serving.clone()),
+                configured: configured
+                    .map_or_else(|| before.configured.clone(), |digest| digest.hex()),
             }
         };
         FailPoint::BeforeRemember.pass();
@@ -323,12 +340,10 @@ fn rejects_all(shaped: &Shaped, events: &[Arc<Event>]) -> bool {
 }
 
 fn version(generation: u64, binary: &Binary) -> Version {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
     Version {
         generation,
         digest: binary.hex_digest(),
         origin: binary.path.clone(),
-        accepted: rfc3339(ms),
+        accepted: rfc3339(now_ms()),
     }
 }

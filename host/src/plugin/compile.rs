@@ -31,7 +31,7 @@ const MAX_WORDS: u64 = 16 * 1024;
 const NICENESS: i32 = 10;
 
 /// The exit code of the process that compiles, where the component is at fault. It says why on standard output.
-const AT_FAULT: i32 = 3;
+const AT_FAULT: u8 = 3;
 
 /// How the process that compiles came to its end without a result.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,13 @@ pub(super) enum NotCompiled {
     Failed(CompileError),
 }
 
+impl NotCompiled {
+    fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Failed(CompileError::Io { path, source })
+    }
+}
+
 /// Compiles, and keeps what was compiled in a folder.
 #[derive(Debug)]
 pub(super) struct Compiler {
@@ -112,10 +119,7 @@ impl Compiler {
                 }
             }
         }
-        let fail = |source| {
-            let path = path.clone();
-            NotCompiled::Failed(CompileError::Io { path, source })
-        };
+        let fail = |source| NotCompiled::io(&path, source);
         // The folder may have been tidied up meanwhile.
         fs::create_dir_all(&self.folder).map_err(fail)?;
         let unfinished = path.with_extension(format!("{}.part", fastrand::u64(..)));
@@ -191,10 +195,7 @@ fn write_compiled(engine: &Engine, bytes: &[u8], path: &Path) -> Result<(), NotC
         file.write_all(&code)?;
         file.sync_all()
     };
-    write().map_err(|source| {
-        let path = path.to_owned();
-        NotCompiled::Failed(CompileError::Io { path, source })
-    })
+    write().map_err(|source| NotCompiled::io(path, source))
 }
 
 async fn compile_apart(
@@ -203,10 +204,7 @@ async fn compile_apart(
     binary: &Binary,
     limits: &PluginLimits,
 ) -> Result<(), NotCompiled> {
-    let fail = |source| {
-        let path = path.to_owned();
-        NotCompiled::Failed(CompileError::Io { path, source })
-    };
+    let fail = |source| NotCompiled::io(path, source);
     let seconds = limits.compile_time.as_secs().max(1);
     let mut child = Command::new(program)
         .arg("compile-plugin")
@@ -242,7 +240,7 @@ async fn compile_apart(
     let words = String::from_utf8_lossy(&words).trim().to_owned();
     match status.code() {
         Some(0) => Ok(()),
-        Some(AT_FAULT) => Err(NotCompiled::AtFault(words)),
+        Some(code) if code == i32::from(AT_FAULT) => Err(NotCompiled::AtFault(words)),
         Some(_) if !words.is_empty() => Err(fail(io::Error::other(words))),
         _ => Err(NotCompiled::Failed(died(status, limits))),
     }
@@ -266,9 +264,7 @@ fn died(status: ExitStatus, limits: &PluginLimits) -> CompileError {
 pub fn compile_for_parent(path: &Path, seconds: u64, memory: u64) -> (u8, String) {
     match compile_within(path, seconds, memory) {
         Ok(()) => (0, String::new()),
-        Err(NotCompiled::AtFault(reason)) => {
-            (AT_FAULT.unsigned_abs().try_into().unwrap_or(3), reason)
-        }
+        Err(NotCompiled::AtFault(reason)) => (AT_FAULT, reason),
         Err(NotCompiled::Failed(error)) => {
             let cause = std::error::Error::source(&error);
             (
@@ -280,10 +276,7 @@ pub fn compile_for_parent(path: &Path, seconds: u64, memory: u64) -> (u8, String
 }
 
 fn compile_within(path: &Path, seconds: u64, memory: u64) -> Result<(), NotCompiled> {
-    let fail = |source| {
-        let path = path.to_owned();
-        NotCompiled::Failed(CompileError::Io { path, source })
-    };
+    let fail = |source| NotCompiled::io(path, source);
     let limit = |resource, most: u64| {
         // The kernel asks first, by a signal that says which limit it was, and kills later.
         let limit = Rlimit {

@@ -3,7 +3,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, types::ComponentItem};
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
     output::{GuestLog, clean},
     settings::{GrantSettings, PluginLimits, PluginSettings},
 };
-use crate::{event::Event, metrics::PluginStats, outcome::Outcome};
+use crate::{event::Event, metrics::PluginStats, oci::Digest, outcome::Outcome};
 
 /// The contract's version that this host speaks.
 pub(super) const VERSION: &str = "0.1.0";
@@ -28,7 +27,7 @@ const HANDLING: &str = "nozzle:plugin/handling@0.1.0";
 pub struct LoadedPlugin {
     pool: Pool,
     log: Arc<GuestLog>,
-    digest: [u8; 32],
+    digest: Digest,
     /// Without epochs nothing would end its loops.
     _ticker: Arc<Ticker>,
 }
@@ -36,7 +35,7 @@ pub struct LoadedPlugin {
 impl std::fmt::Debug for LoadedPlugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LoadedPlugin")
-            .field("digest", &hex(&self.digest))
+            .field("digest", &self.digest.hex())
             .finish_non_exhaustive()
     }
 }
@@ -49,14 +48,14 @@ pub struct Binary {
     /// The component.
     pub bytes: Bytes,
     /// Its SHA-256 digest.
-    pub digest: [u8; 32],
+    pub digest: Digest,
 }
 
 impl std::fmt::Debug for Binary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Binary")
             .field("path", &self.path)
-            .field("digest", &hex(&self.digest))
+            .field("digest", &self.digest.hex())
             .finish_non_exhaustive()
     }
 }
@@ -64,14 +63,14 @@ impl std::fmt::Debug for Binary {
 impl Binary {
     /// Its digest, in hexadecimal.
     pub fn hex_digest(&self) -> String {
-        hex(&self.digest)
+        self.digest.hex()
     }
 
     /// A component that is at hand.
     pub fn new(path: PathBuf, bytes: Bytes) -> Self {
         Self {
             path,
-            digest: Sha256::digest(&bytes).into(),
+            digest: Digest::of(&bytes),
             bytes,
         }
     }
@@ -135,11 +134,12 @@ impl PluginHost {
         log: Arc<GuestLog>,
     ) -> Result<LoadedPlugin, LoadError> {
         let path = binary.path.clone();
-        if let Some(pinned) = settings.sha256.filter(|pinned| *pinned != binary.digest) {
+        let pin = settings.sha256.map(Digest::new);
+        if let Some(pinned) = pin.filter(|pinned| *pinned != binary.digest) {
             return Err(LoadError::Digest {
                 path,
-                found: hex(&binary.digest),
-                pinned: hex(&pinned),
+                found: binary.hex_digest(),
+                pinned: pinned.hex(),
             });
         }
         match binary.bytes.get(..8) {
@@ -286,14 +286,9 @@ fn is_offered(import: &str) -> bool {
     ours || wasi
 }
 
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl LoadedPlugin {
     /// The component's SHA-256 digest.
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> Digest {
         self.digest
     }
 

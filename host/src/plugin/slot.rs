@@ -8,10 +8,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -34,38 +31,28 @@ pub struct Generation<P> {
     pub tally: Tally,
 }
 
-/// What a generation's batches and calls came to.
+/// Counts how a generation does.
 #[derive(Debug, Default)]
-pub struct Tally {
-    /// Batches that it was given to shape, and those that it failed on: it trapped, broke a limit or the contract.
-    pub batches: AtomicU64,
-    /// See `batches`.
-    pub batches_failed: AtomicU64,
-    /// Events of batches that it shaped, and those of them that it refused to send.
-    pub events: AtomicU64,
-    /// See `events`.
-    pub events_rejected: AtomicU64,
-    /// Attempts at its calls that ended.
-    pub attempts: AtomicU64,
-    /// Attempts after which something is tried again.
-    pub attempts_retried: AtomicU64,
-    /// Attempts after which something is given up on as undeliverable.
-    pub attempts_rejected: AtomicU64,
-    /// Attempts whose outcome it failed to handle.
-    pub attempts_failed: AtomicU64,
-}
+pub struct Tally(Mutex<Counts>);
 
-/// What a [`Tally`] had counted at some time.
+/// What a generation's batches and calls came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of `Tally`")]
 pub struct Counts {
+    /// Batches that it was given to shape, and those that it failed on: it trapped, broke a limit or the contract.
     pub batches: u64,
+    /// See `batches`.
     pub batches_failed: u64,
+    /// Events of batches that it shaped, and those of them that it refused to send.
     pub events: u64,
+    /// See `events`.
     pub events_rejected: u64,
+    /// Attempts at its calls that ended.
     pub attempts: u64,
+    /// Attempts after which something is tried again.
     pub attempts_retried: u64,
+    /// Attempts after which something is given up on as undeliverable.
     pub attempts_rejected: u64,
+    /// Attempts whose outcome it failed to handle.
     pub attempts_failed: u64,
 }
 
@@ -81,19 +68,18 @@ pub struct Rates {
 }
 
 impl Tally {
+    /// Adds something.
+    pub fn count(&self, add: impl FnOnce(&mut Counts)) {
+        add(&mut self.lock());
+    }
+
     /// What is counted by now.
     pub fn counts(&self) -> Counts {
-        let of = |counter: &AtomicU64| counter.load(Relaxed);
-        Counts {
-            batches: of(&self.batches),
-            batches_failed: of(&self.batches_failed),
-            events: of(&self.events),
-            events_rejected: of(&self.events_rejected),
-            attempts: of(&self.attempts),
-            attempts_retried: of(&self.attempts_retried),
-            attempts_rejected: of(&self.attempts_rejected),
-            attempts_failed: of(&self.attempts_failed),
-        }
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -298,7 +284,7 @@ impl<P: Plugin> Slot<P> {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Events>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Events>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -22,7 +22,7 @@ async fn what_wkg_pushes_is_loaded() {
         .await
         .expect("it loads");
 
-    assert_eq!(Digest::new(loaded.digest()), Digest::of(&component()));
+    assert_eq!(loaded.digest(), Digest::of(&component()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! From calls to verdicts: attempts, and what each outcome means for the events of its call.
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -389,16 +389,12 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
 /// Counts how an attempt at a generation's call ended.
 fn count_verdict(tally: &Tally, verdict: &Verdict) {
-    tally.attempts.fetch_add(1, Relaxed);
-    if verdict.retries() {
-        tally.attempts_retried.fetch_add(1, Relaxed);
-    }
-    if verdict.rejects() {
-        tally.attempts_rejected.fetch_add(1, Relaxed);
-    }
-    if matches!(verdict, Verdict::PluginFailed(_)) {
-        tally.attempts_failed.fetch_add(1, Relaxed);
-    }
+    tally.count(|counts| {
+        counts.attempts += 1;
+        counts.attempts_retried += u64::from(verdict.retries());
+        counts.attempts_rejected += u64::from(verdict.rejects());
+        counts.attempts_failed += u64::from(matches!(verdict, Verdict::PluginFailed(_)));
+    });
 }
 
 /// One attempt: the transport under its timeout, then the plugin, then the judgement.

@@ -1,6 +1,6 @@
 //! From batches to calls: `plugin.shape`, the contract, and bisection where either fails.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use tokio::{task::JoinError, time::Instant};
 use tracing::{debug, warn};
@@ -150,10 +150,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             Ok(done) => done,
             Err(error) => return self.task_failed(&error),
         };
-        let tally = by.tally();
-        tally.batches.fetch_add(1, Relaxed);
+        by.tally().count(|counts| {
+            counts.batches += 1;
+            counts.batches_failed += u64::from(result.is_err());
+        });
         if let Err(failure) = &result {
-            tally.batches_failed.fetch_add(1, Relaxed);
             let serving = self.sink.plugin.main();
             // What a version on trial, or one that is gone, fails on is the serving one's to shape.
             if by.number() != serving.number {
@@ -188,11 +189,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         by: &Arc<dyn Judge>,
         batch: Option<&trace::Context>,
     ) {
-        let tally = by.tally();
-        tally.events.fetch_add(items.len() as u64, Relaxed);
-        tally
-            .events_rejected
-            .fetch_add(plan.reject.len() as u64, Relaxed);
+        by.tally().count(|counts| {
+            counts.events += items.len() as u64;
+            counts.events_rejected += plan.reject.len() as u64;
+        });
         let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
         let mut take = |index: u32| slots.get_mut(index as usize).and_then(Option::take);
         for prepared in plan.calls {

@@ -13,7 +13,8 @@ use super::{Kept, Record, SinkPlugin, State, attend::stamp, version};
 use crate::{
     config::SinkConfig,
     delivery::Endpoints,
-    plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, SourceError, hex},
+    oci::Digest,
+    plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, SourceError},
     progress::state_dir::StateDir,
 };
 
@@ -27,7 +28,7 @@ pub(in crate::pipeline) async fn open(
     let sink = config.id.to_string();
     let opened = stamp(&config.plugin.source);
     let kept = Kept::of(state_dir.path(), &sink);
-    let pin = config.plugin.sha256.map(|pin| hex(&pin));
+    let pin = config.plugin.sha256.map(|pin| Digest::new(pin).hex());
     let remembered = kept.record().unwrap_or_else(|error| {
         warn!(%sink, %error, "what the state directory remembers of the plugin cannot be read; the module's file serves");
         None
@@ -119,20 +120,17 @@ async fn load(
 /// Remembers that the module's file serves.
 fn record_of(kept: &Kept, binary: &Binary, remembered: Option<Record>) -> Record {
     let digest = binary.hex_digest();
-    let same = remembered
-        .as_ref()
-        .filter(|record| record.serving.digest == digest);
-    let record = match (same, &remembered) {
-        (Some(record), _) => Record {
+    let record = match &remembered {
+        Some(record) if record.serving.digest == digest => Record {
             configured: digest,
             ..record.clone()
         },
-        (None, Some(record)) => Record {
+        Some(record) => Record {
             serving: version(record.serving.generation + 1, binary),
             previous: Some(record.serving.clone()),
             configured: digest,
         },
-        (None, None) => Record {
+        None => Record {
             serving: version(1, binary),
             previous: None,
             configured: digest,

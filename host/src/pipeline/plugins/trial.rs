@@ -1,6 +1,6 @@
 //! Versions that are tried beside the one that serves.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -149,7 +149,7 @@ impl SinkPlugin {
             Decision::Promote => {
                 // A swap that is under way decides what serves.
                 let Ok(_loading) = self.begin() else { return };
-                match self.serve(generation, &binary).await {
+                match self.serve(generation, &binary, None).await {
                     Ok(()) => {
                         info!(sink = %self.sink, generation = number, "the canary has done well: it serves");
                         self.end_trial("it has done well, and serves");
@@ -179,14 +179,11 @@ impl SinkPlugin {
             _ => return,
         };
         let answer = generation.plugin.shape(&compared.events).await;
-        generation.tally.batches.fetch_add(1, Relaxed);
         let found = match answer {
             Ok(shaped) => differences(&compared.shaped, &shaped),
-            Err(error) => {
-                generation.tally.batches_failed.fetch_add(1, Relaxed);
-                vec![error.to_string()]
-            }
+            Err(error) => vec![error.to_string()],
         };
+        generation.tally.count(|counts| counts.batches += 1);
         let verdict = {
             let mut state = self.lock();
             let Some(Trial {
