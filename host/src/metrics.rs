@@ -116,7 +116,7 @@ metrics! {
     dead_lettered: Counter = "nozzle_sink_events_dead_lettered_total",
     /// Events tried again, counted once for each further attempt.
     retried: Counter = "nozzle_sink_events_retried_total",
-    /// Events of failed attempts that were not counted against them, as the endpoint was out.
+    /// Events of failed attempts that were not counted against them, as the endpoint was out, or had asked for fewer calls (429).
     held: Counter = "nozzle_sink_events_held_total",
     /// Results that the egress has accepted.
     results: Counter = "nozzle_sink_results_total",

@@ -6,6 +6,7 @@
 
 mod calls;
 mod ends;
+mod exhausted;
 mod failing;
 mod passages;
 mod shaping;

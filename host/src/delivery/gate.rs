@@ -7,6 +7,7 @@ mod adaptive;
 mod aimd;
 mod bucket;
 mod entrance;
+mod pace;
 pub mod settings;
 mod turns;
 
@@ -23,6 +24,7 @@ use self::{
     adaptive::Adaptive,
     aimd::Aimd,
     bucket::Bucket,
+    pace::Pace,
     settings::{Concurrency, GateSettings},
     turns::Turns,
 };
@@ -45,6 +47,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     rule: Rule,
+    pace: Pace,
     max_calls: usize,
     calls: Option<Bucket>,
     bytes: Option<Bucket>,
@@ -112,6 +115,8 @@ pub struct Attempt {
     pub latency: Duration,
     /// It was the endpoint's failure: no complete response, 429, 502, 503 or 504.
     pub failed: bool,
+    /// It was a 429.
+    pub throttled: bool,
     /// Something of it is tried again.
     pub retried: bool,
     /// How long the endpoint asks for a pause.
@@ -140,6 +145,7 @@ impl Gate {
         };
         let state = State {
             rule,
+            pace: Pace::default(),
             max_calls,
             calls: settings.calls_per_second.map(|rate| Bucket::new(rate, now)),
             bytes: settings.bytes_per_second.map(|rate| Bucket::new(rate, now)),
@@ -203,7 +209,7 @@ impl State {
             .into_iter()
             .flatten()
             .map(|bucket| bucket.open_at(now));
-        open.fold(now, Instant::max)
+        open.fold(self.pace.open_at(now), Instant::max)
     }
 
     fn take(&mut self, place: usize, load: Load, now: Instant) {
@@ -213,6 +219,7 @@ impl State {
         if let Some(bytes) = &mut self.bytes {
             bytes.take(load.bytes);
         }
+        self.pace.take(now);
         self.in_flight.join(load);
         if let Rule::Adaptive(adaptive) = &mut self.rule {
             adaptive.began(now);
@@ -221,15 +228,23 @@ impl State {
     }
 
     fn learn(&mut self, attempt: &Attempt, now: Instant) {
+        let Attempt { began, latency, .. } = *attempt;
+        if attempt.throttled && !matches!(self.rule, Rule::Fixed) {
+            // How far apart they went until now.
+            let side_by_side = u32::try_from(self.in_flight.calls + 1).unwrap_or(u32::MAX);
+            self.pace.throttled(began, latency / side_by_side, now);
+        } else if !attempt.failed {
+            self.pace.succeeded(began);
+        }
         match &mut self.rule {
             Rule::Fixed => {}
             Rule::Aimd(aimd) if attempt.failed || attempt.retried => {
-                aimd.throttled(attempt.began, now);
+                aimd.throttled(began, now);
             }
             Rule::Aimd(aimd) => aimd.succeeded(attempt.load.events),
             Rule::Adaptive(adaptive) => {
-                let latency = (!attempt.failed).then_some(attempt.latency);
-                adaptive.ended(attempt.began, latency, now);
+                let latency = (!attempt.failed).then_some(latency);
+                adaptive.ended(began, latency, now);
             }
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Item {
     /// Attempts made, and those that count against `retry.max-attempts`.
     pub(super) attempts: u32,
     pub(super) counted: u32,
+    /// Whether an attempt failed while the endpoint answered others: `timeout.total` holds.
+    pub(super) timed: bool,
     pub(super) first: Option<First>,
     /// When the plugin was first seen to fail on a batch, and on a call, that held it.
     pub(super) shape_failed: Option<Mark>,
@@ -78,6 +80,7 @@ impl From<Pending> for Item {
             seq: pending.seq,
             attempts: 0,
             counted: 0,
+            timed: false,
             first: None,
             shape_failed: None,
             handle_failed: None,

@@ -1,7 +1,7 @@
 //! Tells an endpoint that is down from an event that fails: pure, driven by the caller's clock.
 //!
 //! An endpoint failure counts against an event only if the endpoint has answered since the event's
-//! attempt before. When several fail in a row without an answer between them, the endpoint is
+//! attempt before; a 429 never counts as one of its attempts, as it speaks of the rate of all calls. When several fail in a row without an answer between them, the endpoint is
 //! *down*: calls go one at a time, as probes, until one is answered.
 
 use std::time::Duration;
@@ -15,6 +15,17 @@ use super::{
 
 /// Endpoint failures in a row that mean an outage.
 const DOWN_AFTER: u32 = 5;
+
+/// What a failed attempt counts against its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// Nothing: the endpoint answered nobody meanwhile.
+    Nothing,
+    /// The time since its first attempt, which `timeout.total` bounds.
+    Time,
+    /// One of its attempts, and the time.
+    Attempts,
+}
 
 /// Whether the endpoint answers.
 #[derive(Debug, Default)]
@@ -45,13 +56,23 @@ impl Outage {
     }
 
     /// The endpoint failed on an event whose attempt before ended, or whose first attempt began, at
-    /// `before`. Says whether that counts against the event of a sink that does as `on_outage` says.
-    pub fn failed(&mut self, now: Instant, before: Instant, on_outage: OnOutage) -> bool {
+    /// `before`; `throttled` with a 429. Says what counts against the event of a sink that does as `on_outage` says.
+    pub fn failed(
+        &mut self,
+        now: Instant,
+        before: Instant,
+        throttled: bool,
+        on_outage: OnOutage,
+    ) -> Against {
         self.failures = self.failures.saturating_add(1);
         self.since.get_or_insert(now);
         match on_outage {
-            OnOutage::DeadLetter => true,
-            OnOutage::Hold => self.last_answer.is_some_and(|answer| answer >= before),
+            OnOutage::DeadLetter => Against::Attempts,
+            OnOutage::Hold if self.last_answer.is_none_or(|answer| answer < before) => {
+                Against::Nothing
+            }
+            OnOutage::Hold if throttled => Against::Time,
+            OnOutage::Hold => Against::Attempts,
         }
     }
 
@@ -90,14 +111,29 @@ mod tests {
         let start = Instant::now();
         let mut outage = Outage::default();
 
-        let never_answered = outage.failed(at(start, 1), start, OnOutage::Hold);
+        let never_answered = outage.failed(at(start, 1), start, false, OnOutage::Hold);
         outage.answered(at(start, 2));
-        let answered_meanwhile = outage.failed(at(start, 3), at(start, 1), OnOutage::Hold);
-        let silent_since = outage.failed(at(start, 5), at(start, 3), OnOutage::Hold);
+        let answered_meanwhile = outage.failed(at(start, 3), at(start, 1), false, OnOutage::Hold);
+        let silent_since = outage.failed(at(start, 5), at(start, 3), false, OnOutage::Hold);
 
-        assert!(!never_answered);
-        assert!(answered_meanwhile);
-        assert!(!silent_since);
+        assert_eq!(never_answered, Against::Nothing);
+        assert_eq!(answered_meanwhile, Against::Attempts);
+        assert_eq!(silent_since, Against::Nothing);
+    }
+
+    #[test]
+    fn a_429_takes_no_attempt_from_an_event_but_its_time() {
+        let start = Instant::now();
+        let mut outage = Outage::default();
+
+        let never_answered = outage.failed(at(start, 1), start, true, OnOutage::Hold);
+        outage.answered(at(start, 2));
+        let answered_meanwhile = outage.failed(at(start, 3), at(start, 1), true, OnOutage::Hold);
+        let spelled_out = outage.failed(at(start, 5), at(start, 3), true, OnOutage::DeadLetter);
+
+        assert_eq!(never_answered, Against::Nothing);
+        assert_eq!(answered_meanwhile, Against::Time);
+        assert_eq!(spelled_out, Against::Attempts);
     }
 
     #[test]
@@ -107,7 +143,7 @@ mod tests {
         let mut outage = Outage::default();
         for second in 0..5 {
             assert!(!outage.is_down());
-            outage.failed(at(start, second), start, OnOutage::Hold);
+            outage.failed(at(start, second), start, false, OnOutage::Hold);
         }
 
         outage.probing(at(start, 5), &retry);
@@ -131,9 +167,9 @@ mod tests {
         let mut outage = Outage::default();
 
         let counted: Vec<_> = (0..10)
-            .map(|second| outage.failed(at(start, second), start, OnOutage::DeadLetter))
+            .map(|second| outage.failed(at(start, second), start, false, OnOutage::DeadLetter))
             .collect();
 
-        assert_eq!(counted, [true; 10]);
+        assert_eq!(counted, [Against::Attempts; 10]);
     }
 }

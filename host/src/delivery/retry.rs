@@ -41,16 +41,18 @@ pub enum GivenUp {
     Time,
 }
 
-/// Whether an event that failed `counted` times, over `elapsed` since its first attempt, gets no other.
+/// Whether an event that failed `counted` times, over `elapsed` since its first attempt, gets no other. `timed`: an attempt
+/// failed while the endpoint answered others.
 pub fn given_up(
     retry: &RetrySettings,
     timeout: &TimeoutSettings,
     counted: u32,
+    timed: bool,
     elapsed: Duration,
 ) -> Option<GivenUp> {
     if retry.max_attempts.is_some_and(|max| counted >= max) {
         Some(GivenUp::Attempts)
-    } else if elapsed >= timeout.total && counted > 0 && retry.max_attempts.is_some() {
+    } else if elapsed >= timeout.total && timed && retry.max_attempts.is_some() {
         Some(GivenUp::Time)
     } else {
         None
@@ -104,18 +106,23 @@ mod tests {
         };
         let hour = Duration::from_secs(3600);
 
-        assert_eq!(given_up(&retry, &timeout, 9, millis(1)), None);
+        assert_eq!(given_up(&retry, &timeout, 9, true, millis(1)), None);
         assert_eq!(
-            given_up(&retry, &timeout, 10, millis(1)),
+            given_up(&retry, &timeout, 10, true, millis(1)),
             Some(GivenUp::Attempts)
         );
-        assert_eq!(given_up(&retry, &timeout, 1, hour), Some(GivenUp::Time));
+        for counted in [1, 0] {
+            assert_eq!(
+                given_up(&retry, &timeout, counted, true, hour),
+                Some(GivenUp::Time)
+            );
+        }
         assert_eq!(
-            given_up(&retry, &timeout, 0, hour),
+            given_up(&retry, &timeout, 0, false, hour),
             None,
             "nothing counted yet: an outage"
         );
-        assert_eq!(given_up(&forever, &timeout, 1000, hour), None);
+        assert_eq!(given_up(&forever, &timeout, 1000, true, hour), None);
     }
 
     /// Flink: `ExponentialBackoffDelayRetryStrategy`, whose multiplier is a double.

@@ -43,7 +43,7 @@ fn a_rate_below_that_of_nginx_is_never_throttled() {
 }
 
 #[test]
-fn what_nginx_throttles_is_sent_again_until_all_is_delivered() {
+fn what_nginx_throttles_is_sent_again_until_all_is_delivered_with_the_defaults() {
     let folder = tempfile::tempdir().expect("a folder");
     let (port, behind) = (free_port(), free_port());
     let _nginx = nginx(
@@ -53,16 +53,12 @@ fn what_nginx_throttles_is_sent_again_until_all_is_delivered() {
         "limit_req zone=all burst=5 nodelay;",
     );
     let url = format!("http://127.0.0.1:{port}/calls");
-    write_module(folder.path(), 50, &url, "");
-    let module = folder.path().join("module.yaml");
-    let text = std::fs::read_to_string(&module).expect("written");
-    let patient = "    endpoint: t/api\n    retry: { max-attempts: 10000, max-delay: 500ms }\n";
-    std::fs::write(&module, text.replace("    endpoint: t/api\n", patient)).expect("written");
+    write_module(folder.path(), 150, &url, "");
 
     let ended = run(folder.path()).finish();
 
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    assert_eq!(answered(folder.path(), "200"), 100, "{}", ended.stderr);
+    assert_eq!(answered(folder.path(), "200"), 300, "{}", ended.stderr);
     assert!(answered(folder.path(), "429") > 0, "{}", ended.stderr);
 }
 

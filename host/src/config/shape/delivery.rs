@@ -105,7 +105,8 @@ pub(in crate::config) enum StrategyYaml {
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum OnOutageYaml {
-    /// No response, 429, 502, 503 and 504 are not counted for as long as no call of the endpoint is answered.
+    /// No response, 429, 502, 503 and 504 are not counted for as long as no call of the endpoint is answered; a 429 is never
+    /// counted as an attempt, only its time.
     #[default]
     Hold,
     /// Every failure counts.

@@ -17,9 +17,9 @@ use crate::{
         breaker::Blame,
         gate::{Admission, Attempt},
         item::{Call, Ended, First, Item, LastAttempt},
-        letters::{self, Cause, EXCERPT},
+        letters::{self, EXCERPT},
+        outage::Against,
         retry,
-        settings::OnGivenUp,
         verdict::{Rejected, Seen, Verdict, judge},
     },
     event::Record,
@@ -169,10 +169,11 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             before: call.before.replace(now).unwrap_or(now),
             latency,
             failed: last.seen.is_endpoint_failure(),
+            throttled: last.seen.status() == Some(429),
             retried: verdict.retries(),
             pause: wait.filter(|_| matches!(last.seen.status(), Some(429 | 503))),
         };
-        let counts = self.passages[call.way].gate.ended(now, &attempt);
+        let against = self.passages[call.way].gate.ended(now, &attempt);
         self.look_at_gate(call.way, Some(&last.seen));
         self.count(call.way, &last.seen);
         count_verdict(call.shaped_by.tally(), &verdict);
@@ -196,7 +197,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 ended.dead = self.close(call);
                 self.write_letters(&mut ended, &cause, Some(&last));
             }
-            Verdict::Retry(wish) => self.try_again(call, counts, wish.max(wait), &last, &mut ended),
+            Verdict::Retry(wish) => {
+                self.try_again(call, against, wish.max(wait), &last, &mut ended)
+            }
             Verdict::Split if call.items.len() > 1 => {
                 let items = self.close(call);
                 self.reshape_halves(items);
@@ -205,7 +208,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 ended.dead = self.close(call);
                 self.write_letters(&mut ended, &letters::status(&last.seen), Some(&last));
             }
-            Verdict::Each(each) => self.take_each(call, each, counts, wait, &last, &mut ended),
+            Verdict::Each(each) => self.take_each(call, each, against, wait, &last, &mut ended),
             Verdict::PluginFailed(reason) => self.handler_failed(call, reason, &last, &mut ended),
             Verdict::Halt => {
                 self.halted = Some(format!("{}, and the policy says `halt`", last.seen));
@@ -240,12 +243,12 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     fn try_again(
         &mut self,
         mut call: Call,
-        counts: bool,
+        against: Against,
         wait: Option<Duration>,
         last: &LastAttempt,
         ended: &mut Ended,
     ) {
-        self.count_against(&mut call.items, counts);
+        self.count_against(&mut call.items, against);
         if self.give_up_any(&call.items) {
             let items = self.close(call);
             let rest = self.give_up(items, last, ended);
@@ -268,7 +271,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         &mut self,
         call: Call,
         each: Vec<EventVerdict>,
-        counts: bool,
+        against: Against,
         wait: Option<Duration>,
         last: &LastAttempt,
         ended: &mut Ended,
@@ -284,7 +287,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 }
             }
         }
-        self.count_against(&mut again, counts);
+        self.count_against(&mut again, against);
         let rest = self.give_up(again, last, ended);
         if !rest.is_empty() {
             self.shape_later(rest, wait);
@@ -310,9 +313,12 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 .into_iter()
                 .for_each(|half| self.shape_later(half, None));
         }
-        let counts = blame == Blame::Event;
-        self.count_against(&mut items, counts);
-        if !counts || !self.give_up_any(&items) {
+        let against = match blame {
+            Blame::Event => Against::Attempts,
+            Blame::Plugin => Against::Nothing,
+        };
+        self.count_against(&mut items, against);
+        if against == Against::Nothing || !self.give_up_any(&items) {
             return self.shape_later(items, None);
         }
         self.let_go(
@@ -322,68 +328,6 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             last,
             ended,
         );
-    }
-
-    fn count_against(&self, items: &mut [Item], counts: bool) {
-        if counts {
-            items
-                .iter_mut()
-                .for_each(|item| item.counted = item.counted.saturating_add(1));
-        } else {
-            self.sink.stats.held.add(items.len());
-        }
-    }
-
-    /// Why the event gets no further attempt. Time that outages and pauses took does not count; where both were at once, it
-    /// counts twice: an event is then tried for longer, and none for less.
-    fn given_up(&self, item: &Item, now: Instant) -> Option<retry::GivenUp> {
-        let paused = self.control.paused(now);
-        let spent = |way: usize| self.passages[way].gate.outage_spent(now) + paused;
-        let first = item.first;
-        let elapsed = first.map_or(Duration::ZERO, |first| first.elapsed(now, spent));
-        let settings = &self.sink.settings;
-        retry::given_up(&settings.retry, &settings.timeout, item.counted, elapsed)
-    }
-
-    fn give_up_any(&self, items: &[Item]) -> bool {
-        let now = Instant::now();
-        items.iter().any(|item| self.given_up(item, now).is_some())
-    }
-
-    /// Lets go of those whose attempts or time are over; gives the others.
-    fn give_up(&mut self, items: Vec<Item>, last: &LastAttempt, ended: &mut Ended) -> Vec<Item> {
-        let now = Instant::now();
-        let mut rest = Vec::new();
-        for item in items {
-            let Some(given_up) = self.given_up(&item, now) else {
-                rest.push(item);
-                continue;
-            };
-            let cause: Cause =
-                letters::given_up(given_up, &self.sink.settings, item.counted, &last.seen);
-            let to = self.sink.settings.retry.on_exhausted;
-            self.let_go(vec![item], to, cause, last, ended);
-        }
-        rest
-    }
-
-    /// These events get no further attempt.
-    fn let_go(
-        &mut self,
-        items: Vec<Item>,
-        to: OnGivenUp,
-        cause: Cause,
-        last: &LastAttempt,
-        ended: &mut Ended,
-    ) {
-        match to {
-            OnGivenUp::DeadLetter => {
-                ended.dead.extend(items);
-                self.write_letters(ended, &cause, Some(last));
-            }
-            OnGivenUp::Drop => ended.dropped.extend(items),
-            OnGivenUp::Halt => self.halted = Some(cause.message),
-        }
     }
 }
 

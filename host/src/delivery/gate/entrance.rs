@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
 use super::{Admission, Attempt, InFlight, Load, Rule, Shared, State};
-use crate::delivery::settings::{OnOutage, RetrySettings};
+use crate::delivery::{
+    outage::Against,
+    settings::{OnOutage, RetrySettings},
+};
 
 /// Why a channel is not closed.
 const SENDER: &str = "the sender lives in what this holds";
@@ -74,20 +77,23 @@ impl Entrance {
         Admission::Go
     }
 
-    /// An attempt that was admitted has ended. Says whether a failure of it counts against its events.
-    pub fn ended(&mut self, now: Instant, attempt: &Attempt) -> bool {
+    /// An attempt that was admitted has ended. Says what a failure of it counts against its events.
+    pub fn ended(&mut self, now: Instant, attempt: &Attempt) -> Against {
         let mut state = self.shared.lock();
         state.in_flight.leave(attempt.load);
         self.own.leave(attempt.load);
         let counts = if attempt.failed {
-            state.outage.failed(now, attempt.before, self.on_outage)
+            let Attempt {
+                before, throttled, ..
+            } = *attempt;
+            state.outage.failed(now, before, throttled, self.on_outage)
         } else {
             if state.outage.answered(now)
                 && let Rule::Aimd(aimd) = &mut state.rule
             {
                 aimd.back();
             }
-            true
+            Against::Attempts
         };
         if let Some(pause) = attempt.pause {
             state.paused_until = state.paused_until.max(Some(now + pause));

@@ -58,6 +58,7 @@ fn item(seq: u64, key: Option<u8>) -> Item {
         seq,
         attempts: 0,
         counted: 0,
+        timed: false,
         first: None,
         shape_failed: None,
         handle_failed: None,

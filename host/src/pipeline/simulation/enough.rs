@@ -43,7 +43,7 @@ const ENOUGH: &[(&str, u64)] = &[
     ("letter: timed-out", 10),
     ("letter: too-large", 1000),
     ("outage: begun", 40),
-    ("outage: not counted", 1000),
+    ("attempt: not counted", 1000),
     ("outage: over", 30),
     ("outage: probe", 900),
     ("plugin: contract violation", 200),

@@ -8,7 +8,7 @@ use super::{
     world::World,
 };
 use crate::{
-    delivery::settings::{FailureAction, OnGivenUp, StatusAction, StatusPolicy},
+    delivery::settings::{FailureAction, OnGivenUp, OnOutage, StatusAction, StatusPolicy},
     event::Record,
     outcome::Outcome,
     plugin::{EventVerdict, PluginError, PluginVerdict},
@@ -98,7 +98,16 @@ impl World {
             Ok(response) => [429, 502, 503, 504].contains(&response.status),
             Err(_) => true,
         };
-        let counts = u32::from(self.endpoint_says(call, failed, before));
+        let timed = self.endpoint_says(call, failed, before);
+        // A 429 speaks of the rate of all calls, not of these events.
+        let throttled = outcome
+            .as_ref()
+            .is_ok_and(|response| response.status == 429);
+        let excused = throttled && settings.on_outage == OnOutage::Hold;
+        let counts = u32::from(timed && !excused);
+        if timed {
+            self.time(sink, &events);
+        }
         self.pause(call, &outcome);
         let answer = handled.as_ref().map(|(answer, _)| *answer);
         let judged = judge(&outcome, answer, events.len(), &settings.status);
@@ -125,6 +134,7 @@ impl World {
             }
             Judged::HandlerFailed => {
                 self.release(call, State::Open(Why::HandlerFailed));
+                self.time(sink, &events);
                 self.count(sink, &events, u32::from(!may_be_held));
                 if may_be_held {
                     self.may_count(sink, &events);
@@ -184,12 +194,21 @@ impl World {
 
     fn count(&mut self, sink: usize, events: &[usize], by: u32) {
         if by == 0 {
-            self.seen.count("outage: not counted");
+            self.seen.count("attempt: not counted");
         }
         for &event in events {
             if let Some(fate) = self.fate(sink, event) {
                 fate.counted += by;
                 fate.counted_most += by;
+            }
+        }
+    }
+
+    /// The total time holds for these events.
+    fn time(&mut self, sink: usize, events: &[usize]) {
+        for &event in events {
+            if let Some(fate) = self.fate(sink, event) {
+                fate.timed = true;
             }
         }
     }

@@ -109,6 +109,8 @@ pub(super) struct Fate {
     pub(super) counted: u32,
     /// As `counted`, with those that are not counted if the plugin fails on everything.
     pub(super) counted_most: u32,
+    /// Whether `timeout.total` holds: an attempt failed that was no outage's.
+    pub(super) timed: bool,
     pub(super) first: Option<Instant>,
     /// The plugin has it before it, or a call that carries it is under way.
     pub(super) busy: bool,
@@ -162,6 +164,7 @@ impl Fate {
             attempts: 0,
             counted: 0,
             counted_most: 0,
+            timed: false,
             first: None,
             busy: false,
             call: None,
@@ -205,7 +208,7 @@ impl Fate {
         );
         let elapsed = self.first.map_or(Duration::ZERO, |first| first.elapsed());
         tried
-            && self.counted_most > 0
+            && self.timed
             && settings.retry.max_attempts.is_some()
             && elapsed >= settings.timeout.total
     }

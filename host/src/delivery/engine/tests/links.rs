@@ -20,6 +20,7 @@ use crate::{
         settings::{Backoff, DeliverySettings},
     },
     http::{Request, Transport},
+    metrics::SinkStats,
     outcome::Outcome,
 };
 
@@ -47,6 +48,8 @@ struct Link {
     /// Calls in flight, or in a second, beyond which calls are refused.
     limit: Option<u32>,
     rate: Option<u32>,
+    /// Calls that it takes at once, and how long each of them takes to leak out (nginx: `limit_req` with `burst`).
+    leaks: Option<(u32, Duration)>,
     beyond: Beyond,
     /// The delay is so many times as long from the 15th second on.
     later: f64,
@@ -63,6 +66,7 @@ const LINK: Link = Link {
     jitter: 0.0,
     limit: None,
     rate: None,
+    leaks: None,
     beyond: Beyond::Defer,
     later: 1.0,
     best: 10,
@@ -95,6 +99,19 @@ struct Measured {
     /// When the calls of the last second began that were not refused, for the rate.
     begun: VecDeque<Instant>,
     refused: u32,
+    /// When all that it took has leaked out.
+    empty: Option<Instant>,
+}
+
+impl Measured {
+    fn overflows(&mut self, (burst, each): (u32, Duration), now: Instant) -> bool {
+        let empty = self.empty.unwrap_or(now).max(now);
+        let overflows = empty > now + each * burst;
+        if !overflows {
+            self.empty = Some(empty + each);
+        }
+        overflows
+    }
 }
 
 #[derive(Clone)]
@@ -168,7 +185,8 @@ impl Transport for Endpoint {
                 .link
                 .limit
                 .is_some_and(|limit| measured.in_flight >= limit)
-                || self.link.rate.is_some_and(|limit| rate >= limit);
+                || self.link.rate.is_some_and(|limit| rate >= limit)
+                || (self.link.leaks).is_some_and(|leaks| measured.overflows(leaks, now));
             if refused {
                 measured.refused += 1;
             } else {
@@ -212,6 +230,15 @@ async fn run(link: Link, concurrency: Concurrency, max_calls: usize) -> Endpoint
     settings.retry.backoff = Backoff::Fixed {
         delay: Duration::from_millis(500),
     };
+    run_with(link, concurrency, settings).await.0
+}
+
+/// Gives what the sink has counted, too.
+async fn run_with(
+    link: Link,
+    concurrency: Concurrency,
+    settings: DeliverySettings,
+) -> (Endpoint, Arc<SinkStats>) {
     let gate = GateSettings {
         concurrency,
         ..GateSettings::default()
@@ -226,7 +253,7 @@ async fn run(link: Link, concurrency: Concurrency, max_calls: usize) -> Endpoint
             break;
         }
     }
-    endpoint
+    (endpoint, Arc::clone(&sink.stats))
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,6 +326,42 @@ async fn aimd_stays_about_the_rate_that_the_endpoint_takes() {
 
     let measured = endpoint.measured();
     let last: u32 = measured.answered.iter().skip(20).take(20).sum();
-    assert!(last >= 20 * 30, "{last} of 1000");
-    assert!(measured.refused < 2 * last, "{} refused", measured.refused);
+    assert!(last >= 900, "{last} of 1000");
+    let all: u32 = measured.answered.iter().sum();
+    assert!(measured.refused < all / 4, "{} refused", measured.refused);
+}
+
+/// At 4 ms a call, one call after the other is 250 a second: no number of calls side by side is few enough.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_takes_less_than_one_call_after_the_other_costs_no_event_and_few_calls() {
+    for rate in [1, 10, 100] {
+        let leaks = Duration::from_secs(1) / rate;
+        for concurrency in [Concurrency::default(), Concurrency::Adaptive] {
+            let link = Link {
+                delay: Duration::from_millis(4),
+                leaks: Some((5, leaks)),
+                ..LINK
+            };
+            let mut settings = DeliverySettings::default();
+            settings.batch.max_records = 1;
+
+            let (endpoint, stats) = run_with(link, concurrency, settings).await;
+
+            let measured = endpoint.measured();
+            let last: u32 = measured.answered.iter().skip(10).take(40).sum();
+            let name = format!("{rate}/s, {concurrency:?}");
+            assert_eq!(stats.dead_lettered.get(), 0, "{name}");
+            assert!(
+                f64::from(last) >= 0.9 * f64::from(40 * rate),
+                "{name}: {last} in 40 s"
+            );
+            let all: u32 = measured.answered.iter().sum();
+            assert!(
+                // Beside those that it takes to find the pace.
+                f64::from(measured.refused) < 0.25 * f64::from(all) + 30.0,
+                "{name}: {} refused of {all}",
+                measured.refused
+            );
+        }
+    }
 }
