@@ -5,6 +5,9 @@
 //! second. Congestion control has the same floor in networks, and Swift paces below it (Kumar et al., "Swift: Delay is Simple
 //! and Effective for Congestion Control in the Datacenter", SIGCOMM 2020). Here the time between the beginnings of two calls
 //! grows when one is throttled, and shrinks a little with each one that is not.
+//!
+//! Where the rate is to blame, slower calls are taken. If calls are throttled before they are as fast again as they were, it
+//! is something else, such as the quota of a key, and nothing is won by slowing down further; unless most calls are throttled.
 
 use std::time::Duration;
 
@@ -16,18 +19,38 @@ const LEAST: Duration = Duration::from_millis(1);
 const MOST: Duration = Duration::from_secs(1);
 /// By how much a throttled call lengthens it.
 const GROW: f64 = 1.5;
-/// By how much a call that was not throttled shortens it: after seven, the rate is what it was before the fall. An endpoint
-/// that throttles one call in eight whatever the rate, at random, is not slowed down for ever.
+/// By how much a call that was not throttled shortens it: after seven, the rate is what it was before the fall.
 const SHRINK: f64 = 16.0 / 17.0;
+/// Calls are as fast again as they were if they are no further apart than by this factor.
+const AGAIN: f64 = 1.1;
+/// The weight of a call in the share that is throttled.
+const WEIGHT: f64 = 1.0 / 32.0;
 
 /// The time between the beginnings of two calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pace {
     /// None while nobody has asked for it.
     interval: Option<Duration>,
+    /// How far apart calls went when one was throttled last, and was taken for too fast.
+    fell: Option<Duration>,
+    /// The share of calls that are throttled, of late.
+    share: f64,
     open: Option<Instant>,
     /// What calls that began before say is of the pace before.
     slowed: Option<Instant>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            interval: None,
+            fell: None,
+            // Nothing is known: the first calls decide.
+            share: 0.5,
+            open: None,
+            slowed: None,
+        }
+    }
 }
 
 impl Pace {
@@ -41,13 +64,20 @@ impl Pace {
         self.open = self.interval.map(|interval| now + interval);
     }
 
-    /// A call that began at `began` was throttled. `apart` is how far apart calls went without this.
+    /// A call that began at `began` was throttled. `apart` is how far apart calls go without this.
     pub(super) fn throttled(&mut self, began: Instant, apart: Duration, now: Instant) {
         if self.is_old(began) {
             return;
         }
-        let interval = self.interval.unwrap_or(apart).mul_f64(GROW).min(MOST);
+        self.share += (1.0 - self.share) * WEIGHT;
+        let before = self.interval.unwrap_or(apart);
+        let was_slower = self.fell.is_some_and(|fell| before > fell.mul_f64(AGAIN));
+        if was_slower && self.share < 0.5 {
+            return;
+        }
+        let interval = before.mul_f64(GROW).min(MOST);
         self.interval = Some(interval).filter(|interval| *interval >= LEAST);
+        self.fell = self.interval.map(|_| before);
         self.slowed = Some(now);
         self.open = self.interval.map(|interval| now + interval);
     }
@@ -57,8 +87,10 @@ impl Pace {
         if self.is_old(began) {
             return;
         }
+        self.share -= self.share * WEIGHT;
         let shorter = self.interval.map(|interval| interval.mul_f64(SHRINK));
         self.interval = shorter.filter(|interval| *interval >= LEAST);
+        self.fell = self.fell.filter(|_| self.interval.is_some());
     }
 
     fn is_old(&self, began: Instant) -> bool {
@@ -89,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_with_each_throttled_call_up_to_its_bound_and_falls_back_to_none() {
+    fn it_grows_while_most_calls_are_throttled_up_to_its_bound_and_falls_back_to_none() {
         let start = Instant::now();
         let mut pace = Pace::default();
 
@@ -97,7 +129,7 @@ mod tests {
         assert_eq!(pace.open_at(start), start + CALL * 3 / 2);
         throttle(&mut pace, start);
         assert_eq!(pace.open_at(start), start + CALL * 9 / 4);
-        for _ in 0..20 {
+        for _ in 0..30 {
             throttle(&mut pace, start);
         }
         assert_eq!(pace.open_at(start), start + MOST);
@@ -107,6 +139,30 @@ mod tests {
         pace.take(start);
 
         assert_eq!(pace.open_at(start), start);
+    }
+
+    #[test]
+    fn calls_that_are_throttled_at_random_do_not_slow_the_others_down() {
+        for percent in [5, 15, 25] {
+            let start = Instant::now();
+            let mut rng = fastrand::Rng::with_seed(4711);
+            let (mut pace, mut slowest) = (Pace::default(), Duration::ZERO);
+            throttle(&mut pace, start);
+
+            let mut now = start;
+            for _ in 0..10_000 {
+                now = pace.open_at(now);
+                pace.take(now);
+                if rng.u32(0..100) < percent {
+                    throttle(&mut pace, now);
+                } else {
+                    pace.succeeded(now);
+                }
+                slowest = slowest.max(pace.interval.unwrap_or_default());
+            }
+
+            assert!(slowest < CALL * 5, "{percent} %: {slowest:?}");
+        }
     }
 
     #[test]
@@ -122,17 +178,24 @@ mod tests {
     }
 
     #[test]
-    fn a_fall_is_made_good_after_seven_calls() {
+    fn a_call_that_is_throttled_while_it_is_slower_than_the_last_one_was_changes_nothing() {
         let start = Instant::now();
         let mut pace = Pace::default();
+        for _ in 0..100 {
+            pace.succeeded(start);
+        }
         throttle(&mut pace, start);
-        let before = pace.interval;
+        let slowed = pace.interval;
 
         throttle(&mut pace, start);
+        assert_eq!(pace.interval, slowed);
         for _ in 0..7 {
             pace.succeeded(start);
         }
+        let fast_again = pace.interval;
+        throttle(&mut pace, start);
 
-        assert!(pace.interval < before, "{pace:?}");
+        assert!(fast_again < Some(CALL), "{fast_again:?}");
+        assert!(pace.interval > fast_again, "{pace:?}");
     }
 }
