@@ -21,6 +21,8 @@ guests: toolchain ## Builds the plugins into guest-plugins/dist.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo build --release --locked --target wasm32-wasip2
 	mkdir -p $(DIST)
 	for plugin in json_batch per_record bulk template hostile lookup dedup probe; do cp $(GUEST_TARGET_DIR)/wasm32-wasip2/release/$$plugin.wasm $(DIST)/; done
+	guest-plugins/typescript/build.sh
+	guest-plugins/python/build.sh
 
 # With the tests' features, so that `make test` compiles no dependency again.
 build: toolchain ## Builds the host.
@@ -41,6 +43,8 @@ test: guests servers build ## Runs every test.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --lib
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --doc -p nozzle-plugin
 	cargo test --workspace --locked
+	guest-plugins/typescript/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
+	guest-plugins/python/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
 
 mutants: guests build ## Plants each bug of host/mutants in a copy of the sources, and has the oracle find it.
 	host/mutants/run.sh

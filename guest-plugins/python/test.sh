@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Tests the plugins in Python with the host `nozzle` in $1: the SDK and the code in the Python that is there, the component by its
+# cases, and the templates as projects of their own.
+set -euo pipefail
+nozzle="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
+cd "$(dirname "${BASH_SOURCE[0]}")"
+tools="${NOZZLE_TEST_SERVERS:-$PWD/../../.servers}/toolchains/python"
+../../host/testkit/servers/install.sh toolchain "$tools"
+python="$(cd "$tools/python/bin" && pwd)/python"
+export PYTHONDONTWRITEBYTECODE=1
+PYTHONPATH=sdk "$python" -m unittest discover --start-directory tests
+PYTHONPATH=sdk "$python" -m unittest discover --start-directory bulk
+"$nozzle" --log error plugin test --limit-time 60s ../dist/python_bulk.wasm ../vectors/bulk
+projects="$(mktemp -d)"
+trap 'rm -rf "$projects"' EXIT
+for template in per-record per-batch bulk; do
+    project="$projects/$template"
+    mkdir "$project"
+    cp -r template/common/. template/"$template"/. sdk/. "$project"
+    cp -r ../../wit "$project"
+    (cd "$project" && "$python" -m unittest && "$python" -m nozzle_plugin build && "$nozzle" --log error plugin test --limit-time 60s plugin.wasm cases)
+done
