@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests the plugins in Python with the host `nozzle` in $1: the SDK and the code in the Python that is there, the component by its
-# cases, and the templates as projects of their own.
+# cases, the templates as projects of their own, and the code in the book.
 set -euo pipefail
 nozzle="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -13,10 +13,16 @@ PYTHONPATH=sdk "$python" -m unittest discover --start-directory bulk
 "$nozzle" --log error plugin test --limit-time 60s ../dist/python_bulk.wasm ../vectors/bulk
 projects="$(mktemp -d)"
 trap 'rm -rf "$projects"' EXIT
-for template in per-record per-batch bulk; do
-    project="$projects/$template"
+project() {
+    project="$projects/$1"
     mkdir "$project"
-    cp -r template/common/. template/"$template"/. sdk/. "$project"
-    cp -r ../../wit "$project"
+    cp -r template/common/. sdk/. ../../wit "$project"
+}
+project docs
+../docs-code.sh ../../docs/plugins-python.md "$project"
+(cd "$project" && "$python" -m unittest && for code in plugin settings; do "$python" -m nozzle_plugin build "$code.py"; done)
+for template in per-record per-batch bulk; do
+    project "$template"
+    cp -r template/"$template"/. "$project"
     (cd "$project" && "$python" -m unittest && "$python" -m nozzle_plugin build && "$nozzle" --log error plugin test --limit-time 60s plugin.wasm cases)
 done

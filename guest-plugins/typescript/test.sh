@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests the plugins in TypeScript with the host `nozzle` in $1: the SDK and the code in Node.js, the component by its cases, and the
-# templates as projects of their own.
+# templates as projects of their own, and the code in the book.
 set -euo pipefail
 nozzle="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -9,11 +9,18 @@ node sdk/tool.mjs test --project tsconfig.test.json {.,bulk,template/*}/test/*.t
 "$nozzle" --log error plugin test --limit-time 30s ../dist/typescript_bulk.wasm ../vectors/bulk
 projects="$(mktemp -d)"
 trap 'rm -rf "$projects"' EXIT
-for template in per-record per-batch bulk; do
-    project="$projects/$template"
+project() {
+    project="$projects/$1"
     mkdir "$project"
-    cp -r template/common/. template/"$template"/. "$project"
+    cp -r template/common/. "$project"
     cp -r sdk ../../wit "$project"
     ln -s "$PWD/node_modules" "$project"
+}
+project docs
+../docs-code.sh ../../docs/plugins-typescript.md "$project"
+(cd "$project" && npm --silent test && for code in src/*.ts; do node sdk/tool.mjs build "$code"; done)
+for template in per-record per-batch bulk; do
+    project "$template"
+    cp -r template/"$template"/. "$project"
     (cd "$project" && npm --silent test && npm --silent run build && "$nozzle" --log error plugin test --limit-time 30s plugin.wasm cases)
 done

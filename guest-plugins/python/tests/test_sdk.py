@@ -124,10 +124,13 @@ class BatchTest(unittest.TestCase):
                         shaped.send(post("").body(event.json_text()).events(event))
                 return shaped
 
-        shaped = start(Text).shape("9" * 5000, "[" * 200_000)
+        deepest = "[" * 256 + "]" * 256
+        flat = json.dumps([[], "[[", {"\\": '"['}] * 300)
+        shaped = start(Text).shape("9" * 5000, deepest, flat, f"[{deepest}]", '{"a":' * 200_000)
 
-        self.assertEqual([one.indices for one in shaped.requests], [[0]])
-        self.assertIn("no JSON", shaped.rejected[0][1])
+        self.assertEqual([one.indices for one in shaped.requests], [[0], [1], [2]])
+        self.assertEqual([reason for _, reason in shaped.rejected], ["the record is nested deeper than 256 levels"] * 2)
+        self.assertRaisesRegex(ValueError, "nested deeper", Response(200, body=b"[" * 257).json)
 
 
 class RequestTest(unittest.TestCase):

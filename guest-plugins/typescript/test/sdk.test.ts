@@ -75,6 +75,24 @@ test("a record that is no JSON, or that the plugin does not want, is rejected al
   assert.equal(reject[3]!.reason, "the record is no JSON, as it is no UTF-8");
 });
 
+test("values of any depth do not end the plugin", () => {
+  const plugin = definePlugin({
+    shape(batch) {
+      const shaped = new Shaped();
+      return shaped.each(batch, (event) => shaped.send(post("").body(event.jsonText()).events(event)));
+    },
+    handle: (outcome) => (outcome.kind === "response" ? { reject: String(outcome.json()) } : "retry"),
+  });
+  const deepest = "[".repeat(1000) + "]".repeat(1000);
+  const flat = JSON.stringify(Array(900).fill([[], "[[", { "\\": '"[' }]));
+
+  const { requests, reject } = start(plugin).shape([deepest, flat, `[${deepest}]`, '{"a":'.repeat(100_000)]);
+
+  assert.deepEqual(requests.map(({ events }) => events), [[0], [1]]);
+  assert.deepEqual(reject.map(({ reason }) => reason), Array(2).fill("the record is nested deeper than 1000 levels"));
+  assert.throws(() => start(plugin).handle({ body: bytes(`[${deepest}]`) }, ["x"]), /nested deeper/);
+});
+
 test("an error in shape is one of the batch, with its cause", () => {
   const fail = (error: () => never) => start(definePlugin({ shape: error }));
   const thrown = (run: () => never) => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, Protocol
 
@@ -139,10 +140,33 @@ class Event:
 
 
 def _parse(text: str, **options: Any) -> Any:
+    if is_too_deep(text):
+        raise Reject(f"the record is nested deeper than {MAX_DEPTH} levels")
     try:
         return json.loads(text, parse_constant=_refuse, **options)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Reject(f"the record is no JSON: {error}") from None
+
+
+# The parser of JSON recurses, and in a component the end of the stack is a trap, not an exception.
+MAX_DEPTH = 256
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether JSON is nested deeper than `MAX_DEPTH`."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        first = text[token.start()]
+        if first in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif first in "]}":
+            depth -= 1
+    return False
 
 
 def _unread(_: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Union
 
-from nozzle_plugin.batch import Batch, BatchLike, Reject
+from nozzle_plugin.batch import MAX_DEPTH, Batch, BatchLike, Reject, is_too_deep
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Response:
 
     def json(self) -> Any:
         """The body as JSON. Raises `ValueError` where it is none. Whatever a service sends can be in it: check it."""
-        try:
-            return json.loads(self.text())
-        except RecursionError as error:
-            raise ValueError(str(error)) from None
+        text = self.text()
+        if is_too_deep(text):
+            raise ValueError(f"the body is nested deeper than {MAX_DEPTH} levels")
+        return json.loads(text)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 /** The events of a batch, read in place. */
 
+import { maxDepth, parse, TooDeep } from "./json";
 import { decode } from "./utf8";
 import type * as wit from "./wit";
 
@@ -89,11 +90,15 @@ export class Event {
 
   /** The record as one JSON value. Throws `Reject` where it is none. Name what you expect: `event.json<Order>()`; nothing checks it. */
   json<T = unknown>(): T {
-    return JSON.parse(this.jsonText()) as T;
+    return this.#json().value as T;
   }
 
   /** The text of the record, which is one JSON value. Throws `Reject` where it is none. Numbers keep every digit, keys their order. */
   jsonText(): string {
+    return this.#json().text;
+  }
+
+  #json(): { text: string; value: unknown } {
     let text: string;
     try {
       text = decode(this.data);
@@ -101,11 +106,11 @@ export class Event {
       throw new Reject("the record is no JSON, as it is no UTF-8");
     }
     try {
-      JSON.parse(text);
+      return { text, value: parse(text) };
     } catch (error) {
+      if (error instanceof TooDeep) throw new Reject(`the record is nested deeper than ${maxDepth} levels`);
       throw new Reject(`the record is no JSON: ${(error as Error).message}`);
     }
-    return text;
   }
 
   #bytes({ start, len }: wit.Span): Uint8Array {

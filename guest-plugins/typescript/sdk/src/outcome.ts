@@ -1,6 +1,7 @@
 /** What became of a call, and what that means for its events. */
 
 import { Batch } from "./batch";
+import { parse } from "./json";
 import { decode, encode } from "./utf8";
 import type * as wit from "./wit";
 
@@ -51,7 +52,7 @@ export class Response {
 
   /** The body as JSON. Throws where it is none. Whatever a service sends can be in it: check it. */
   json(): unknown {
-    return JSON.parse(this.text());
+    return parse(this.text());
   }
 }
 
