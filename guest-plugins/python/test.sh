@@ -20,7 +20,13 @@ project() {
 }
 project docs
 ../docs-code.sh ../../docs/plugins-python.md "$project"
-(cd "$project" && "$python" -m unittest && for code in plugin settings; do "$python" -m nozzle_plugin build "$code.py"; done)
+(
+    cd "$project"
+    "$python" -m unittest
+    "$python" -c 'from nozzle_plugin.testing import start; from settings import Items; start(Items, {"id-field": "id"}).shape("{}")'
+    for code in plugin orders scores; do "$python" -m nozzle_plugin build "$code.py" --out "$code.wasm"; done
+)
+for code in orders scores; do "$nozzle" --log error plugin test --limit-time 60s "$project/$code.wasm" "tests/cases/$code"; done
 for template in per-record per-batch bulk; do
     project "$template"
     cp -r template/"$template"/. "$project"

@@ -18,7 +18,12 @@ project() {
 }
 project docs
 ../docs-code.sh ../../docs/plugins-typescript.md "$project"
-(cd "$project" && npm --silent test && for code in src/*.ts; do node sdk/tool.mjs build "$code"; done)
+(
+    cd "$project"
+    npm --silent test
+    for code in plugin settings requests responses; do node sdk/tool.mjs build "src/$code.ts" --out "$code.wasm"; done
+)
+for code in requests responses; do "$nozzle" --log error plugin test --limit-time 30s "$project/$code.wasm" "test/cases/$code"; done
 for template in per-record per-batch bulk; do
     project "$template"
     cp -r template/"$template"/. "$project"

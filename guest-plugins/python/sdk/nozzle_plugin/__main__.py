@@ -53,7 +53,7 @@ def plugin_in(entry: Path) -> type[Plugin[Any]]:
     """The one plugin in a file, which is run for it."""
     sys.path.insert(0, str(entry.resolve().parent))
     module = importlib.import_module(entry.stem)
-    found = [one for one in vars(module).values() if is_plugin(one) and one.__module__ == module.__name__]
+    found: list[type[Plugin[Any]]] = [one for one in vars(module).values() if is_plugin(one) and one.__module__ == module.__name__]
     if len(found) != 1:
         fail(f"`{entry}` has {len(found)} subclasses of `Plugin`, and not one")
     return found[0]

@@ -62,7 +62,9 @@ def _found(value: object) -> str:
     names = {str: "string", bool: "boolean", int: "number", float: "number"}
     if type(value) in names:
         return f"{names[type(value)]} {json.dumps(value, ensure_ascii=False)}"
-    return {list: "list", dict: "object"}.get(type(value), "null")
+    if isinstance(value, list):
+        return "list"
+    return "object" if isinstance(value, dict) else "null"
 
 
 def _expected(hint: Any) -> str:
