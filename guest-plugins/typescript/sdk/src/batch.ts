@@ -1,7 +1,7 @@
 /** The events of a batch, read in place. */
 
 import { maxDepth, parse, TooDeep } from "./json";
-import { decode } from "./utf8";
+import { type Reader, reader } from "./utf8";
 import type * as wit from "./wit";
 
 /**
@@ -14,9 +14,11 @@ export class Reject extends Error {
 /** Events in the order of their ingress: `for (const event of batch)`. There is at least one. */
 export class Batch implements Iterable<Event> {
   readonly #batch: wit.Batch;
+  readonly #reader: Reader;
 
   constructor(batch: wit.Batch) {
     this.#batch = batch;
+    this.#reader = reader(batch.bytes);
   }
 
   get length(): number {
@@ -26,23 +28,25 @@ export class Batch implements Iterable<Event> {
   /** The event at `index`, if there is one. */
   at(index: number): Event | undefined {
     const meta = this.#batch.events[index];
-    return meta && new Event(this.#batch, meta, index);
+    return meta && new Event(this.#batch, this.#reader, meta, index);
   }
 
   *[Symbol.iterator](): Iterator<Event> {
-    for (const [index, meta] of this.#batch.events.entries()) yield new Event(this.#batch, meta, index);
+    for (const [index, meta] of this.#batch.events.entries()) yield new Event(this.#batch, this.#reader, meta, index);
   }
 }
 
 /** One event. What is not asked for is not read. */
 export class Event {
   readonly #batch: wit.Batch;
+  readonly #reader: Reader;
   readonly #meta: wit.EventMeta;
   /** Its place in the batch. */
   readonly index: number;
 
-  constructor(batch: wit.Batch, meta: wit.EventMeta, index: number) {
+  constructor(batch: wit.Batch, reader: Reader, meta: wit.EventMeta, index: number) {
     this.#batch = batch;
+    this.#reader = reader;
     this.#meta = meta;
     this.index = index;
   }
@@ -82,7 +86,7 @@ export class Event {
   /** The record as text. Throws `Reject` where it is no UTF-8. */
   text(): string {
     try {
-      return decode(this.data);
+      return this.#text(this.#meta.data);
     } catch {
       throw new Reject("the record is no UTF-8");
     }
@@ -101,7 +105,7 @@ export class Event {
   #json(): { text: string; value: unknown } {
     let text: string;
     try {
-      text = decode(this.data);
+      text = this.#text(this.#meta.data);
     } catch {
       throw new Reject("the record is no JSON, as it is no UTF-8");
     }
@@ -118,6 +122,6 @@ export class Event {
   }
 
   #text(span: wit.Span): string {
-    return decode(this.#bytes(span));
+    return this.#reader(span.start, span.len);
   }
 }
