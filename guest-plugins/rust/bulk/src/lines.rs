@@ -68,18 +68,12 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// JSON on one line. Only the spaces between its parts go: numbers keep every digit, keys their order.
+/// JSON on one line. Inside its strings there are no line ends, so those that there are stand between its parts.
 pub fn one_line(json: &str) -> Cow<'_, [u8]> {
     if !json.contains(['\n', '\r']) {
         return json.as_bytes().into();
     }
-    let (mut inside, mut escaped) = (false, false);
-    let kept = json.bytes().filter(|byte| {
-        let is_quote = *byte == b'"' && !escaped;
-        escaped = inside && *byte == b'\\' && !escaped;
-        inside ^= is_quote;
-        inside || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-    });
+    let kept = json.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r'));
     kept.collect::<Vec<u8>>().into()
 }
 
@@ -144,17 +138,16 @@ mod tests {
     fn json_on_several_lines_is_put_on_one_and_not_changed() {
         let table = [
             ("{\"a\": 1}", "{\"a\": 1}"),
-            ("{\n  \"b\": 1,\r\n\t\"a\": 2\n}", "{\"b\":1,\"a\":2}"),
+            (
+                "{\n  \"b\": 1,\r\n\t\"a\": 2\n}\n",
+                "{  \"b\": 1,\t\"a\": 2}",
+            ),
             (
                 "[12345678901234567890123,\n1.0, 1e2]",
-                "[12345678901234567890123,1.0,1e2]",
+                "[12345678901234567890123,1.0, 1e2]",
             ),
             ("{\"a\":1,\n\"a\":2}", "{\"a\":1,\"a\":2}"),
-            (
-                "[\"a  b\",\n\"\\\" c\\\\\", \" d\"]",
-                "[\"a  b\",\"\\\" c\\\\\",\" d\"]",
-            ),
-            ("[\"\\\\\\\" x\",\n1]", "[\"\\\\\\\" x\",1]"),
+            ("[\"a  b\\n\",\n1]", "[\"a  b\\n\",1]"),
         ];
 
         for (json, expected) in table {

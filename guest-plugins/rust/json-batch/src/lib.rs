@@ -164,7 +164,10 @@ mod tests {
             matches!(&shaped.requests[0].body, Body::Joined(joined) if joined.prefix == b"[" && joined.separator == b"," && joined.suffix == b"]")
         );
         assert_eq!(rejected(&shaped), [1, 3, 4]);
-        assert_eq!(shaped.reject[1].reason, "the record is no UTF-8");
+        assert_eq!(
+            shaped.reject[1].reason,
+            "the record is no JSON, as it is no UTF-8"
+        );
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl<'a> Event<'a> {
     /// When it is none, in words that fit a rejection.
     pub fn json(&self) -> Result<&'a str, String> {
         // UTF-8 first: a value that is skipped over is not checked for it.
-        let text = self.text()?;
+        let text = std::str::from_utf8(self.data())
+            .map_err(|_| "the record is no JSON, as it is no UTF-8".to_owned())?;
         serde_json::from_str::<IgnoredAny>(text)
             .map_err(|error| format!("the record is no JSON: {error}"))?;
         Ok(text)

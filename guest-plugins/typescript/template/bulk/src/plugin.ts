@@ -1,0 +1,44 @@
+import { type EventVerdict, definePlugin, log, post, setting, Shaped } from "nozzle-plugin";
+
+/** A bulk call with partial failures: a line a record, and an answer with an item for each, `{"items":[{"status":201},{"status":400,"error":"…"}]}`. */
+export default definePlugin({
+  settings: {
+    target: setting.text("bulk"),
+  },
+
+  shape(batch, { target }) {
+    let body = "";
+    const sent: number[] = [];
+    const shaped = new Shaped().header("content-type", "application/x-ndjson").each(batch, (event) => {
+      body += `${JSON.stringify({ id: event.id, record: event.json() })}\n`;
+      sent.push(event.index);
+    });
+    return sent.length ? shaped.send(post(target).body(body).events(sent)) : shaped;
+  },
+
+  handle(outcome, call) {
+    // A busy or broken service, a redirect, no answer at all: the sink's status policy knows what to do.
+    if (outcome.kind !== "response" || !outcome.ok) return "by-status";
+    try {
+      return { each: verdicts(outcome.json(), call.eventCount) };
+    } catch (error) {
+      // Nobody has said that they are stored.
+      log.warn("the response does not say what became of each record", { error });
+      return "retry";
+    }
+  },
+});
+
+interface Answer {
+  items: { status: number; error?: unknown }[];
+}
+
+function verdicts(answer: unknown, events: number): EventVerdict[] {
+  const { items } = answer as Answer;
+  if (items.length !== events) throw new Error(`${items.length} items for ${events} events`);
+  return items.map(({ status, error }) => {
+    if (status >= 200 && status < 300) return "delivered";
+    if (status === 429 || status >= 500) return "retry";
+    return { reject: `item status ${status}: ${JSON.stringify(error ?? null).slice(0, 200)}` };
+  });
+}
