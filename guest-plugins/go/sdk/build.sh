@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Builds the plugin in the working folder, or in $1: into plugin.wasm there, or into $2.
+set -euo pipefail
+sdk="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+project="$(cd "${1:-.}" && pwd)"
+out="${2:-$project/plugin.wasm}"
+for tool in go wasm-tools; do
+    command -v "$tool" >/dev/null || {
+        echo "error: $tool is missing: README.md says how to install it" >&2
+        exit 1
+    }
+done
+# A project of its own has the contract and the adapter inside the SDK.
+wit="$sdk/wit"
+adapter="$sdk/adapter"
+[[ -d "$wit" ]] || wit="$sdk/../../../wit"
+[[ -d "$adapter" ]] || adapter="$sdk/../../adapter"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+cd "$project"
+world=shaper
+if go list -deps . | grep -qx nozzle/handling; then
+    world=sink
+fi
+GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o "$work/core.wasm" .
+wasm-tools component embed "$wit" --world "nozzle:plugin/$world" "$work/core.wasm" -o "$work/embedded.wasm"
+wasm-tools component embed "$adapter/wasip1.wit" --world adapter "$adapter/wasip1.wat" -o "$work/adapter.wasm"
+wasm-tools component new "$work/embedded.wasm" --adapt "wasi_snapshot_preview1=$work/adapter.wasm" -o "$out"
