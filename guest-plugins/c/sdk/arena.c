@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What is kept between calls; more is taken for a call and given back after it.
-enum { CHUNK = 64 * 1024 };
+// The first is kept between calls; more are taken for a call and given back after it. With what is written before them
+// they fill pages of WebAssembly.
+enum { KEPT = 64 * 1024 - 64, MORE = 1024 * 1024 - 64 };
 
 struct chunk {
     struct chunk *next;
@@ -26,7 +27,8 @@ void *nz_alloc(size_t size) {
         __builtin_trap();
     size = (size + 15) & ~(size_t)15;
     if (chunks == NULL || chunks->size - chunks->used < size) {
-        size_t room = size > CHUNK ? size : CHUNK;
+        size_t room = chunks == NULL ? KEPT : MORE;
+        room = size > room ? size : room;
         struct chunk *chunk = or_trap(malloc(sizeof(struct chunk) + room));
         chunk->next = chunks;
         chunk->size = room;
@@ -49,7 +51,7 @@ void nz_release(void) {
     struct chunk *kept = NULL;
     while (chunks != NULL) {
         struct chunk *next = chunks->next;
-        if (kept == NULL && chunks->size == CHUNK) {
+        if (kept == NULL && chunks->size == KEPT) {
             kept = chunks;
             kept->used = 0;
         } else {

@@ -28,9 +28,9 @@ if grep -q '\bnozzle_handle\b' "$project"/*.c; then
     world=sink
     define=(-DNOZZLE_SINK)
 fi
-flags=(-target wasm32-wasi -std=c11 -O2 "${define[@]}" -I"$sdk" -I"$sdk/bindings/$world")
+flags=(-target wasm32-wasi -std=gnu11 -O2 "${define[@]}" -I"$sdk" -I"$sdk/bindings/$world")
 "${zig[@]}" cc "${flags[@]}" -c -o "$work/bindings.o" "$sdk/bindings/$world/plugin.c"
-"${zig[@]}" cc "${flags[@]}" -Wall -Wextra -Werror -mexec-model=reactor -s -o "$work/core.wasm" \
+"${zig[@]}" cc "${flags[@]}" -Wall -Wextra -Werror -mexec-model=reactor -s -Wl,-z,stack-size=1048576 -o "$work/core.wasm" \
     "$work/bindings.o" "$sdk"/*.c "$project"/*.c
 wasm-tools component embed "$wit" --world "nozzle:plugin/$world" "$work/core.wasm" -o "$work/embedded.wasm"
 wasm-tools component embed "$adapter/wasip1.wit" --world adapter "$adapter/wasip1.wat" -o "$work/adapter.wasm"

@@ -3,6 +3,8 @@
 #ifdef NOZZLE_SINK
 #include <string.h>
 
+#include "list.h"
+
 __attribute__((export_name("cabi_post_nozzle:plugin/handling@0.1.0#handle"))) void
 __wasm_export_exports_nozzle_plugin_handling_handle_post_return(uint8_t *answer) {
     (void)answer;
@@ -58,16 +60,17 @@ nz_event_verdict nz_event_reject(nz_str reason) {
     return (nz_event_verdict){.tag = NOZZLE_PLUGIN_TYPES_EVENT_VERDICT_REJECT, .val.reject = reason};
 }
 
-void nz_emit(nz_handled *handled, const nz_str *key, const void *data, size_t len) {
-    exports_nozzle_plugin_handling_list_emission_t *results = &handled->results;
-    nozzle_plugin_types_emission_t *grown = nz_alloc((results->len + 1) * sizeof *grown);
-    if (results->len > 0)
-        memcpy(grown, results->ptr, results->len * sizeof *grown);
-    nozzle_plugin_types_emission_t emission = {.data = {(uint8_t *)data, len}};
-    if (key != NULL)
-        emission.key = (plugin_option_string_t){true, *key};
-    grown[results->len++] = emission;
-    results->ptr = grown;
+nz_emission *nz_emit(nz_handled *handled, const void *data, size_t len) {
+    APPEND(&handled->results, (nz_emission){.data = {(uint8_t *)data, len}});
+    return &handled->results.ptr[handled->results.len - 1];
+}
+
+void nz_emission_key(nz_emission *emission, nz_str key) {
+    emission->key = (plugin_option_string_t){true, key};
+}
+
+void nz_emission_attribute(nz_emission *emission, nz_str name, nz_str value) {
+    APPEND(&emission->attributes, (nz_field){name, value});
 }
 
 uint32_t nz_call_attempt(void) {
@@ -76,6 +79,10 @@ uint32_t nz_call_attempt(void) {
 
 uint32_t nz_call_event_count(void) {
     return nozzle_plugin_current_call_event_count();
+}
+
+bool nz_call_event(uint32_t index, nz_event *event) {
+    return nozzle_plugin_current_call_get_event(index, event);
 }
 
 nz_batch nz_call_events(void) {

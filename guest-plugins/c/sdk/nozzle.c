@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "list.h"
+
 // The bindings' own are weak. These pass what the host writes, and take back what it has read, by the call.
 __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
     if (size == 0)
@@ -137,22 +139,6 @@ bool nz_event_attribute(const nz_batch *batch, size_t index, const char *name, n
     }
     return false;
 }
-
-// Room for one more in a list, which has no place for its room: it is the next power of two.
-static void *grow(void *list, size_t len, size_t size) {
-    if ((len & (len - 1)) != 0)
-        return list;
-    void *grown = nz_alloc((len == 0 ? 1 : len * 2) * size);
-    if (len > 0)
-        memcpy(grown, list, len * size);
-    return grown;
-}
-
-#define APPEND(list, ...)                                                      \
-    do {                                                                       \
-        (list)->ptr = grow((list)->ptr, (list)->len, sizeof *(list)->ptr);     \
-        (list)->ptr[(list)->len++] = __VA_ARGS__;                              \
-    } while (0)
 
 void nz_header(nz_headers *headers, const char *name, nz_str value) {
     APPEND(headers, (nozzle_plugin_types_header_t){nz_text(name), value});

@@ -112,7 +112,10 @@ void nz_count(const char *name, uint64_t by);
 typedef nozzle_plugin_types_response_t nz_response;
 typedef nozzle_plugin_types_failure_t nz_failure;
 typedef nozzle_plugin_types_event_verdict_t nz_event_verdict;
+typedef nozzle_plugin_types_emission_t nz_emission;
 typedef exports_nozzle_plugin_handling_handled_t nz_handled;
+// One event of a call, taken out of its batch.
+typedef nozzle_plugin_types_event_t nz_event;
 
 // Says what an outcome means for the events of its call. There is a response, or a failure; the other one is NULL.
 // `handled` leaves it to the sink's status policy to begin with.
@@ -130,13 +133,19 @@ nz_event_verdict *nz_each(nz_handled *handled, size_t events);
 nz_event_verdict nz_event_delivered(void);
 nz_event_verdict nz_event_retry(void);
 nz_event_verdict nz_event_reject(nz_str reason);
-// A record for the sink's result egress; `key` may be NULL.
-void nz_emit(nz_handled *handled, const nz_str *key, const void *data, size_t len);
+// A record for the sink's result egress. The pointer is good until the next one is added.
+nz_emission *nz_emit(nz_handled *handled, const void *data, size_t len);
+void nz_emission_key(nz_emission *emission, nz_str key);
+void nz_emission_attribute(nz_emission *emission, nz_str name, nz_str value);
 
 // The call whose outcome is being handled; only what is asked for is copied from the host.
 uint32_t nz_call_attempt(void);
 uint32_t nz_call_event_count(void);
+// By its place in the call; false past the end.
+bool nz_call_event(uint32_t index, nz_event *event);
+// All events of the call, in their order.
 nz_batch nz_call_events(void);
+// The request as `nozzle_shape` returned it.
 nz_request nz_call_request(void);
 #endif
 

@@ -36,7 +36,7 @@ func explain(err error) error {
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return fmt.Errorf("`%s` has a %s, expected %s", wrong.Field, wrong.Value, wrong.Type)
 	case errors.As(err, &wrong):
-		return fmt.Errorf("the settings are a %s, expected keys and values", wrong.Value)
+		return fmt.Errorf("the settings are of type %s, expected keys and values", wrong.Value)
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }
