@@ -17,16 +17,20 @@ toolchain: ## Installs the pinned toolchain and the guests' target, where they a
 	@rustc --version >/dev/null 2>&1 || rustup toolchain install --profile minimal --component rustfmt --component clippy "$$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)"
 	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
 
-guests: toolchain ## Builds the plugins into guest-plugins/dist.
+rust-guests: toolchain ## Builds the plugins in Rust alone into guest-plugins/dist.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo build --release --locked --target wasm32-wasip2
 	mkdir -p $(DIST)
 	for plugin in json_batch per_record bulk template hostile lookup dedup probe; do cp $(GUEST_TARGET_DIR)/wasm32-wasip2/release/$$plugin.wasm $(DIST)/; done
+
+guests: rust-guests ## Builds the plugins of every language into guest-plugins/dist (Python is needed; their tools are installed beside the test servers).
+	guest-plugins/go/build.sh
+	guest-plugins/c/build.sh
 
 # With the tests' features, so that `make test` compiles no dependency again.
 build: toolchain ## Builds the host.
 	cargo build --workspace --locked --bins --tests
 
-demo: guests build ## Shows it: a stream, a plugin, an endpoint that misbehaves, nothing lost.
+demo: rust-guests build ## Shows it: a stream, a plugin, an endpoint that misbehaves, nothing lost.
 	$(CARGO_TARGET_DIR)/debug/nozzle demo
 
 servers: ## Installs the servers that the tests run against (Python and Node.js are needed; what else is needed comes from Debian, if it is not there, and is not installed).
@@ -41,6 +45,8 @@ test: guests servers build ## Runs every test.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --lib
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo test --locked --doc -p nozzle-plugin
 	cargo test --workspace --locked
+	guest-plugins/go/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
+	guest-plugins/c/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
 
 mutants: guests build ## Plants each bug of host/mutants in a copy of the sources, and has the oracle find it.
 	host/mutants/run.sh
@@ -84,4 +90,4 @@ bless: guests servers build ## Rewrites the committed schema, reference and expe
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain guests servers build demo test mutants soak interleavings lint bench-servers bench micro fuzz fuzz-plugins bless clean
+.PHONY: help toolchain rust-guests guests servers build demo test mutants soak interleavings lint bench-servers bench micro fuzz fuzz-plugins bless clean

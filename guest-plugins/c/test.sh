@@ -9,11 +9,20 @@ projects="$(mktemp -d)"
 trap 'rm -rf "$projects"' EXIT
 python3 -m ziglang cc -std=c11 -g -fsanitize=undefined -Wall -Wextra -Werror -Isdk -o "$projects/json" test/json.c sdk/json.c sdk/arena.c
 "$projects/json"
-"$nozzle" --log error plugin test ../dist/c_bulk.wasm ../vectors/bulk
-"$nozzle" --log error plugin test ../dist/c_echo.wasm ../go/echo/cases
+"$nozzle" --log error plugin test --limit-time 30s ../dist/c_bulk.wasm ../vectors/bulk
+"$nozzle" --log error plugin test --limit-time 30s ../dist/c_echo.wasm ../go/echo/cases
+project() {
+    project="$projects/$1"
+    mkdir "$project"
+    cp -rL template/common/. sdk ../../wit "$project"
+}
+project docs
+../docs-code.sh ../../docs/plugins-c.md "$project"
+(cd "$project" && for code in */plugin.c; do sdk/build.sh "${code%/*}"; done)
 for template in per-record per-batch bulk; do
-    ./new.sh "$template" "$projects/$template"
-    (cd "$projects/$template" && ./sdk/build.sh && "$nozzle" --log error plugin test plugin.wasm)
+    project "$template"
+    cp -r "template/$template/." "$project"
+    (cd "$project" && sdk/build.sh && "$nozzle" --log error plugin test --limit-time 30s plugin.wasm cases)
 done
-../adapter/many-calls.sh "$nozzle" "$PWD/../dist/c_bulk.wasm" 100000
-../adapter/many-calls.sh "$nozzle" "$PWD/../dist/c_echo.wasm" 10000
+python3 ../many_calls.py "$nozzle" ../dist/c_bulk.wasm 60000
+python3 ../many_calls.py "$nozzle" ../dist/c_echo.wasm 10000

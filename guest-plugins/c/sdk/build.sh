@@ -10,11 +10,9 @@ command -v zig >/dev/null || zig=(python3 -m ziglang)
     echo "error: zig or wasm-tools is missing: README.md says how to install them" >&2
     exit 1
 }
-# A project of its own has the contract and the adapter inside the SDK.
-wit="$sdk/wit"
-adapter="$sdk/adapter"
+# The contract stands beside the SDK in a project of its own.
+wit="$sdk/../wit"
 [[ -d "$wit" ]] || wit="$sdk/../../../wit"
-[[ -d "$adapter" ]] || adapter="$sdk/../../adapter"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 # The bindings are those of this contract.
@@ -33,5 +31,5 @@ flags=(-target wasm32-wasi -std=gnu11 -O2 "${define[@]}" -I"$sdk" -I"$sdk/bindin
 "${zig[@]}" cc "${flags[@]}" -Wall -Wextra -Werror -mexec-model=reactor -s -Wl,-z,stack-size=1048576 -o "$work/core.wasm" \
     "$work/bindings.o" "$sdk"/*.c "$project"/*.c
 wasm-tools component embed "$wit" --world "nozzle:plugin/$world" "$work/core.wasm" -o "$work/embedded.wasm"
-wasm-tools component embed "$adapter/wasip1.wit" --world adapter "$adapter/wasip1.wat" -o "$work/adapter.wasm"
+wasm-tools component embed "$sdk/adapter/wasip1.wit" --world adapter "$sdk/adapter/wasip1.wat" -o "$work/adapter.wasm"
 wasm-tools component new "$work/embedded.wasm" --adapt "wasi_snapshot_preview1=$work/adapter.wasm" -o "$out"

@@ -10,11 +10,9 @@ for tool in go wasm-tools; do
         exit 1
     }
 done
-# A project of its own has the contract and the adapter inside the SDK.
-wit="$sdk/wit"
-adapter="$sdk/adapter"
+# The contract stands beside the SDK in a project of its own.
+wit="$sdk/../wit"
 [[ -d "$wit" ]] || wit="$sdk/../../../wit"
-[[ -d "$adapter" ]] || adapter="$sdk/../../adapter"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cd "$project"
@@ -24,5 +22,5 @@ if go list -deps . | grep -qx nozzle/handling; then
 fi
 GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o "$work/core.wasm" .
 wasm-tools component embed "$wit" --world "nozzle:plugin/$world" "$work/core.wasm" -o "$work/embedded.wasm"
-wasm-tools component embed "$adapter/wasip1.wit" --world adapter "$adapter/wasip1.wat" -o "$work/adapter.wasm"
+wasm-tools component embed "$sdk/adapter/wasip1.wit" --world adapter "$sdk/adapter/wasip1.wat" -o "$work/adapter.wasm"
 wasm-tools component new "$work/embedded.wasm" --adapt "wasi_snapshot_preview1=$work/adapter.wasm" -o "$out"

@@ -10,9 +10,9 @@ import (
 	"nozzle/internal/layout"
 )
 
-// An instance has 64 MiB by default, and memory that was taken is never given back: near the limit it is better to
-// collect more often than to be refused.
-func init() { debug.SetMemoryLimit(48 << 20) }
+// An instance has 64 MiB by default, never gives memory back, and is made anew when it has taken half of it: before that
+// it is better to collect more often.
+func init() { debug.SetMemoryLimit(28 << 20) }
 
 //go:wasmexport nozzle:plugin/shaping@0.1.0#configure
 func exportConfigure(config, len uint32) uint32 {

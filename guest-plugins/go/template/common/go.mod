@@ -1,4 +1,4 @@
-module plugin
+module my-plugin
 
 go 1.24
 
