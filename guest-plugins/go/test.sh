@@ -11,6 +11,9 @@ done
 test -z "$(gofmt -l .)"
 "$nozzle" --log error plugin test --limit-time 30s ../dist/go_bulk.wasm ../vectors/bulk
 "$nozzle" --log error plugin test --limit-time 30s ../dist/go_echo.wasm echo/cases
+said="$("$nozzle" plugin test --limit-time 30s ../dist/go_echo.wasm echo/panic.yaml 2>&1 || true)"
+grep -q "it said: panic: at the disco" <<<"$said"
+grep -q "echo/main.go:" <<<"$said"
 projects="$(mktemp -d)"
 trap 'rm -rf "$projects"' EXIT
 project() {

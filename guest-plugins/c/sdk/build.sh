@@ -16,7 +16,9 @@ wit="$sdk/../wit"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 # The bindings are those of this contract.
-(cd "$wit" && sha256sum --check --quiet "$sdk/bindings/wit.sha256") || {
+digest=(sha256sum)
+command -v sha256sum >/dev/null || digest=(shasum -a 256)
+(cd "$wit" && "${digest[@]}" --check --status "$sdk/bindings/wit.sha256") || {
     echo "error: the bindings are of another version of the contract: bindings/generate.sh writes them anew" >&2
     exit 1
 }

@@ -20,7 +20,7 @@ world=shaper
 if go list -deps . | grep -qx nozzle/handling; then
     world=sink
 fi
-GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o "$work/core.wasm" .
+GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -buildvcs=false -trimpath -ldflags="-s -w" -o "$work/core.wasm" .
 wasm-tools component embed "$wit" --world "nozzle:plugin/$world" "$work/core.wasm" -o "$work/embedded.wasm"
 wasm-tools component embed "$sdk/adapter/wasip1.wit" --world adapter "$sdk/adapter/wasip1.wat" -o "$work/adapter.wasm"
 wasm-tools component new "$work/embedded.wasm" --adapt "wasi_snapshot_preview1=$work/adapter.wasm" -o "$out"

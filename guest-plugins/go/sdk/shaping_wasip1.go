@@ -17,11 +17,12 @@ func init() { debug.SetMemoryLimit(28 << 20) }
 //go:wasmexport nozzle:plugin/shaping@0.1.0#configure
 func exportConfigure(config, len uint32) uint32 {
 	abi.Enter()
-	defer abi.Leave()
+	defer abi.Fail()
 	answer := abi.Block(12)
 	if err := configure(abi.String(config, len)); err != nil {
 		putError(answer, err)
 	}
+	abi.Leave()
 	return abi.Address(answer)
 }
 
@@ -31,7 +32,7 @@ func afterConfigure(uint32) { abi.Release() }
 //go:wasmexport nozzle:plugin/shaping@0.1.0#shape
 func exportShape(bytes, bytesLen, events, eventsLen, attributes, attributesLen uint32) uint32 {
 	abi.Enter()
-	defer abi.Leave()
+	defer abi.Fail()
 	batch := NewBatch(&layout.Batch{
 		Bytes:      abi.Slice[byte](bytes, bytesLen),
 		Events:     abi.Slice[layout.EventMeta](events, eventsLen),
@@ -46,6 +47,7 @@ func exportShape(bytes, bytesLen, events, eventsLen, attributes, attributesLen u
 		clear(answer)
 		putError(answer, err)
 	}
+	abi.Leave()
 	return abi.Address(answer)
 }
 

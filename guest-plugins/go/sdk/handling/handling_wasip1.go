@@ -13,7 +13,7 @@ import (
 //go:wasmexport nozzle:plugin/handling@0.1.0#handle
 func exportHandle(isFailure, first, second, third, fourth, fifth, sixth uint32) uint32 {
 	abi.Enter()
-	defer abi.Leave()
+	defer abi.Fail()
 	var response *Response
 	var failure error
 	if isFailure == 0 {
@@ -34,6 +34,7 @@ func exportHandle(isFailure, first, second, third, fourth, fifth, sixth uint32) 
 	answer := abi.Block(32)
 	putVerdict(answer, &handled.Verdict)
 	abi.PutBlocks(answer, 24, 28, handled.Results, putEmission)
+	abi.Leave()
 	return abi.Address(answer)
 }
 

@@ -9,13 +9,16 @@ package abi
 
 import (
 	"encoding/binary"
+	"fmt"
+	"os"
+	"runtime/debug"
 	"unsafe"
 )
 
 var held []unsafe.Pointer
 
 // mayLeave says whether the host may be called, which it may not while it gets or gives back memory: Go's scheduler
-// asks for the time then too. The adapter answers in its place (adapter/wasip1.wat).
+// asks for the time then too. The adapter answers in its place (sdk/adapter/wasip1.wat).
 //
 //go:wasmimport wasi_snapshot_preview1 nozzle_may_leave
 func mayLeave(may uint32)
@@ -23,8 +26,19 @@ func mayLeave(may uint32)
 // Enter begins what the plugin does on its own account: the host may be called.
 func Enter() { mayLeave(1) }
 
-// Leave ends it, at the end of each export, of the start, and around imports that pass memory.
+// Leave ends it: at the end of each export, of the start, and around imports that pass memory. It is not deferred, as what a panic
+// has to say would be dropped.
 func Leave() { mayLeave(0) }
+
+// Fail, deferred by each export, ends the instance after a panic. Where it happened is printed first, and why last: that is
+// what the host repeats when it says what became of the call.
+func Fail() {
+	if why := recover(); why != nil {
+		os.Stderr.Write(debug.Stack())
+		fmt.Fprintf(os.Stderr, "panic: %v\n", why)
+		os.Exit(2)
+	}
+}
 
 // realloc is where the host gets memory for what it passes.
 //
