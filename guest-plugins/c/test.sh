@@ -5,6 +5,7 @@ set -euo pipefail
 nozzle="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./tools.sh
+export CFLAGS=-Werror
 projects="$(mktemp -d)"
 trap 'rm -rf "$projects"' EXIT
 python3 -m ziglang cc -std=c11 -g -fsanitize=undefined -Wall -Wextra -Werror -Isdk -o "$projects/json" test/json.c sdk/json.c sdk/arena.c

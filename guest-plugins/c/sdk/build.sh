@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the plugin of all `*.c` in the working folder, or in $1: into plugin.wasm there, or into $2.
+# Builds the plugin of all `*.c` in the working folder, or in $1: into plugin.wasm there, or into $2. $CFLAGS are further flags.
 set -euo pipefail
 sdk="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 project="$(cd "${1:-.}" && pwd)"
@@ -30,7 +30,8 @@ if grep -q '\bnozzle_handle\b' "$project"/*.c; then
 fi
 flags=(-target wasm32-wasi -std=gnu11 -O2 "${define[@]}" -I"$sdk" -I"$sdk/bindings/$world")
 "${zig[@]}" cc "${flags[@]}" -c -o "$work/bindings.o" "$sdk/bindings/$world/plugin.c"
-"${zig[@]}" cc "${flags[@]}" -Wall -Wextra -Werror -mexec-model=reactor -s -Wl,-z,stack-size=1048576 -o "$work/core.wasm" \
+# shellcheck disable=SC2086 # They are several.
+"${zig[@]}" cc "${flags[@]}" -Wall -Wextra ${CFLAGS:-} -mexec-model=reactor -s -Wl,-z,stack-size=1048576 -o "$work/core.wasm" \
     "$work/bindings.o" "$sdk"/*.c "$project"/*.c
 wasm-tools component embed "$wit" --world "nozzle:plugin/$world" "$work/core.wasm" -o "$work/embedded.wasm"
 wasm-tools component embed "$sdk/adapter/wasip1.wit" --world adapter "$sdk/adapter/wasip1.wat" -o "$work/adapter.wasm"
