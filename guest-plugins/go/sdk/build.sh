@@ -13,6 +13,12 @@ done
 # The contract stands beside the SDK in a project of its own.
 wit="$sdk/../wit"
 [[ -d "$wit" ]] || wit="$sdk/../../../wit"
+# The SDK reads and writes memory as this contract has it, whatever its comments say.
+contract="$(sed 's#//.*##' "$wit"/*.wit | tr -d '[:space:]' | cksum)"
+[[ "$contract" == "$(<"$sdk/internal/abi/contract.cksum")" ]] || {
+    echo "error: the SDK is of another version of the contract: look at sdk/internal and sdk/*_wasip1.go, then write \`$contract\` into sdk/internal/abi/contract.cksum" >&2
+    exit 1
+}
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cd "$project"
