@@ -25,6 +25,8 @@ rust-guests: toolchain ## Builds the plugins in Rust alone into guest-plugins/di
 guests: rust-guests ## Builds the plugins of every language into guest-plugins/dist (Node.js and Python are needed; their tools are installed beside the test servers).
 	guest-plugins/typescript/build.sh
 	guest-plugins/python/build.sh
+	guest-plugins/go/build.sh
+	guest-plugins/c/build.sh
 
 # With the tests' features, so that `make test` compiles no dependency again.
 build: toolchain ## Builds the host.
@@ -47,6 +49,8 @@ test: guests servers build ## Runs every test.
 	cargo test --workspace --locked
 	guest-plugins/typescript/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
 	guest-plugins/python/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
+	guest-plugins/go/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
+	guest-plugins/c/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
 
 mutants: guests build ## Plants each bug of host/mutants in a copy of the sources, and has the oracle find it.
 	host/mutants/run.sh

@@ -3,7 +3,7 @@
 # `# plugin.py`.
 set -euo pipefail
 awk -v folder="$2" '
-    /^```/ { inside = !inside && $0 ~ /^```(ts|python)$/; first = inside; next }
+    /^```/ { inside = !inside && $0 ~ /^```(ts|python|go|c)$/; first = inside; next }
     first { first = 0; file = folder "/" $2; parent = file; sub("/[^/]*$", "", parent); system("mkdir -p \"" parent "\""); printf "" > file; next }
     inside { print >> file }
 ' "$1"

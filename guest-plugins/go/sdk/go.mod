@@ -1,0 +1,3 @@
+module nozzle
+
+go 1.24
