@@ -1,10 +1,17 @@
-//! Templates: `{id}`, `{key}`, `{timestamp-ms}`, `{data}`, `{attribute:NAME}` and `{json:/pointer}` (RFC 6901) are
-//! filled in from the record; `{{` and `}}` stand for braces.
+//! Templates: `{id}`, `{key}`, `{timestamp-ms}`, `{time}` (RFC 3339), `{data}`, `{attribute:NAME}` and `{json:/pointer}`
+//! (RFC 6901) are filled in from the record; `{{` and `}}` stand for braces.
+
+#![warn(missing_docs)]
+
+pub mod time;
+mod tree;
 
 use std::{borrow::Cow, ops::Range};
 
 use nozzle_plugin::{Event, is_header_value};
 use serde_json::Value;
+
+pub use tree::Tree;
 
 /// A template that was checked.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +23,7 @@ enum Part {
     Id,
     Key,
     Timestamp,
+    Time,
     Data,
     Attribute(String),
     Json(String),
@@ -33,7 +41,34 @@ pub enum Place {
     Body,
 }
 
+/// Why a template could not be filled in.
+#[derive(Debug, PartialEq, Eq)]
+enum Unfilled {
+    /// The record does not have it.
+    Missing(String),
+    /// It has it, and it does not fit.
+    Unfit(String),
+}
+
+impl From<String> for Unfilled {
+    fn from(reason: String) -> Self {
+        Self::Unfit(reason)
+    }
+}
+
+impl From<Unfilled> for String {
+    fn from(unfilled: Unfilled) -> Self {
+        match unfilled {
+            Unfilled::Missing(reason) | Unfilled::Unfit(reason) => reason,
+        }
+    }
+}
+
 impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// In words that fit the refusal of a configuration.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -76,41 +111,127 @@ impl Template {
         }
     }
 
+    /// The text for one record.
+    ///
+    /// # Errors
+    /// In words that fit a rejection: the record does not have a value, or the value does not fit its place.
     pub fn render(&self, event: &Event<'_>, place: Place) -> Result<String, String> {
         let mut out = String::new();
-        let mut json = None;
         let mut values = Vec::new();
+        self.fill(event, |part| match part {
+            Filled::Text(text) => {
+                out.push_str(text);
+                Ok(())
+            }
+            Filled::Value(value) => {
+                let start = out.len();
+                push(&mut out, value, place)?;
+                values.push(start..out.len());
+                Ok(())
+            }
+        })?;
+        match place {
+            Place::Target => check_segments(&out, &values).map(|()| out),
+            Place::Header | Place::Body => Ok(out),
+        }
+    }
+
+    /// The text for one record; none where the record does not have a value that it asks for, or where it comes to
+    /// nothing. Values stand as they are.
+    ///
+    /// # Errors
+    /// As [`Template::render`], when a value is there and does not fit.
+    pub fn render_optional(&self, event: &Event<'_>) -> Result<Option<String>, String> {
+        let mut out = String::new();
+        let filled = self.fill(event, |part| {
+            out.push_str(part.text());
+            Ok(())
+        });
+        match filled {
+            Ok(()) => Ok(Some(out).filter(|text| !text.is_empty())),
+            Err(Unfilled::Missing(_)) => Ok(None),
+            Err(Unfilled::Unfit(reason)) => Err(reason),
+        }
+    }
+
+    /// The text for one record, with each value as `write` writes it.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_with(
+        &self,
+        event: &Event<'_>,
+        write: impl Fn(&mut String, &str),
+    ) -> Result<String, String> {
+        let mut out = String::new();
+        self.fill(event, |part| {
+            match part {
+                Filled::Text(text) => out.push_str(text),
+                Filled::Value(value) => write(&mut out, value),
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    fn fill(
+        &self,
+        event: &Event<'_>,
+        mut take: impl FnMut(Filled<'_>) -> Result<(), String>,
+    ) -> Result<(), Unfilled> {
+        let missing = |what: &str| Unfilled::Missing(format!("the record has no {what}"));
+        let mut json = None;
         for part in &self.0 {
             let value = match part {
                 Part::Text(text) => {
-                    out.push_str(text);
+                    take(Filled::Text(text))?;
                     continue;
                 }
                 Part::Id => Cow::from(event.id()),
-                Part::Key => event.key().ok_or("the record has no key")?.into(),
+                Part::Key => event.key().ok_or_else(|| missing("key"))?.into(),
                 Part::Timestamp => event.timestamp_ms().to_string().into(),
+                Part::Time => time::rfc3339(event.timestamp_ms())
+                    .ok_or_else(|| "the record's time is after the year 9999".to_owned())?
+                    .into(),
                 Part::Data => event.text()?.into(),
                 Part::Attribute(name) => event
                     .attribute(name)
-                    .ok_or_else(|| format!("the record has no attribute `{name}`"))?
+                    .ok_or_else(|| missing(&format!("attribute `{name}`")))?
                     .into(),
                 Part::Json(pointer) => {
                     let json = match &json {
                         Some(json) => json,
                         None => json.insert(parse_json(event.data())?),
                     };
-                    scalar(json, pointer)?.into()
+                    scalar(json, pointer)
+                        .ok_or_else(|| missing_at(pointer))?
+                        .into()
                 }
             };
-            let start = out.len();
-            push(&mut out, &value, place)?;
-            values.push(start..out.len());
+            take(Filled::Value(&value))?;
         }
-        match place {
-            Place::Target => check_segments(&out, &values).map(|()| out),
-            Place::Header | Place::Body => Ok(out),
+        Ok(())
+    }
+}
+
+/// A part of a template, filled in.
+enum Filled<'a> {
+    /// What the template's author wrote.
+    Text(&'a str),
+    /// What the record has.
+    Value(&'a str),
+}
+
+impl<'a> Filled<'a> {
+    fn text(&self) -> &'a str {
+        match self {
+            Self::Text(text) | Self::Value(text) => text,
         }
     }
+}
+
+fn missing_at(pointer: &str) -> Unfilled {
+    Unfilled::Missing(format!("the record has nothing at `{pointer}`"))
 }
 
 impl Part {
@@ -119,6 +240,7 @@ impl Part {
             None if name == "id" => Ok(Self::Id),
             None if name == "key" => Ok(Self::Key),
             None if name == "timestamp-ms" => Ok(Self::Timestamp),
+            None if name == "time" => Ok(Self::Time),
             None if name == "data" => Ok(Self::Data),
             Some(("attribute", name)) => Ok(Self::Attribute(name.to_owned())),
             Some(("json", pointer)) if pointer.is_empty() || pointer.starts_with('/') => {
@@ -126,7 +248,7 @@ impl Part {
             }
             Some(("json", _)) => Err(format!("`{{{name}}}`: a JSON pointer begins with `/`")),
             _ => Err(format!(
-                "`{{{name}}}` is none of id, key, timestamp-ms, data, attribute:NAME, json:/pointer"
+                "`{{{name}}}` is none of id, key, timestamp-ms, time, data, attribute:NAME, json:/pointer"
             )),
         }
     }
@@ -136,11 +258,10 @@ fn parse_json(data: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(data).map_err(|error| format!("the record is no JSON: {error}"))
 }
 
-fn scalar(json: &Value, pointer: &str) -> Result<String, String> {
-    match json.pointer(pointer) {
-        None => Err(format!("the record has nothing at `{pointer}`")),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(value) => Ok(value.to_string()),
+fn scalar(json: &Value, pointer: &str) -> Option<String> {
+    match json.pointer(pointer)? {
+        Value::String(text) => Some(text.clone()),
+        value => Some(value.to_string()),
     }
 }
 
@@ -186,7 +307,7 @@ fn check_segments(target: &str, values: &[Range<usize>]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use nozzle_plugin::testing::{TestEvent, events};
+    use nozzle_plugin::testing::{self, TestEvent, events};
 
     use super::*;
 
@@ -214,6 +335,7 @@ mod tests {
                 Ok("users/a%20b?n=2"),
             ),
             ("{id}-{timestamp-ms}", Target, Ok("a%2F1-7")),
+            ("{time}", Header, Ok("1970-01-01T00:00:00.007Z")),
             ("{key}", Target, Ok("k%C3%A9y")),
             ("{json:/a~1b}", Target, Ok("slash")),
             (
@@ -244,6 +366,40 @@ mod tests {
                 "{template}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_optional_and_missing_is_left_out() {
+        let batch = events([TestEvent {
+            data: br#"{"a":"","b":null}"#,
+            ..TestEvent::default()
+        }]);
+        let event = batch.get(0).expect("the event");
+        let optional = |text| Template::parse(text)?.render_optional(&event);
+
+        assert_eq!(optional("{key}"), Ok(None));
+        assert_eq!(optional("x-{attribute:none}"), Ok(None));
+        assert_eq!(optional("{json:/none}"), Ok(None));
+        assert_eq!(optional("{json:/a}"), Ok(None));
+        assert_eq!(optional("{json:/b}"), Ok(Some("null".to_owned())));
+        assert_eq!(optional("x{json:/a}"), Ok(Some("x".to_owned())));
+        let batch = testing::batch([&b"no JSON"[..]]);
+        let event = batch.get(0).expect("the event");
+        let unfit = Template::parse("{json:/a}").and_then(|json| json.render_optional(&event));
+        assert!(unfit.is_err());
+    }
+
+    #[test]
+    fn values_are_written_as_the_caller_says() {
+        let batch = testing::batch([&b"a<b"[..]]);
+        let event = batch.get(0).expect("the event");
+        let template = Template::parse("<{data}>").expect("a template");
+
+        let found = template.render_with(&event, |out, value| {
+            out.push_str(&value.replace('<', "&lt;"))
+        });
+
+        assert_eq!(found.as_deref(), Ok("<a&lt;b>"));
     }
 
     #[test]
