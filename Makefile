@@ -34,6 +34,7 @@ servers: ## Installs the servers that the tests run against (Python and Node.js 
 	host/testkit/servers/install.sh host/testkit/proxies "$(NOZZLE_TEST_SERVERS)/proxies"
 	host/testkit/servers/install.sh host/testkit/auth "$(NOZZLE_TEST_SERVERS)/auth"
 	host/testkit/servers/install.sh host/testkit/api "$(NOZZLE_TEST_SERVERS)/api"
+	host/testkit/servers/install.sh host/testkit/events "$(NOZZLE_TEST_SERVERS)/events"
 	host/testkit/servers/install.sh host/testkit/packages "$(NOZZLE_TEST_SERVERS)/packages"
 	cargo build --locked --manifest-path host/testkit/wkg/Cargo.toml --target-dir "$(NOZZLE_TEST_SERVERS)/wkg"
 

@@ -1,6 +1,7 @@
 //! Process helpers for Nozzle's tests and benchmarks; nothing of the host.
 
 mod boto;
+mod event_reader;
 pub mod fault_endpoint;
 mod faults;
 mod line_process;
@@ -16,6 +17,7 @@ mod servers;
 mod verifier;
 
 pub use boto::{Boto, credentials};
+pub use event_reader::EventReader;
 pub use faults::{Fault, FaultLayer, ServiceCall};
 pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
 pub use os_faults::{OsFault, OsFaults};

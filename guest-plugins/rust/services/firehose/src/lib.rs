@@ -90,7 +90,7 @@ impl Plugin for Firehose {
 impl Firehose {
     fn request(&self, events: &[Event<'_>]) -> Request {
         let id = request_id(events.iter().map(Event::id));
-        // A plugin has no clock. A request is the same, byte for byte, whenever it is sent.
+        // A plugin has no clock: the newest record says when.
         let timestamp = events.iter().map(Event::timestamp_ms).max();
         let timestamp = timestamp.unwrap_or_default();
         let size: usize = events.iter().map(|event| event.data().len()).sum();
