@@ -24,6 +24,8 @@ use serde::Deserialize;
 
 const STRUCTURED: &str = "application/cloudevents+json; charset=utf-8";
 const BATCHED: &str = "application/cloudevents-batch+json; charset=utf-8";
+/// The most headers of an event in binary mode, and the most bytes of them: the host takes 128, of 64 KiB.
+const HEADERS: (usize, usize) = (120, 60_000);
 
 /// `plugin.config`.
 #[derive(Debug, Deserialize)]
@@ -169,7 +171,7 @@ impl CloudEvents {
     fn binary(&self, event: &Event<'_>) -> Result<Request, String> {
         let request = Request::post(self.target.as_str());
         if let Some(existing) = self.existing(event) {
-            return existing.binary(request);
+            return existing.binary(request).and_then(fits);
         }
         self.form.check(event)?;
         let mut request = request
@@ -178,7 +180,7 @@ impl CloudEvents {
         for (name, value) in self.attributes.of(event)? {
             request = request.header(&format!("ce-{name}"), encode(&value));
         }
-        Ok(request.joined("", "", ""))
+        fits(request.joined("", "", ""))
     }
 
     fn structured(&self, event: &Event<'_>) -> Result<Request, String> {
@@ -232,6 +234,20 @@ impl CloudEvents {
             )),
             _ => Verdict::ByStatus,
         }
+    }
+}
+
+/// Refuses an event whose attributes the host would not take: it would refuse the whole batch.
+fn fits(request: Request) -> Result<Request, String> {
+    let count = request.headers.len();
+    let sizes = request.headers.iter();
+    let size: usize = sizes.map(|(name, value)| name.len() + value.len()).sum();
+    match count > HEADERS.0 || size > HEADERS.1 {
+        true => Err(format!(
+            "the event's attributes are {count} headers of {size} bytes, of {} and {} at most",
+            HEADERS.0, HEADERS.1
+        )),
+        false => Ok(request),
     }
 }
 

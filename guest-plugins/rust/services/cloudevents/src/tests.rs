@@ -183,3 +183,23 @@ fn a_receiver_that_does_not_understand_the_mode_is_not_asked_again() {
         assert!(matches!(judge(status), Verdict::ByStatus), "{status}");
     }
 }
+
+#[test]
+fn an_event_with_more_than_the_host_takes_is_rejected_alone() {
+    let members: String = (0..130).map(|n| format!(",\"x{n}\":1")).collect();
+    let many = EXISTING.replace(",\"data\"", &format!("{members},\"data\""));
+    let long = format!("\"{}\"", "\u{e9}".repeat(20_000));
+
+    let shaped = shape(
+        json!({ "subject": "{data}" }),
+        &[many.as_bytes(), b"1", long.as_bytes()],
+    );
+
+    let rejected: Vec<u32> = shaped.reject.iter().map(|one| one.event).collect();
+    assert_eq!(rejected, [0, 2]);
+    assert!(
+        shaped.reject[1].reason.contains("headers of"),
+        "{:?}",
+        shaped.reject
+    );
+}

@@ -23,6 +23,8 @@ use serde_json::json;
 const RECORDS: usize = 10_000;
 /// The largest record, in bytes.
 const RECORD: usize = 1_024_000;
+/// The longest header, in bytes: the host takes 64 KiB of them.
+const HEADER: usize = 60_000;
 
 /// `plugin.config`.
 #[derive(Debug, Default, Deserialize)]
@@ -58,6 +60,9 @@ impl Plugin for Firehose {
         }
         for (name, value) in &headers {
             check_header(name, value)?;
+            if value.len() > HEADER {
+                return Err(format!("the header `{name}` has more than {HEADER} bytes"));
+            }
         }
         Ok(Self {
             target: config.target,
@@ -258,12 +263,17 @@ mod tests {
     #[test]
     fn attributes_that_firehose_would_not_have_are_refused() {
         let long = json!({ "common-attributes": { "a": "x".repeat(1_025) } }).to_string();
+        let large: BTreeMap<_, _> = (0..50)
+            .map(|n| (n.to_string(), "\u{e9}".repeat(1_000)))
+            .collect();
+        let large = json!({ "common-attributes": large }).to_string();
         let many: BTreeMap<_, _> = (0..51).map(|n| (n.to_string(), "")).collect();
         let many = json!({ "common-attributes": many }).to_string();
 
         for config in [
             long.as_str(),
             many.as_str(),
+            large.as_str(),
             r#"{"common-attributes":{"":"x"}}"#,
             r#"{"source-arn":"a\nb"}"#,
         ] {
