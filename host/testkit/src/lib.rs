@@ -4,6 +4,7 @@ mod boto;
 mod event_reader;
 pub mod fault_endpoint;
 mod faults;
+mod function_url;
 mod line_process;
 mod oracle;
 mod os_faults;
@@ -19,6 +20,7 @@ mod verifier;
 pub use boto::{Boto, credentials};
 pub use event_reader::EventReader;
 pub use faults::{Fault, FaultLayer, ServiceCall};
+pub use function_url::FunctionUrl;
 pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
 pub use os_faults::{OsFault, OsFaults};
 pub use packages::{
