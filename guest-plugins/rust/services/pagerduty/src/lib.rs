@@ -6,6 +6,7 @@
 //! again; 429, 5xx and failures of the network are to be tried again, with a back-off.
 
 mod errors;
+mod settings;
 mod severity;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ use nozzle_plugin::{
     Batch, Call, Event, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict,
     export_sink,
 };
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use settings::{Action, Config};
 use severity::Severities;
 use template_text::{Place, Template, Tree};
 
@@ -23,85 +24,6 @@ use template_text::{Place, Template, Tree};
 const SUMMARY: usize = 1_024;
 /// The longest `dedup_key`, in characters.
 const DEDUP_KEY: usize = 255;
-
-/// `plugin.config`.
-#[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Config {
-    /// A template: the integration's key. Without one, the endpoint's `auth` sets the header `X-Routing-Key`.
-    routing_key: Option<String>,
-    /// A template that comes to `trigger`, `acknowledge` or `resolve`, or to a name in `actions`.
-    action: String,
-    /// Other names of actions.
-    actions: BTreeMap<String, Action>,
-    /// A template. A trigger without what it asks for has the record's id.
-    dedup_key: String,
-    /// A template.
-    summary: String,
-    /// A template: the affected system.
-    source: String,
-    /// A template that comes to a severity, or to a name in `severities`.
-    severity: String,
-    /// Other names of severities, in lower case.
-    severities: BTreeMap<String, String>,
-    /// A template.
-    timestamp: String,
-    /// Templates; without what they ask for, they are left out.
-    component: Option<String>,
-    group: Option<String>,
-    class: Option<String>,
-    client: Option<String>,
-    client_url: Option<String>,
-    /// JSON with templates in its strings; without it, the record.
-    custom_details: Option<Value>,
-    links: Option<Value>,
-    images: Option<Value>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            routing_key: None,
-            action: "trigger".to_owned(),
-            actions: BTreeMap::new(),
-            dedup_key: "{key}".to_owned(),
-            summary: "{data}".to_owned(),
-            source: "nozzle".to_owned(),
-            severity: "error".to_owned(),
-            severities: BTreeMap::new(),
-            timestamp: "{time}".to_owned(),
-            component: None,
-            group: None,
-            class: None,
-            client: None,
-            client_url: None,
-            custom_details: None,
-            links: None,
-            images: None,
-        }
-    }
-}
-
-/// What an event does to an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Action {
-    Trigger,
-    Acknowledge,
-    Resolve,
-}
-
-impl Action {
-    const ALL: [Self; 3] = [Self::Trigger, Self::Acknowledge, Self::Resolve];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Trigger => "trigger",
-            Self::Acknowledge => "acknowledge",
-            Self::Resolve => "resolve",
-        }
-    }
-}
 
 struct PagerDuty {
     routing_key: Option<Template>,
