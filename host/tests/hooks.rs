@@ -79,7 +79,7 @@ async fn run_with(name: &str, script: impl Script, words: &[(&str, &str)], recor
     let url = server.url();
     let ours = [
         ("http://127.0.0.1:8080/", url.as_str()),
-        ("../../guest-plugins/dist", &dist),
+        ("../../guest-plugins/dist", dist.as_str()),
     ];
     for (word, other) in ours.iter().chain(words) {
         assert!(module.contains(word), "`{word}` is not in {name}.yaml");

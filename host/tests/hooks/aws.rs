@@ -152,7 +152,7 @@ async fn a_function_that_always_fails_is_given_up_on() {
 
     let run = run(
         "lambda",
-        move |_: &_| reply(502, "application/json", error),
+        move |_: &WireRequest| reply(502, "application/json", error),
         &words,
     )
     .await;

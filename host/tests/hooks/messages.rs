@@ -1,6 +1,6 @@
 //! Slack and PagerDuty, with the answers of their documents.
 
-use nozzle_testkit::fault_endpoint::{Replies, WireRequest, answer};
+use nozzle_testkit::fault_endpoint::{Replies, Step, WireRequest, answer};
 use serde_json::{Value, json};
 
 use super::{SLACK_HOOK, alerts, reply, run};
@@ -82,7 +82,7 @@ fn faults(event: &Value) -> Vec<String> {
 }
 
 /// As PagerDuty answers; it takes nothing of the host `srv02`.
-fn pagerduty(request: &WireRequest) -> Vec<nozzle_testkit::fault_endpoint::Step> {
+fn pagerduty(request: &WireRequest) -> Vec<Step> {
     let event: Value = serde_json::from_slice(&request.body).expect("JSON");
     let mut faults = faults(&event);
     if event["dedup_key"]
