@@ -84,9 +84,9 @@ async fn both_sdks_read_what_was_meant_in_every_mode() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_an_event_is_read_as_that_event_in_every_mode() {
-    let sent = json!({
+    let mut sent = json!({
         "specversion": "1.0", "id": "A234", "source": "/mycontext", "type": "com.example.someevent",
-        "time": "2018-04-05T17:31:00.000Z", "subject": null, "comexampleothervalue": 5,
+        "time": "2018-04-05T17:31:00.000Z", "comexampleothervalue": 5,
         "datacontenttype": "text/xml", "data": "<much wow=\"xml\"/>",
     });
     let expected = json!([{
@@ -97,11 +97,16 @@ async fn a_record_that_is_an_event_is_read_as_that_event_in_every_mode() {
         "data": "<much wow=\"xml\"/>",
     }]);
 
-    for mode in ["binary", "structured", "batched"] {
+    for mode in ["structured", "batched", "binary"] {
         let words = [("mode: binary", format!("mode: {mode}"))];
         let words = words
             .each_ref()
             .map(|(word, other)| (*word, other.as_str()));
+        if mode == "binary" {
+            // What is null is not there. In JSON the SDK of PyPI takes it for a value, and an event goes as it is.
+            sent["subject"] = Value::Null;
+        }
+
         let run = run_with(
             "cloudevents",
             |_: &WireRequest| answer(204, &[]),
@@ -111,12 +116,7 @@ async fn a_record_that_is_an_event_is_read_as_that_event_in_every_mode() {
         .await;
 
         assert_eq!(run.ended.code(), 0, "{}", run.ended.stderr);
-        for mut events in read(&run) {
-            for event in &mut events {
-                let attributes = event["attributes"].as_object_mut().expect("an object");
-                // What is null is not there; the SDKs keep it in JSON.
-                attributes.retain(|_, value| !matches!(value.as_str(), Some("None" | "null")));
-            }
+        for events in read(&run) {
             assert_eq!(Value::from(events), expected, "{mode}");
         }
     }
