@@ -20,7 +20,7 @@ toolchain: ## Installs the pinned toolchain and the guests' target, where they a
 rust-guests: toolchain ## Builds the plugins in Rust alone into guest-plugins/dist.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo build --release --locked --target wasm32-wasip2
 	mkdir -p $(DIST)
-	for plugin in json_batch per_record bulk template hostile lookup dedup probe; do cp $(GUEST_TARGET_DIR)/wasm32-wasip2/release/$$plugin.wasm $(DIST)/; done
+	for plugin in json_batch per_record bulk template hostile lookup dedup probe $$(ls $(GUESTS)/services | grep -v '\.md$$' | tr - _); do cp $(GUEST_TARGET_DIR)/wasm32-wasip2/release/$$plugin.wasm $(DIST)/; done
 
 guests: rust-guests ## Builds the plugins of every language into guest-plugins/dist (Node.js and Python are needed; their tools are installed beside the test servers).
 	guest-plugins/typescript/build.sh
@@ -40,6 +40,7 @@ servers: ## Installs the servers that the tests run against (Python and Node.js 
 	host/testkit/servers/install.sh host/testkit/proxies "$(NOZZLE_TEST_SERVERS)/proxies"
 	host/testkit/servers/install.sh host/testkit/auth "$(NOZZLE_TEST_SERVERS)/auth"
 	host/testkit/servers/install.sh host/testkit/api "$(NOZZLE_TEST_SERVERS)/api"
+	host/testkit/servers/install.sh host/testkit/events "$(NOZZLE_TEST_SERVERS)/events"
 	host/testkit/servers/install.sh host/testkit/packages "$(NOZZLE_TEST_SERVERS)/packages"
 	cargo build --locked --manifest-path host/testkit/wkg/Cargo.toml --target-dir "$(NOZZLE_TEST_SERVERS)/wkg"
 

@@ -73,7 +73,11 @@ fn nozzle(root: &Path, args: &[&str]) -> Command {
         .current_dir(root)
         .args(args)
         .env("WEATHER_API_KEY", "secret")
-        .env("HTTP_SINK_API_KEY", "secret");
+        .env("HTTP_SINK_API_KEY", "secret")
+        .env("EVENTS_TOKEN", "secret")
+        .env("WEBHOOK_SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
+        .env("SLACK_HOOK", "T00000000/B00000000/XXXXXXXX")
+        .env("FIREHOSE_KEY", "secret");
     credentials(&mut command);
     command
 }

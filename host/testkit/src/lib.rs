@@ -1,8 +1,10 @@
 //! Process helpers for Nozzle's tests and benchmarks; nothing of the host.
 
 mod boto;
+mod event_reader;
 pub mod fault_endpoint;
 mod faults;
+mod function_url;
 mod line_process;
 mod oracle;
 mod os_faults;
@@ -16,7 +18,9 @@ mod servers;
 mod verifier;
 
 pub use boto::{Boto, credentials};
+pub use event_reader::EventReader;
 pub use faults::{Fault, FaultLayer, ServiceCall};
+pub use function_url::FunctionUrl;
 pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
 pub use os_faults::{OsFault, OsFaults};
 pub use packages::{

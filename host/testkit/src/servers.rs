@@ -255,6 +255,11 @@ pub(crate) fn auth_folder() -> PathBuf {
     installed(folder_of_all().join("auth"), "make servers")
 }
 
+/// The part of it that reads CloudEvents.
+pub(crate) fn events_folder() -> PathBuf {
+    installed(folder_of_all().join("events"), "make servers")
+}
+
 /// The part of it that holds a server against its document.
 pub(crate) fn api_folder() -> PathBuf {
     installed(folder_of_all().join("api"), "make servers")

@@ -46,19 +46,24 @@ impl Verifier {
     /// # Panics
     /// When the process is gone, or the request is none.
     pub fn verify(&mut self, kind: &str, key: &Value, raw: &[u8]) -> Result<String, String> {
-        let end = raw.windows(4).position(|four| four == b"\r\n\r\n");
-        let (head, body) = raw.split_at(end.expect("a head") + 4);
-        let head = std::str::from_utf8(head).expect("text");
-        let mut lines = head.lines();
-        let mut first = lines.next().expect("a request line").split(' ');
-        let (method, target) = (first.next(), first.next().expect("a target"));
-        let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
-        let host = headers.iter().find(|(name, _)| *name == "host");
-        let url = format!("http://{}{target}", host.expect("a host").1);
-        let request = json!({
-            "kind": kind, "key": key, "method": method, "url": url, "headers": headers, "body": STANDARD.encode(body),
-        });
+        let mut request = described(raw);
+        request["kind"] = kind.into();
+        request["key"] = key.clone();
         let covered = self.0.ask(&request)?;
         Ok(covered.as_str().unwrap_or_default().to_owned())
     }
+}
+
+/// A request as it stood on the wire, HTTP/1.1 without chunks, as JSON: method, URL, headers, and the body in base64.
+pub(crate) fn described(raw: &[u8]) -> Value {
+    let end = raw.windows(4).position(|four| four == b"\r\n\r\n");
+    let (head, body) = raw.split_at(end.expect("a head") + 4);
+    let head = std::str::from_utf8(head).expect("text");
+    let mut lines = head.lines();
+    let mut first = lines.next().expect("a request line").split(' ');
+    let (method, target) = (first.next(), first.next().expect("a target"));
+    let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
+    let host = headers.iter().find(|(name, _)| *name == "host");
+    let url = format!("http://{}{target}", host.expect("a host").1);
+    json!({ "method": method, "url": url, "headers": headers, "body": STANDARD.encode(body) })
 }

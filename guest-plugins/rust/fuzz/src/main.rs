@@ -11,9 +11,6 @@ mod engine;
 #[cfg(fuzzing)]
 #[path = "../../per-record/src/fuzz.rs"]
 mod fuzz;
-#[cfg(fuzzing)]
-#[path = "../../per-record/src/template.rs"]
-mod template;
 
 #[cfg(fuzzing)]
 const TARGETS: [draw::Target; 1] = [fuzz::TARGET];

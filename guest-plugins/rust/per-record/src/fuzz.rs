@@ -1,11 +1,9 @@
 //! The fuzz target of the templates (`docs/fuzzing.md` of the repository).
 
 use nozzle_plugin::testing::{TestEvent, events};
+use template_text::{Place, Template};
 
-use crate::{
-    draw::{Draw, Target},
-    template::{Place, Template},
-};
+use crate::draw::{Draw, Target};
 
 /// The target.
 pub const TARGET: Target = Target {
@@ -14,10 +12,11 @@ pub const TARGET: Target = Target {
     inputs: include_str!("fuzz.txt"),
 };
 
-const WORDS: [&str; 20] = [
+const WORDS: [&str; 21] = [
     "{id}",
     "{key}",
     "{timestamp-ms}",
+    "{time}",
     "{data}",
     "{attribute:a}",
     "{json:/a}",

@@ -7,7 +7,6 @@
 mod draw;
 #[cfg(test)]
 mod fuzz;
-mod template;
 
 use nozzle_plugin::{
     Batch, Call, Emission, Event, Failure, Handle, Handled, Method, Plugin, Request, Response,
@@ -16,7 +15,7 @@ use nozzle_plugin::{
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use template::{Place, Template};
+use template_text::{Place, Template};
 
 /// `plugin.config`.
 #[derive(Debug, Deserialize)]

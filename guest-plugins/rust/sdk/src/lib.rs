@@ -29,6 +29,7 @@ mod batch;
 mod call;
 mod header;
 pub mod log;
+mod response;
 mod shaped;
 pub mod testing;
 

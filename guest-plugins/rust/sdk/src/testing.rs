@@ -1,7 +1,7 @@
-//! Batches for a plugin's own tests, which run natively: `cargo test`.
+//! Batches and responses for a plugin's own tests, which run natively: `cargo test`.
 
 use crate::{
-    Batch,
+    Batch, Response,
     bindings::nozzle::plugin::types::{self, AttributeMeta, EventMeta, Span},
 };
 
@@ -57,6 +57,16 @@ pub fn events<'a>(events: impl IntoIterator<Item = TestEvent<'a>>) -> Batch {
         }
     }
     Batch::from(batch)
+}
+
+/// A response with this body, and without headers.
+pub fn response(status: u16, body: impl Into<Vec<u8>>) -> Response {
+    Response {
+        status,
+        headers: Vec::new(),
+        body: body.into(),
+        truncated: false,
+    }
 }
 
 fn put(bytes: &mut Vec<u8>, part: &[u8]) -> Span {

@@ -1,10 +1,17 @@
-//! Templates: `{id}`, `{key}`, `{timestamp-ms}`, `{data}`, `{attribute:NAME}` and `{json:/pointer}` (RFC 6901) are
-//! filled in from the record; `{{` and `}}` stand for braces.
+//! Templates: `{id}`, `{key}`, `{timestamp-ms}`, `{time}` (RFC 3339), `{data}`, `{attribute:NAME}` and `{json:/pointer}`
+//! (RFC 6901) are filled in from the record; `{{` and `}}` stand for braces.
+
+#![warn(missing_docs)]
+
+pub mod time;
+mod tree;
 
 use std::{borrow::Cow, ops::Range};
 
 use nozzle_plugin::{Event, is_header_value};
 use serde_json::Value;
+
+pub use tree::Tree;
 
 /// A template that was checked.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +23,7 @@ enum Part {
     Id,
     Key,
     Timestamp,
+    Time,
     Data,
     Attribute(String),
     Json(String),
@@ -33,7 +41,34 @@ pub enum Place {
     Body,
 }
 
+/// Why a template could not be filled in.
+#[derive(Debug, PartialEq, Eq)]
+enum Unfilled {
+    /// The record does not have it.
+    Missing(String),
+    /// It has it, and it does not fit.
+    Unfit(String),
+}
+
+impl From<String> for Unfilled {
+    fn from(reason: String) -> Self {
+        Self::Unfit(reason)
+    }
+}
+
+impl From<Unfilled> for String {
+    fn from(unfilled: Unfilled) -> Self {
+        match unfilled {
+            Unfilled::Missing(reason) | Unfilled::Unfit(reason) => reason,
+        }
+    }
+}
+
 impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// In words that fit the refusal of a configuration.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut plain = String::new();
@@ -76,41 +111,127 @@ impl Template {
         }
     }
 
+    /// The text for one record.
+    ///
+    /// # Errors
+    /// In words that fit a rejection: the record does not have a value, or the value does not fit its place.
     pub fn render(&self, event: &Event<'_>, place: Place) -> Result<String, String> {
         let mut out = String::new();
-        let mut json = None;
         let mut values = Vec::new();
+        self.fill(event, |part| match part {
+            Filled::Text(text) => {
+                out.push_str(text);
+                Ok(())
+            }
+            Filled::Value(value) => {
+                let start = out.len();
+                push(&mut out, value, place)?;
+                values.push(start..out.len());
+                Ok(())
+            }
+        })?;
+        match place {
+            Place::Target => check_segments(&out, &values).map(|()| out),
+            Place::Header | Place::Body => Ok(out),
+        }
+    }
+
+    /// The text for one record; none where the record does not have a value that it asks for, or where it comes to
+    /// nothing. Values stand as they are.
+    ///
+    /// # Errors
+    /// As [`Template::render`], when a value is there and does not fit.
+    pub fn render_optional(&self, event: &Event<'_>) -> Result<Option<String>, String> {
+        let mut out = String::new();
+        let filled = self.fill(event, |part| {
+            out.push_str(part.text());
+            Ok(())
+        });
+        match filled {
+            Ok(()) => Ok(Some(out).filter(|text| !text.is_empty())),
+            Err(Unfilled::Missing(_)) => Ok(None),
+            Err(Unfilled::Unfit(reason)) => Err(reason),
+        }
+    }
+
+    /// The text for one record, with each value as `write` writes it.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_with(
+        &self,
+        event: &Event<'_>,
+        write: impl Fn(&mut String, &str),
+    ) -> Result<String, String> {
+        let mut out = String::new();
+        self.fill(event, |part| {
+            match part {
+                Filled::Text(text) => out.push_str(text),
+                Filled::Value(value) => write(&mut out, value),
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    fn fill(
+        &self,
+        event: &Event<'_>,
+        mut take: impl FnMut(Filled<'_>) -> Result<(), String>,
+    ) -> Result<(), Unfilled> {
+        let missing = |what: &str| Unfilled::Missing(format!("the record has no {what}"));
+        let mut json = None;
         for part in &self.0 {
             let value = match part {
                 Part::Text(text) => {
-                    out.push_str(text);
+                    take(Filled::Text(text))?;
                     continue;
                 }
                 Part::Id => Cow::from(event.id()),
-                Part::Key => event.key().ok_or("the record has no key")?.into(),
+                Part::Key => event.key().ok_or_else(|| missing("key"))?.into(),
                 Part::Timestamp => event.timestamp_ms().to_string().into(),
+                Part::Time => time::rfc3339(event.timestamp_ms())
+                    .ok_or_else(|| "the record's time is after the year 9999".to_owned())?
+                    .into(),
                 Part::Data => event.text()?.into(),
                 Part::Attribute(name) => event
                     .attribute(name)
-                    .ok_or_else(|| format!("the record has no attribute `{name}`"))?
+                    .ok_or_else(|| missing(&format!("attribute `{name}`")))?
                     .into(),
                 Part::Json(pointer) => {
                     let json = match &json {
                         Some(json) => json,
                         None => json.insert(parse_json(event.data())?),
                     };
-                    scalar(json, pointer)?.into()
+                    scalar(json, pointer)
+                        .ok_or_else(|| missing_at(pointer))?
+                        .into()
                 }
             };
-            let start = out.len();
-            push(&mut out, &value, place)?;
-            values.push(start..out.len());
+            take(Filled::Value(&value))?;
         }
-        match place {
-            Place::Target => check_segments(&out, &values).map(|()| out),
-            Place::Header | Place::Body => Ok(out),
+        Ok(())
+    }
+}
+
+/// A part of a template, filled in.
+enum Filled<'a> {
+    /// What the template's author wrote.
+    Text(&'a str),
+    /// What the record has.
+    Value(&'a str),
+}
+
+impl<'a> Filled<'a> {
+    fn text(&self) -> &'a str {
+        match self {
+            Self::Text(text) | Self::Value(text) => text,
         }
     }
+}
+
+fn missing_at(pointer: &str) -> Unfilled {
+    Unfilled::Missing(format!("the record has nothing at `{pointer}`"))
 }
 
 impl Part {
@@ -119,6 +240,7 @@ impl Part {
             None if name == "id" => Ok(Self::Id),
             None if name == "key" => Ok(Self::Key),
             None if name == "timestamp-ms" => Ok(Self::Timestamp),
+            None if name == "time" => Ok(Self::Time),
             None if name == "data" => Ok(Self::Data),
             Some(("attribute", name)) => Ok(Self::Attribute(name.to_owned())),
             Some(("json", pointer)) if pointer.is_empty() || pointer.starts_with('/') => {
@@ -126,7 +248,7 @@ impl Part {
             }
             Some(("json", _)) => Err(format!("`{{{name}}}`: a JSON pointer begins with `/`")),
             _ => Err(format!(
-                "`{{{name}}}` is none of id, key, timestamp-ms, data, attribute:NAME, json:/pointer"
+                "`{{{name}}}` is none of id, key, timestamp-ms, time, data, attribute:NAME, json:/pointer"
             )),
         }
     }
@@ -136,11 +258,10 @@ fn parse_json(data: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(data).map_err(|error| format!("the record is no JSON: {error}"))
 }
 
-fn scalar(json: &Value, pointer: &str) -> Result<String, String> {
-    match json.pointer(pointer) {
-        None => Err(format!("the record has nothing at `{pointer}`")),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(value) => Ok(value.to_string()),
+fn scalar(json: &Value, pointer: &str) -> Option<String> {
+    match json.pointer(pointer)? {
+        Value::String(text) => Some(text.clone()),
+        value => Some(value.to_string()),
     }
 }
 
@@ -185,117 +306,4 @@ fn check_segments(target: &str, values: &[Range<usize>]) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use nozzle_plugin::testing::{TestEvent, events};
-
-    use super::*;
-
-    fn render(template: &str, data: &str, place: Place) -> Result<String, String> {
-        let event = TestEvent {
-            id: "a/1",
-            key: Some("k\u{e9}y"),
-            timestamp_ms: 7,
-            attributes: &[("region", "eu")],
-            data: data.as_bytes(),
-        };
-        let batch = events([event]);
-        let event = batch.get(0).ok_or("no event")?;
-        Template::parse(template)?.render(&event, place)
-    }
-
-    #[test]
-    fn values_are_filled_in_and_fit_their_place() {
-        use Place::{Body, Header, Target};
-        let data = r#"{"user":"a b","n":[1,2],"deep":{"x":true},"a/b":"slash"}"#;
-        let table = [
-            (
-                "users/{json:/user}?n={json:/n/1}",
-                Target,
-                Ok("users/a%20b?n=2"),
-            ),
-            ("{id}-{timestamp-ms}", Target, Ok("a%2F1-7")),
-            ("{key}", Target, Ok("k%C3%A9y")),
-            ("{json:/a~1b}", Target, Ok("slash")),
-            (
-                "{key}",
-                Header,
-                Err("a value for a header has a control character or is not ASCII"),
-            ),
-            ("Bearer {json:/deep/x}", Header, Ok("Bearer true")),
-            ("{attribute:region}", Header, Ok("eu")),
-            ("{{\"n\":{json:/n}}}", Body, Ok("{\"n\":[1,2]}")),
-            (
-                "{json:/none}",
-                Body,
-                Err("the record has nothing at `/none`"),
-            ),
-            (
-                "{attribute:none}",
-                Body,
-                Err("the record has no attribute `none`"),
-            ),
-        ];
-
-        for (template, place, expected) in table {
-            let found = render(template, data, place);
-            assert_eq!(
-                found,
-                expected.map(str::to_owned).map_err(str::to_owned),
-                "{template}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_line_break_in_a_record_cannot_split_a_header() {
-        assert!(render("{data}", "a\r\nHost: evil", Place::Header).is_err());
-        assert_eq!(
-            render("{data}", "a\r\nb", Place::Target).as_deref(),
-            Ok("a%0D%0Ab")
-        );
-    }
-
-    #[test]
-    fn a_record_cannot_choose_another_resource() {
-        let table = [
-            ("users/{data}", "..", false),
-            ("users/{data}", ".", false),
-            ("users/{data}", "", false),
-            ("users/{data}/orders", "..", false),
-            ("{data}", "", false),
-            ("a{data}", ".", true),
-            (".{data}", ".", false),
-            ("users/{data}{data}", ".", false),
-            ("users/{data}?x=1", "", false),
-            ("users/{data}", "...", true),
-            ("users/{data}", "../admin", true),
-            ("users/u{data}", "", true),
-            ("users?q={data}", "", true),
-            ("users?q={data}", "..", true),
-            ("users?q=a/{data}", "..", true),
-            ("../v2/{data}", "x", true),
-        ];
-
-        for (template, data, passes) in table {
-            let found = render(template, data, Place::Target);
-            assert_eq!(found.is_ok(), passes, "{template} with `{data}`: {found:?}");
-        }
-        assert_eq!(
-            render("users/{data}", "../admin", Place::Target).as_deref(),
-            Ok("users/..%2Fadmin")
-        );
-    }
-
-    #[test]
-    fn a_template_that_makes_no_sense_is_refused_with_the_names_that_do() {
-        let unknown = Template::parse("{uuid}").expect_err("there is no such value");
-
-        assert!(unknown.contains("`{uuid}` is none of id, key"), "{unknown}");
-        assert!(Template::parse("{id").is_err());
-        assert!(Template::parse("{json:a}").is_err());
-        assert_eq!(
-            Template::parse("{{}}").expect("braces").constant(),
-            Some("{}")
-        );
-    }
-}
+mod tests;
