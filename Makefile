@@ -20,7 +20,7 @@ toolchain: ## Installs the pinned toolchain and the guests' target, where they a
 guests: toolchain ## Builds the plugins into guest-plugins/dist.
 	cd $(GUESTS) && CARGO_TARGET_DIR=$(GUEST_TARGET_DIR) cargo build --release --locked --target wasm32-wasip2
 	mkdir -p $(DIST)
-	for plugin in json_batch per_record bulk template hostile lookup dedup probe; do cp $(GUEST_TARGET_DIR)/wasm32-wasip2/release/$$plugin.wasm $(DIST)/; done
+	for plugin in json_batch per_record bulk template hostile lookup dedup probe $$(ls $(GUESTS)/services | grep -v '\.md$$' | tr - _); do cp $(GUEST_TARGET_DIR)/wasm32-wasip2/release/$$plugin.wasm $(DIST)/; done
 
 # With the tests' features, so that `make test` compiles no dependency again.
 build: toolchain ## Builds the host.
