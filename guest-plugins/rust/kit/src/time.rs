@@ -10,7 +10,7 @@ use crate::Source;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
-    /// As text of RFC 3339: `2024-05-06T15:58:50.25Z`.
+    /// As text of RFC 3339: `2024-05-06T15:58:50.25Z`, or a date alone, which begins at midnight in UTC.
     #[default]
     Rfc3339,
     /// As a number of seconds since the Unix epoch, with a fraction or without.
@@ -95,7 +95,7 @@ fn part(digits: &str, unit: u64) -> Option<u64> {
 }
 
 fn rfc3339(text: &str) -> Option<u64> {
-    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, "00:00:00Z"));
     let date: Vec<&str> = date.split('-').collect();
     let [year, month, day] = date[..] else {
         return None;
@@ -161,7 +161,9 @@ mod tests {
             ("2024-05-06 17:58:50+02:00", Some(1_715_011_130_000_000_000)),
             ("2024-05-06T12:28:50-03:30", Some(1_715_011_130_000_000_000)),
             ("2100-03-01T00:00:00Z", Some(4_107_542_400_000_000_000)),
-            ("2024-05-06", None),
+            ("2024-05-06", Some(1_714_953_600_000_000_000)),
+            ("2024-05", None),
+            ("", None),
             ("2024-13-06T15:58:50Z", None),
             ("2024-05-06T15:58Z", None),
             ("2024-05-06T15:58:50", None),
