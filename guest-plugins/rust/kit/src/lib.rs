@@ -11,7 +11,10 @@ pub use source::Source;
 pub use target::Target;
 pub use time::{Time, Unit};
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use nozzle_plugin::{EventVerdict, Verdict};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 /// How much of a service's own words a reason holds, in characters.
@@ -45,15 +48,11 @@ pub fn object<'a>(event: &nozzle_plugin::Event<'a>) -> Result<&'a str, String> {
     }
 }
 
-/// Whether a JSON object has a key at its top.
-pub fn has_key(object: &str, key: &str) -> bool {
-    use std::collections::BTreeMap;
-
-    use serde::de::IgnoredAny;
-
+/// The keys at the top of a JSON object.
+pub fn keys(object: &str) -> BTreeSet<String> {
     // A key that stands twice does not matter here.
-    serde_json::from_str::<BTreeMap<String, IgnoredAny>>(object)
-        .is_ok_and(|object| object.contains_key(key))
+    let object: Result<BTreeMap<String, IgnoredAny>, _> = serde_json::from_str(object);
+    object.unwrap_or_default().into_keys().collect()
 }
 
 /// The members of an object as JSON, without the braces around them.
@@ -120,6 +119,6 @@ mod tests {
             members([("b", Some("}".into())), ("a", None)]),
             r#""b":"}""#
         );
-        assert!(has_key("{\"a\":{\"b\":1}}", "a") && !has_key("{\"a\":{\"b\":1}}", "b"));
+        assert!(keys("{\"a\":{\"b\":1}}").iter().eq(["a"]));
     }
 }

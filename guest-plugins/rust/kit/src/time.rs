@@ -95,7 +95,9 @@ fn part(digits: &str, unit: u64) -> Option<u64> {
 }
 
 fn rfc3339(text: &str) -> Option<u64> {
-    let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, "00:00:00Z"));
+    let (date, time) = text
+        .split_once(['T', 't', ' '])
+        .unwrap_or((text, "00:00:00Z"));
     let date: Vec<&str> = date.split('-').collect();
     let [year, month, day] = date[..] else {
         return None;

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use nozzle_plugin::{Batch, Event, Plugin, Request, Shaped, export_shaper};
-use plugin_kit::{Source, Time, has_key, members, object, with_members};
+use plugin_kit::{Source, Time, keys, members, object, with_members};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -147,8 +147,8 @@ impl Datadog {
             ("timestamp", Some((nanoseconds / 1_000_000).into())),
         ];
         // What the record says of itself is not said twice.
-        let is_said = |name: &str| record.is_some_and(|record| has_key(record, name));
-        let members = members(parts.into_iter().filter(|(name, _)| !is_said(name)));
+        let said = record.map(keys).unwrap_or_default();
+        let members = members(parts.into_iter().filter(|(name, _)| !said.contains(*name)));
         let entry = with_members(record.unwrap_or("{}"), &members);
         if entry.len() > LONGEST_ENTRY && config.oversize == Oversize::Reject {
             return Err(format!(

@@ -14,7 +14,7 @@ use nozzle_plugin::{
 use plugin_kit::{
     Source, Target,
     bulk::{one_line, verdicts},
-    has_key, object, verdict, with_members,
+    keys, object, verdict, with_members,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ impl Elasticsearch {
         let mut lines = json!({ self.action: fields }).to_string().into_bytes();
         lines.push(b'\n');
         match &self.time {
-            Some(time) if !has_key(document, "@timestamp") => {
+            Some(time) if !keys(document).contains("@timestamp") => {
                 let milliseconds = time.nanoseconds(event, &json)? / 1_000_000;
                 let member = format!("\"@timestamp\":{milliseconds}");
                 lines.extend_from_slice(&one_line(&with_members(document, &member)));
