@@ -90,9 +90,11 @@ impl Server {
     /// # Panics
     /// When it does not answer with a 2xx, or with no UTF-8.
     pub fn ask(&self, target: &str, body: Option<&str>) -> String {
-        let script = "import sys, urllib.request as u; from json import load; r = load(sys.stdin)\n\
-             q = u.Request(r['url'], r['body'] and r['body'].encode(), {'content-type': 'application/json'})\n\
-             import json; print(json.dumps(u.build_opener(u.ProxyHandler({})).open(q, timeout=60).read().decode()))";
+        let script = "import json, sys, urllib.request as u; r = json.load(sys.stdin)\n\
+             body = None if r['body'] is None else r['body'].encode()\n\
+             request = u.Request(r['url'], body, {'content-type': 'application/json'})\n\
+             opener = u.build_opener(u.ProxyHandler({}))\n\
+             print(json.dumps(opener.open(request, timeout=60).read().decode()))";
         let request = json!({ "url": format!("{}{target}", self.url()), "body": body });
         match crate::python(script, request.to_string().as_bytes()) {
             Value::String(answer) => answer,

@@ -107,6 +107,76 @@ fn a_point_of_another_type_is_a_dead_letter_and_the_others_are_there() {
     );
 }
 
+/// What the line protocol has to escape, and what only looks like it.
+const TEXTS: [&str; 18] = [
+    "a,b",
+    "a=b",
+    "a b",
+    "a\\b",
+    "a\\,b",
+    "a\\ b",
+    "a\\=b",
+    "\"q\"",
+    "\u{e9}\u{2211}",
+    "\\\\x",
+    "\\\\,x",
+    "'",
+    "#x",
+    " lead",
+    "trail ",
+    "tab\there",
+    "\\,",
+    "x\\\\\\ y",
+];
+/// What can be a field alone.
+const FIELD_TEXTS: [&str; 6] = ["line\nbreak", "ends\\", "\\\"", "\\\\\"", "\r\n", ""];
+
+#[test]
+fn every_text_comes_back_as_it_was_as_a_tag_and_as_a_field() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::influxdb(folder.path());
+    server.ask("/query?q=CREATE%20DATABASE%20texts", Some(""));
+    let work = Work::new();
+    let pairs = TEXTS.iter().map(|text| (*text, *text));
+    let pairs = pairs.chain(FIELD_TEXTS.iter().map(|text| ("plain", *text)));
+    let sent: Vec<(String, &str, &str)> = pairs
+        .enumerate()
+        .map(|(n, (tag, field))| (n.to_string(), tag, field))
+        .collect();
+    let line = |(n, tag, field): &(String, &str, &str)| {
+        format!("{}\n", json!({ "n": n, "tag": tag, "field": field }))
+    };
+    let text: String = sent.iter().map(line).collect();
+    std::fs::write(work.path().join("in.ndjson"), text).expect("written");
+    let config = json!({
+        "api": "v1", "database": "texts", "measurement": "m, =\\x",
+        "tags": { "n": "{json:/n}", "a, =\\tag": "{json:/tag}" },
+        "fields": { "a, =\\field": "{json:/field}" },
+    });
+
+    let (letters, _) = work.send("influxdb", &config, server.url(), "");
+
+    assert_eq!(letters, Vec::<Value>::new());
+    let query = "/query?db=texts&q=SELECT%20*%20FROM%20%2F.*%2F";
+    let answer = lines(&server.ask(query, None)).remove(0);
+    let series = &answer["results"][0]["series"][0];
+    assert_eq!(series["name"], "m, =\\x");
+    assert_eq!(
+        series["columns"],
+        json!(["time", "a, =\\field", "a, =\\tag", "n"])
+    );
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let points = series["values"].as_array().expect("points").iter();
+    let found: BTreeMap<String, (String, String)> = points
+        .map(|point| (text(&point[3]), (text(&point[2]), text(&point[1]))))
+        .collect();
+    let sent: BTreeMap<String, (String, String)> = sent
+        .into_iter()
+        .map(|(n, tag, field)| (n, (tag.to_owned(), field.to_owned())))
+        .collect();
+    assert_eq!(found, sent);
+}
+
 #[test]
 fn victoria_metrics_has_every_sample() {
     let folder = tempfile::tempdir().expect("a folder");

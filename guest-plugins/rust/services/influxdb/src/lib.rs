@@ -1,7 +1,7 @@
 //! InfluxDB line protocol, from records that are JSON objects: versions 1, 2 and 3.
 //!
-//! A 400 or 422 may be a partial write, of which the rest is stored. Which lines were not is said in three ways, after
-//! which `rejected` reads:
+//! A 400 or 422 may be a partial write, of which the rest is stored. Which lines were not is said in three ways, which
+//! `refused.rs` reads:
 //!
 //! - 3: `data` has the line's number and its beginning
 //!   (<https://docs.influxdata.com/influxdb3/core/write-data/troubleshoot/>);
