@@ -61,7 +61,8 @@ fn opensearch_whose_queue_is_full_has_every_record_in_the_end() {
     let config = json!({ "index": "mixed", "create": true });
 
     // Fifty calls at a time, of which the server takes two.
-    let (letters, summary) = work.send("elasticsearch", &config, server.url(), "");
+    let sink = "    retry: { forever: true, max-delay: 1s }\n";
+    let (letters, summary) = work.send("elasticsearch", &config, server.url(), sink);
 
     assert_eq!(rejected(&letters, "item status 400: failed to parse"), bad);
     assert_eq!(documents(&server, "mixed").len(), 3000 - bad.len());
