@@ -35,13 +35,14 @@ build: toolchain ## Builds the host.
 demo: rust-guests build ## Shows it: a stream, a plugin, an endpoint that misbehaves, nothing lost.
 	$(CARGO_TARGET_DIR)/debug/nozzle demo
 
-servers: ## Installs the servers that the tests run against (Python and Node.js are needed; what else is needed comes from Debian, if it is not there, and is not installed).
+servers: ## Installs the servers that the tests run against (Python, Node.js and a JDK with Maven are needed; what else is needed comes from Debian, if it is not there, and is not installed).
 	host/testkit/servers/install.sh host/testkit/servers "$(NOZZLE_TEST_SERVERS)"
 	host/testkit/servers/install.sh host/testkit/proxies "$(NOZZLE_TEST_SERVERS)/proxies"
 	host/testkit/servers/install.sh host/testkit/auth "$(NOZZLE_TEST_SERVERS)/auth"
 	host/testkit/servers/install.sh host/testkit/api "$(NOZZLE_TEST_SERVERS)/api"
 	host/testkit/servers/install.sh host/testkit/events "$(NOZZLE_TEST_SERVERS)/events"
 	host/testkit/servers/install.sh host/testkit/packages "$(NOZZLE_TEST_SERVERS)/packages"
+	host/testkit/servers/install.sh host/testkit/stores "$(NOZZLE_TEST_SERVERS)/stores"
 	cargo build --locked --manifest-path host/testkit/wkg/Cargo.toml --target-dir "$(NOZZLE_TEST_SERVERS)/wkg"
 
 test: guests servers build ## Runs every test.

@@ -15,6 +15,7 @@ mod recorder;
 mod schemathesis;
 mod serve;
 mod servers;
+mod stores;
 mod verifier;
 
 pub use boto::{Boto, credentials};
@@ -32,6 +33,7 @@ pub use python::python;
 pub use recorder::Recorder;
 pub use schemathesis::{Conformance, schemathesis};
 pub use servers::{ACCOUNT, Server, free_port};
+pub use stores::read_otlp_logs;
 pub use verifier::Verifier;
 
 use std::{path::PathBuf, time::Duration};

@@ -1,13 +1,13 @@
 //! An NDJSON bulk API, as Elasticsearch's `_bulk`: an action line and a data line for each record, and a response
 //! with one item for each. Only the items that failed are sent again.
 
-mod items;
-mod lines;
-
-use lines::{Action, one_line};
 use nozzle_plugin::{
-    Batch, Call, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped,
-    Verdict, export_sink, log,
+    Batch, Call, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict, export_sink,
+    log,
+};
+use plugin_kit::{
+    bulk::{Action, one_line, verdicts},
+    verdict,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -97,27 +97,22 @@ impl Handle for Bulk {
 
 impl Bulk {
     fn judge(&self, body: &[u8], events: u32) -> Verdict {
-        match items::verdicts(body, events as usize, &self.delivered) {
+        match verdicts(body, events as usize, &self.delivered) {
             // A bulk API that does not say what became of each item has not said that they are stored.
             Err(error) => {
                 log::warn("the response is no bulk response", &[("error", &error)]);
                 Verdict::Retry(None)
             }
-            Ok(verdicts) if verdicts.iter().all(is_delivered) => Verdict::Delivered,
-            Ok(verdicts) => Verdict::Each(verdicts),
+            Ok(verdicts) => verdict(verdicts),
         }
     }
-}
-
-fn is_delivered(verdict: &EventVerdict) -> bool {
-    matches!(verdict, EventVerdict::Delivered)
 }
 
 export_sink!(Bulk);
 
 #[cfg(test)]
 mod tests {
-    use nozzle_plugin::{Body, configure, testing};
+    use nozzle_plugin::{Body, EventVerdict, configure, testing};
 
     use super::*;
 

@@ -19,6 +19,9 @@ pub struct Action {
 
 impl Action {
     /// `id` and `key` name what holds the event's id and key; "" leaves it out.
+    ///
+    /// # Errors
+    /// When there is no name, or a key stands twice.
     pub fn new(
         name: &str,
         fields: &Map<String, Value>,

@@ -4,12 +4,18 @@ use nozzle_plugin::EventVerdict;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cut;
+
 #[derive(Deserialize)]
 struct Answer {
     items: Vec<Value>,
 }
 
 /// One verdict for each of `events` items. `{"status": …}` and Elasticsearch's `{"index": {"status": …}}` are read.
+/// `delivered` are the statuses that mean that the item is there already.
+///
+/// # Errors
+/// When the body is no bulk response of as many items, and so says of none what became of it.
 pub fn verdicts(
     body: &[u8],
     events: usize,
@@ -60,10 +66,7 @@ fn reason(status: u16, error: Option<&Value>) -> String {
             .and_then(Value::as_str)
             .map_or_else(|| error.to_string(), str::to_owned),
     };
-    format!(
-        "item status {status}: {}",
-        text.chars().take(200).collect::<String>()
-    )
+    format!("item status {status}: {}", cut(&text))
 }
 
 #[cfg(test)]

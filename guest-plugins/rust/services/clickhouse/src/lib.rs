@@ -1,0 +1,267 @@
+//! ClickHouse over HTTP: `INSERT … FORMAT JSONEachRow`, a row a record.
+//!
+//! An INSERT of one block is stored as a whole or not at all (<https://clickhouse.com/docs/sql-reference/statements/insert-into>,
+//! <https://clickhouse.com/docs/guides/developer/transactional>), and its errors have a number
+//! (<https://clickhouse.com/docs/interfaces/http>, header `X-ClickHouse-Exception-Code`; `system.errors` lists them), by
+//! which they are judged, as most of them come with a 500:
+//!
+//! - what passes, such as 241 (memory), 202 (too many queries) or 252 (too many parts), is tried again;
+//! - an error that names its row (`at row 3`) dead-letters that record, and the others are sent again without it;
+//! - another one is the whole call's: with a 4xx the sink's status policy decides (`status: {401: halt, 400: split}`),
+//!   with a 5xx, which it would retry, the records are dead-lettered, for the same rows would fail again.
+//!
+//! A call that is sent again has the same `insert_deduplication_token`, made of the ids of its records.
+
+mod codes;
+
+use std::collections::BTreeMap;
+
+use codes::{Code, passes};
+use nozzle_plugin::{
+    Batch, Call, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped,
+    Verdict, export_sink,
+};
+use plugin_kit::{Target, cut, object, verdict};
+use serde::Deserialize;
+
+/// `plugin.config`.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// The table.
+    table: String,
+    /// Its database; none for the user's own.
+    database: Option<String>,
+    /// The columns to fill, where they are not all.
+    columns: Vec<String>,
+    /// Whether calls have a token by which the server leaves out what it has stored before (22.2 and later; the table
+    /// must be replicated, or have `non_replicated_deduplication_window`).
+    deduplicate: bool,
+    /// Settings of the query. Rows are counted from the beginning of the call only where they are read one by one.
+    settings: BTreeMap<String, String>,
+    /// Resolved against the endpoint's URL.
+    target: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let settings = [
+            ("input_format_parallel_parsing", "0"),
+            ("wait_end_of_query", "1"),
+        ];
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self {
+            table: String::new(),
+            database: None,
+            columns: Vec::new(),
+            deduplicate: true,
+            settings: settings.into_iter().map(owned).collect(),
+            target: String::new(),
+        }
+    }
+}
+
+struct ClickHouse {
+    target: Target,
+    deduplicate: bool,
+}
+
+impl Plugin for ClickHouse {
+    type Config = Config;
+
+    fn new(config: Config) -> Result<Self, String> {
+        if config.table.is_empty() {
+            return Err("`table` is needed".to_owned());
+        }
+        if config.settings.contains_key("insert_deduplication_token") {
+            return Err(
+                "`insert_deduplication_token` is the plugin's: see `deduplicate`".to_owned(),
+            );
+        }
+        let mut query = "INSERT INTO ".to_owned();
+        if let Some(database) = &config.database {
+            query.push_str(&quoted(database));
+            query.push('.');
+        }
+        query.push_str(&quoted(&config.table));
+        if !config.columns.is_empty() {
+            let columns: Vec<String> = config.columns.iter().map(|name| quoted(name)).collect();
+            query.push_str(&format!(" ({})", columns.join(", ")));
+        }
+        query.push_str(" FORMAT JSONEachRow");
+        let mut target = Target::new(&config.target).parameter("query", &query);
+        for (name, value) in &config.settings {
+            target = target.parameter(name, value);
+        }
+        Ok(Self {
+            target,
+            deduplicate: config.deduplicate,
+        })
+    }
+
+    fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
+        let mut shaped = Shaped::new().header("content-type", "application/x-ndjson");
+        let mut events = Vec::with_capacity(batch.len() as usize);
+        let mut token = Token::default();
+        for event in batch {
+            match object(&event) {
+                Ok(_) => {
+                    token.add(event.id());
+                    events.push(event.index());
+                }
+                Err(reason) => shaped.reject_event(event.index(), reason),
+            }
+        }
+        if !events.is_empty() {
+            let mut target = self.target.clone();
+            if self.deduplicate {
+                target = target.parameter("insert_deduplication_token", &token.finish());
+            }
+            let request = Request::post(target.finish());
+            shaped
+                .requests
+                .push(request.joined("", "\n", "\n").events(events));
+        }
+        Ok(shaped)
+    }
+}
+
+/// A name in a query.
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
+}
+
+/// FNV-1a of 128 bits over the ids of a call: nobody gains from two calls with the same one.
+struct Token(u128);
+
+impl Default for Token {
+    fn default() -> Self {
+        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+}
+
+impl Token {
+    fn add(&mut self, id: &str) {
+        // No UTF-8 has this byte: `a`, `b` is not `ab`.
+        for byte in id.bytes().chain([0xff]) {
+            self.0 ^= u128::from(byte);
+            self.0 = self
+                .0
+                .wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+    }
+
+    fn finish(&self) -> String {
+        format!("{:032x}", self.0)
+    }
+}
+
+/// The verdict of an error. Nothing of the call is stored.
+fn judge(status: u16, code: Code, text: &str, events: usize) -> Verdict {
+    if passes(code) {
+        return Verdict::Retry(None);
+    }
+    let reason = format!("ClickHouse's code {code}: {}", cut(codes::message(text)));
+    match codes::row(text).filter(|row| *row < events) {
+        Some(row) => {
+            let mut each = vec![EventVerdict::Retry; events];
+            if let Some(verdict) = each.get_mut(row) {
+                *verdict = EventVerdict::Reject(reason);
+            }
+            verdict(each)
+        }
+        None if (400..500).contains(&status) => Verdict::ByStatus,
+        None => Verdict::Reject(reason),
+    }
+}
+
+impl Handle for ClickHouse {
+    fn handle(&self, call: &Call, outcome: Result<Response, Failure>) -> Handled {
+        let Ok(response) = outcome else {
+            return Verdict::ByStatus.into();
+        };
+        let text = String::from_utf8_lossy(&response.body);
+        // With a 200 too: an error may come when the status is sent already.
+        match codes::code(&response.headers, &text) {
+            Some(code) => judge(response.status, code, &text, call.event_count() as usize).into(),
+            None => Verdict::ByStatus.into(),
+        }
+    }
+}
+
+export_sink!(ClickHouse);
+
+#[cfg(test)]
+mod tests {
+    use nozzle_plugin::{Body, configure, testing::batch};
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_one_insert_of_the_records_that_are_objects() {
+        let config = r#"{"table":"we`ather","database":"d","columns":["a","b"],"settings":{"async_insert":"1"},"deduplicate":false}"#;
+        let plugin: ClickHouse = configure(config).expect(config);
+
+        let shaped = plugin
+            .shape(&batch([&b"{\"a\":1}"[..], b"[]", b"{\n}", b"{"]))
+            .expect("it shapes");
+
+        let request = &shaped.requests[0];
+        assert_eq!(
+            request.target,
+            "?query=INSERT%20INTO%20%60d%60.%60we%5C%60ather%60%20%28%60a%60%2C%20%60b%60%29%20FORMAT%20JSONEachRow&async_insert=1"
+        );
+        assert!(matches!(&request.body, Body::Joined(joined) if joined.separator == b"\n"));
+        assert_eq!(request.events, [0, 2]);
+        assert_eq!(shaped.reject.len(), 2);
+    }
+
+    #[test]
+    fn a_token_is_the_same_for_the_same_records_alone() {
+        let token = |ids: &[&str]| {
+            let mut token = Token::default();
+            ids.iter().for_each(|id| token.add(id));
+            token.finish()
+        };
+
+        assert_eq!(token(&["a", "b"]), token(&["a", "b"]));
+        for other in [&["b", "a"][..], &["ab"], &["a"], &["a", "b", "c"]] {
+            assert_ne!(token(&["a", "b"]), token(other));
+        }
+    }
+
+    #[test]
+    fn an_error_is_judged_by_its_number_and_its_row() {
+        use EventVerdict::{Reject, Retry};
+        let at_row = "Code: 27. DB::Exception: Cannot parse input: expected '\"' before: (at row 1): (at row 2)\n";
+
+        let busy = judge(
+            500,
+            202,
+            "Code: 202. DB::Exception: Too many simultaneous queries.",
+            3,
+        );
+        let row = judge(400, 27, at_row, 3);
+        let beyond = judge(400, 27, at_row, 1);
+        let [found, other] = [404, 500]
+            .map(|status| judge(status, 16, "Code: 16. DB::Exception: No such column x", 3));
+
+        assert!(matches!(busy, Verdict::Retry(None)));
+        assert!(matches!(row, Verdict::Each(each) if matches!(&*each, [Retry, Reject(_), Retry])));
+        assert!(matches!(beyond, Verdict::ByStatus));
+        assert!(matches!(found, Verdict::ByStatus));
+        assert!(
+            matches!(other, Verdict::Reject(reason) if reason == "ClickHouse's code 16: No such column x")
+        );
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        for config in [
+            "{}",
+            r#"{"table":"t","settings":{"insert_deduplication_token":"x"}}"#,
+        ] {
+            assert!(configure::<ClickHouse>(config).is_err(), "{config}");
+        }
+    }
+}
