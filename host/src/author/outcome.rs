@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
+
 use super::{
     case::{Case, Wanted},
     compare::{Fill, Found, FoundRequest, masked},
     diff::{Line, diff},
+    mistake::Mistake,
     update,
-    view::{Given, RequestView, Texts, View},
+    view::{Given, Texts, View},
     workshop::Workshop,
 };
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
     },
     event::Event,
     network::{BaseUrl, HeaderRules},
+    outcome::Outcome,
     plugin::{
         CurrentCall, Handled, LoadError, LoadedPlugin, Method, Plugin, PluginError, ShapedRequest,
     },
@@ -43,6 +47,8 @@ pub enum CaseEnd {
     Failed {
         /// In a sentence.
         reason: String,
+        /// What the author can do about it.
+        hint: Option<String>,
         /// What differs, line by line, if that is the reason.
         diff: Vec<Line>,
     },
@@ -52,13 +58,14 @@ impl CaseEnd {
     fn failed(reason: impl Into<String>) -> Self {
         Self::Failed {
             reason: reason.into(),
+            hint: None,
             diff: Vec::new(),
         }
     }
 }
 
 /// Where calls would go; nothing is sent.
-const BASE: &str = "https://endpoint.test/";
+pub(super) const BASE: &str = "https://endpoint.test/";
 
 impl Workshop {
     /// Runs a case. A plugin that breaks the contract or a limit fails it, whatever it expects.
@@ -103,7 +110,13 @@ impl Workshop {
         };
         let found = match find(&plugin, case, wanted).await {
             Ok(found) => found,
-            Err(reason) => return Ok(CaseEnd::failed(reason)),
+            Err(mistake) => {
+                return Ok(CaseEnd::Failed {
+                    reason: mistake.to_string(),
+                    hint: mistake.hint(),
+                    diff: Vec::new(),
+                });
+            }
         };
         Ok(judge_case(case, wanted, &found, update))
     }
@@ -128,12 +141,20 @@ fn judge_case(case: &Case, wanted: &View, found: &Found, update: Update) -> Case
     };
     CaseEnd::Failed {
         reason: reason.to_owned(),
+        hint: found.requests.iter().enumerate().find_map(no_text),
         diff: diff(wanted, &seen),
     }
 }
 
-/// What the plugin makes of the case's batch; in words, why nothing of it would be used in a run.
-async fn find(plugin: &LoadedPlugin, case: &Case, wanted: &View) -> Result<Found, String> {
+/// A request whose body is no text is often a mistake of encoding: worth a word where something is wrong.
+fn no_text((number, request): (usize, &FoundRequest)) -> Option<String> {
+    let kind = request.headers.get("content-type").map(String::as_str);
+    let body = request.body.as_ref()?;
+    Mistake::of_body(number, kind, body).map(|mistake| mistake.to_string())
+}
+
+/// What the plugin makes of the case's batch, or why nothing of it would be used in a run.
+async fn find(plugin: &LoadedPlugin, case: &Case, wanted: &View) -> Result<Found, Mistake> {
     let events = &case.events;
     let shaped = match plugin.shape(events).await {
         Ok(shaped) => shaped,
@@ -143,30 +164,29 @@ async fn find(plugin: &LoadedPlugin, case: &Case, wanted: &View) -> Result<Found
                 ..Found::default()
             });
         }
-        Err(error) => return Err(format!("`shape` failed: {error}")),
+        Err(error) => return Err(Mistake::Shape(error)),
     };
     let (drop, reject) = (shaped.drop.clone(), shaped.reject.clone());
-    let calls = calls_of(shaped, &endpoints(&case.endpoints), case.order, events)?;
+    let names = case.endpoints.iter().map(|name| (name.as_str(), BASE));
+    let endpoints = endpoints(BASE, names).expect("they are URLs");
+    let calls = calls_of(shaped, &endpoints, case.order, events).map_err(Mistake::Contract)?;
     let mut requests = Vec::new();
     for (number, (shaped, sent)) in calls.into_iter().enumerate() {
-        let mut headers = Texts::new();
-        for (name, value) in &sent.headers {
-            let value = String::from_utf8_lossy(value.as_bytes());
-            let known = headers.entry(name.as_str().to_owned());
-            known
-                .and_modify(|known| *known = format!("{known}, {value}"))
-                .or_insert_with(|| value.clone().into_owned());
+        let mut handled = Vec::new();
+        let responses = wanted.requests.get(number);
+        let responses = responses.map_or(&[][..], |wanted| &wanted.responses);
+        for (place, response) in responses.iter().enumerate() {
+            let Given {
+                attempt, outcome, ..
+            } = &response.given;
+            let at = format!("requests[{number}].responses[{place}]");
+            handled.push(handle(plugin, &shaped, events, *attempt, outcome, &at).await?);
         }
-        let wanted = wanted.requests.get(number);
-        let handled = handle(plugin, &shaped, events, wanted).await;
-        let handled = handled.map_err(|(place, reason)| {
-            format!("requests[{number}].responses[{place}]: {reason}")
-        })?;
         requests.push(FoundRequest {
             method: method(shaped.method),
             endpoint: shaped.endpoint.clone().filter(|name| name != DEFAULT),
             target: shaped.target.clone(),
-            headers,
+            headers: texts(&sent.headers),
             body: sent.body,
             events: shaped.events.clone(),
             handled,
@@ -180,57 +200,78 @@ async fn find(plugin: &LoadedPlugin, case: &Case, wanted: &View) -> Result<Found
     })
 }
 
-/// What the plugin says to each response, or the place of the one that it fails on, and how.
-async fn handle(
+fn texts(headers: &HeaderMap) -> Texts {
+    let mut texts = Texts::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        match texts.get_mut(name.as_str()) {
+            Some(known) => *known = format!("{known}, {value}"),
+            None => drop(texts.insert(name.as_str().to_owned(), value)),
+        }
+    }
+    texts
+}
+
+/// What the plugin says to what came of a call; none if it judges nothing.
+///
+/// # Errors
+/// When it fails, or says what it cannot.
+pub(super) async fn handle(
     plugin: &LoadedPlugin,
     shaped: &Arc<ShapedRequest>,
     events: &[Arc<Event>],
-    wanted: Option<&RequestView>,
-) -> Result<Vec<Option<Handled>>, (usize, String)> {
-    let responses = wanted.map_or(&[][..], |wanted| &wanted.responses);
-    let own: Arc<[Arc<Event>]> = shaped
-        .events
-        .iter()
+    attempt: u32,
+    outcome: &Outcome,
+    at: &str,
+) -> Result<Option<Handled>, Mistake> {
+    if !plugin.handles() {
+        return Ok(None);
+    }
+    let own = shaped.events.iter();
+    let own: Arc<[Arc<Event>]> = own
         .filter_map(|index| events.get(*index as usize).cloned())
         .collect();
-    let mut all = Vec::new();
-    for (place, response) in responses.iter().enumerate() {
-        if !plugin.handles() {
-            all.push(None);
-            continue;
-        }
-        let Given {
-            attempt, outcome, ..
-        } = &response.given;
-        let call = CurrentCall {
-            attempt: *attempt,
-            request: Arc::clone(shaped),
-            events: Arc::clone(&own),
-        };
-        let handled = plugin.handle(call, outcome.clone()).await;
-        let handled = handled.map_err(|error| (place, format!("`handle` failed: {error}")))?;
-        let verdict = handled.verdict.clone();
-        let policy = StatusPolicy::default();
-        let judged = judge(&Seen::of(outcome), Some(Ok(verdict)), own.len(), &policy);
-        if let Verdict::PluginFailed(reason) = judged {
-            return Err((place, reason));
-        }
-        all.push(Some(handled));
+    let call = CurrentCall {
+        attempt,
+        request: Arc::clone(shaped),
+        events: Arc::clone(&own),
+    };
+    let handled = plugin.handle(call, outcome.clone()).await;
+    let handled = handled.map_err(|error| Mistake::Handle {
+        at: at.to_owned(),
+        error,
+    })?;
+    let verdict = handled.verdict.clone();
+    let policy = StatusPolicy::default();
+    match judge(&Seen::of(outcome), Some(Ok(verdict)), own.len(), &policy) {
+        Verdict::PluginFailed(reason) => Err(Mistake::Verdict {
+            at: at.to_owned(),
+            reason,
+        }),
+        _ => Ok(Some(handled)),
     }
-    Ok(all)
 }
 
-fn endpoints(names: &[String]) -> Endpoints {
-    let base = BASE.parse().ok().and_then(|url| BaseUrl::new(&url).ok());
-    let endpoint = Endpoint {
-        base: base.expect("it is a URL"),
-        headers: HeaderRules::default(),
-        compression: None,
-        call_ids: Vec::new(),
-        attempt_header: None,
-    };
-    let names = std::iter::once(DEFAULT).chain(names.iter().map(String::as_str));
-    Endpoints::new(names.map(|name| (Arc::from(name), endpoint.clone())))
+/// The default endpoint and those with a name, at these URLs. None if one of them cannot be an endpoint's.
+pub(super) fn endpoints<'a>(
+    default: &'a str,
+    named: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Option<Endpoints> {
+    let all = std::iter::once((DEFAULT, default)).chain(named);
+    let all: Option<Vec<_>> = all
+        .map(|(name, url)| {
+            let base = BaseUrl::new(&url.parse().ok()?).ok()?;
+            let endpoint = Endpoint {
+                base,
+                headers: HeaderRules::default(),
+                compression: None,
+                call_ids: Vec::new(),
+                attempt_header: None,
+            };
+            Some((Arc::from(name), endpoint))
+        })
+        .collect();
+    all.map(Endpoints::new)
 }
 
 fn method(method: Method) -> &'static str {

@@ -213,7 +213,7 @@ fn is_plain(text: &str) -> bool {
         && text.chars().all(|c| is_inner(c) || c == ' ')
         && !matches!(
             lower.as_str(),
-            "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off"
         )
 }
 

@@ -6,10 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use memchr::memmem;
+
+use super::mistake::Mistake;
 use crate::{
     oci::Digest,
     plugin::{
-        Binary, HostError, LoadError, LoadedPlugin, PluginHost,
+        Binary, HostError, LoadError, LoadedPlugin, PluginError, PluginHost,
         settings::{GrantSettings, PluginLimits, PluginSettings, PluginSource},
     },
 };
@@ -21,6 +24,12 @@ pub enum WorkshopError {
     /// The plugin host could not be set up.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// A module that a compiler made for WASI's first preview.
+    #[error("`{}` was built for wasip1: it is a core WebAssembly module, and a plugin is a component", path.display())]
+    Preview1 {
+        /// The file.
+        path: PathBuf,
+    },
     /// The plugin is none.
     #[error(transparent)]
     Plugin(Box<LoadError>),
@@ -29,6 +38,40 @@ pub enum WorkshopError {
 impl From<LoadError> for WorkshopError {
     fn from(error: LoadError) -> Self {
         Self::Plugin(Box::new(error))
+    }
+}
+
+/// What such modules import.
+const PREVIEW1: &[u8] = b"wasi_snapshot_preview1";
+
+impl WorkshopError {
+    /// What the author can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Host(_) => None,
+            Self::Plugin(error) => hint_of(error),
+            Self::Preview1 { .. } => Some(
+                "build for wasip2: in Rust `cargo build --target wasm32-wasip2`; in Go and C the build script of `nozzle plugin new` \
+                 makes a component of the module"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// What the author can do about it: no module file is in sight.
+pub(super) fn hint_of(error: &LoadError) -> Option<String> {
+    match error {
+        LoadError::Configure { .. } => Some(
+            "pass settings that the plugin takes: `--config '{…}'`, or `config` in a case"
+                .to_owned(),
+        ),
+        LoadError::Source(_) => Some("name the component that your build writes".to_owned()),
+        LoadError::Start(PluginError::Trapped(_)) => Some(
+            "an exception or a panic says nothing to whoever writes the settings: return an error from `configure`, in words".to_owned(),
+        ),
+        LoadError::Start(error) => Mistake::Shape(error.clone()).hint(),
+        error => error.hint(),
     }
 }
 
@@ -60,6 +103,12 @@ impl Workshop {
         };
         let settings = workshop.settings("null", GrantSettings::default());
         let binary = workshop.host.read(&settings).await?;
+        let is_module = binary.bytes.starts_with(b"\0asm\x01\0\0\0");
+        if is_module && memmem::find(&binary.bytes, PREVIEW1).is_some() {
+            return Err(WorkshopError::Preview1 {
+                path: plugin.to_owned(),
+            });
+        }
         workshop.host.keep_for("author", vec![binary.hex_digest()]);
         workshop.host.tidy();
         Ok(Self { binary, ..workshop })

@@ -51,6 +51,7 @@ pub(super) fn check(yaml: CaseYaml, document: &Document) -> Result<Checked, Vec<
         .map(|(index, event)| Arc::new(check.event(index, event)))
         .collect();
     let mut endpoints = yaml.endpoints;
+    let needs_events = yaml.configure_error.is_none();
     let wanted = match (yaml.configure_error, yaml.expect) {
         (Some(_), Some(_)) => {
             let message = "a case has `expect` or `configure-error`, not both";
@@ -61,7 +62,7 @@ pub(super) fn check(yaml: CaseYaml, document: &Document) -> Result<Checked, Vec<
         (None, Some(expect)) => Wanted::Answer(check.expect(expect)),
         (None, None) => Wanted::Nothing,
     };
-    if events.is_empty() && !matches!(wanted, Wanted::ConfigureError(_)) {
+    if events.is_empty() && needs_events {
         let hint = "write `events:` with at least one event, such as `- data: '{\"n\":1}'`";
         check.wrong(&["events"], "the case has no events", hint);
     }

@@ -57,9 +57,9 @@ pub(super) async fn test(args: TestArgs) -> Result<(), AuthorError> {
                 updated += 1;
                 print(&format!("update  {}\n", case.name));
             }
-            CaseEnd::Failed { reason, diff } => {
+            CaseEnd::Failed { reason, hint, diff } => {
                 failed += 1;
-                print(&failure(case, &reason, &diff, is_terminal));
+                print(&failure(case, &reason, hint.as_deref(), &diff, is_terminal));
             }
         }
     }
@@ -97,7 +97,13 @@ fn read(args: &TestArgs) -> Result<Vec<Case>, AuthorError> {
 }
 
 /// Red was expected, green was found.
-fn failure(case: &Case, reason: &str, diff: &[Line], is_terminal: bool) -> String {
+fn failure(
+    case: &Case,
+    reason: &str,
+    hint: Option<&str>,
+    diff: &[Line],
+    is_terminal: bool,
+) -> String {
     let about = case.about.as_deref().unwrap_or_default();
     let mut text = format!("FAIL    {}\n", case.name);
     if !about.is_empty() {
@@ -120,6 +126,9 @@ fn failure(case: &Case, reason: &str, diff: &[Line], is_terminal: bool) -> Strin
             true => text.push_str(&format!("        {colour}{shown}\x1b[0m\n")),
             false => text.push_str(&format!("        {shown}\n")),
         }
+    }
+    if let Some(hint) = hint {
+        text.push_str(&format!("        hint: {hint}\n"));
     }
     text
 }
