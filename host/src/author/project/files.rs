@@ -12,6 +12,8 @@ pub(super) fn of(language: &str, template: &str) -> Option<BTreeMap<String, &'st
     // the macro that reads the contract.
     let (sdk, wit) = match language {
         "rust" => ("nozzle-plugin/", "nozzle-plugin/contract/"),
+        // Where Python finds a package that is not installed.
+        "python" => ("", "wit/"),
         _ => ("sdk/", "wit/"),
     };
     let own = format!("{root}/template/{template}/");
