@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::workshop::{Workshop, WorkshopError};
 use crate::{
     event::Event,
-    plugin::{LoadError, LoadedPlugin, Plugin, PluginError, settings::GrantSettings},
+    plugin::{LoadError, LoadedPlugin, Plugin, PluginError, settings::PluginLimits},
 };
 
 /// What was measured. As a file, it is a baseline.
@@ -59,7 +59,7 @@ impl Bench {
     /// See [`BenchError`].
     pub async fn of(
         plugin: &Path,
-        limits: crate::plugin::settings::PluginLimits,
+        limits: PluginLimits,
         config: &str,
         records: &[Arc<Event>],
         batch: usize,
@@ -69,8 +69,8 @@ impl Bench {
         }
         // Without a cache, so that it is compiled.
         let workshop = Workshop::open(plugin, limits, None).await?;
+        let (_, grants) = workshop.needed();
         let started = Instant::now();
-        let grants = GrantSettings::default();
         let loaded = workshop.load("plugin/bench", config, grants).await;
         let loaded = loaded.map_err(Box::new)?;
         let compile = started.elapsed();

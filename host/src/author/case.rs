@@ -101,11 +101,14 @@ impl Case {
                 events: checked.events,
                 wanted: checked.wanted,
             }),
-            Err(problems) => Err(Problems {
-                file: path.display().to_string(),
-                text,
-                problems,
-            }),
+            Err(mut problems) => {
+                problems.sort_by_key(|problem| problem.mark);
+                Err(Problems {
+                    file: path.display().to_string(),
+                    text,
+                    problems,
+                })
+            }
         }
     }
 }

@@ -13,12 +13,8 @@ use super::{
 };
 use crate::{
     event::Event,
-    network::HostPattern,
     outcome::{Failure, Outcome, Response},
-    plugin::{
-        LoadError, LoadedPlugin, Names, Plugin, VERSION, needed_grant,
-        settings::{GrantSettings, HttpGrant, KeyvalueGrant},
-    },
+    plugin::{LoadError, LoadedPlugin, Names, Plugin, VERSION},
 };
 
 /// What was found out about a plugin.
@@ -60,17 +56,7 @@ impl Workshop {
     /// When the file is no plugin, or refuses its configuration.
     pub async fn check(&self, config: &str, own: &[Arc<Event>]) -> Result<Checked, Box<LoadError>> {
         let names = Names::read(&self.binary.bytes).unwrap_or_default();
-        let needed = names.imports.iter().map(|import| needed_grant(import));
-        let mut grants: Vec<_> = needed.flatten().collect();
-        grants.dedup();
-        let nobody = HostPattern::parse("nobody.test").map(|host| HttpGrant::new(vec![host]));
-        let given = GrantSettings {
-            http: nobody
-                .ok()
-                .filter(|_| grants.iter().any(|line| line.contains("http"))),
-            keyvalue: Some(KeyvalueGrant::default()),
-            ..GrantSettings::default()
-        };
+        let (grants, given) = self.needed();
         let plugin = self.load("plugin/check", config, given).await?;
         Ok(Checked {
             world: if plugin.handles() { "sink" } else { "shaper" },

@@ -9,9 +9,7 @@ use super::{mistake::Mistake, outcome::endpoints, workshop::Workshop};
 use crate::{
     delivery::{calls_of, settings::Order},
     event::Event,
-    plugin::{
-        LoadError, LoadedPlugin, Plugin, PluginError, ShapedRequest, settings::GrantSettings,
-    },
+    plugin::{LoadError, LoadedPlugin, Plugin, PluginError, ShapedRequest},
 };
 
 /// What would become of a batch.
@@ -84,9 +82,8 @@ impl Workshop {
         url: &str,
         named: &[(String, String)],
     ) -> Result<Preview, PreviewError> {
-        let plugin = self
-            .load("plugin/run", config, GrantSettings::default())
-            .await;
+        let (_, grants) = self.needed();
+        let plugin = self.load("plugin/run", config, grants).await;
         let plugin = plugin.map_err(Box::new)?;
         let named = named
             .iter()

@@ -12,8 +12,10 @@ use super::mistake::Mistake;
 use crate::{
     oci::Digest,
     plugin::{
-        Binary, HostError, LoadError, LoadedPlugin, PluginError, PluginHost,
-        settings::{GrantSettings, PluginLimits, PluginSettings, PluginSource},
+        Binary, HostError, LoadError, LoadedPlugin, Names, PluginError, PluginHost, needed_grant,
+        settings::{
+            GrantSettings, HttpGrant, KeyvalueGrant, PluginLimits, PluginSettings, PluginSource,
+        },
     },
 };
 
@@ -41,6 +43,11 @@ impl From<LoadError> for WorkshopError {
     }
 }
 
+/// A grant to ask a host that nobody has: requests fail before they are made.
+pub(super) fn no_network() -> HttpGrant {
+    HttpGrant::new(Vec::new())
+}
+
 /// What such modules import.
 const PREVIEW1: &[u8] = b"wasi_snapshot_preview1";
 
@@ -66,6 +73,14 @@ pub(super) fn hint_of(error: &LoadError) -> Option<String> {
             "pass settings that the plugin takes: `--config '{…}'`, or `config` in a case"
                 .to_owned(),
         ),
+        LoadError::Ungranted { import, .. } => {
+            let grant = match import.starts_with("wasi:http/") {
+                true => "http",
+                false => "keyvalue",
+            };
+            let sink = error.hint().unwrap_or_default();
+            Some(format!("in a case: `grants: {{ {grant}: true }}`; in a module: {sink}"))
+        }
         LoadError::Source(_) => Some("name the component that your build writes".to_owned()),
         LoadError::Start(PluginError::Trapped(_)) => Some(
             "an exception or a panic says nothing to whoever writes the settings: return an error from `configure`, in words".to_owned(),
@@ -128,6 +143,21 @@ impl Workshop {
             .mode(0o700)
             .create(&folder);
         made.and_then(|()| is_own(&folder)).ok()?.then_some(folder)
+    }
+
+    /// All that the plugin imports granted, with the lines of a module file that do so. There is no network behind it.
+    pub(super) fn needed(&self) -> (Vec<&'static str>, GrantSettings) {
+        let names = Names::read(&self.binary.bytes).unwrap_or_default();
+        let needed = names.imports.iter().map(|import| needed_grant(import));
+        let mut lines: Vec<_> = needed.flatten().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        let given = GrantSettings {
+            http: Some(no_network()),
+            keyvalue: Some(KeyvalueGrant::default()),
+            ..GrantSettings::default()
+        };
+        (lines, given)
     }
 
     /// Loads the plugin as a sink's, with an instance of its own.

@@ -274,10 +274,17 @@ expect:
 
     let with = test(granted.path(), "dedup.wasm", &[]);
     let without = test(refused.path(), "dedup.wasm", &[]);
+    // It is granted to ask, and there is nobody to be asked.
+    let text = "config: { url: 'https://nobody.test/' }\ngrants: { http: true }\nevents: [{ data: x }]\nexpect: { requests: [{ json: [{ error: 'ErrorCode::HttpRequestDenied' }] }] }\n";
+    let asked = cases(&[("asked.yaml", text)]);
+    let asked = test(asked.path(), "lookup.wasm", &[]);
 
+    let hint = "in a case: `grants: { keyvalue: true }`";
     assert!(
         without.contains("which the sink does not grant"),
         "{without}"
     );
+    assert!(without.contains(hint), "{without}");
     assert!(with.contains("1 passed"), "{with}");
+    assert!(asked.contains("1 passed"), "{asked}");
 }

@@ -113,6 +113,18 @@ fn the_documents_show_the_template() {
 }
 
 #[test]
+fn the_documents_show_a_case_that_passes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| fs::read_to_string(root.join(name)).expect(name);
+
+    // That it passes, the test of the templates shows.
+    let case = read("guest-plugins/rust/template/bulk/cases/partial.yaml");
+    let document = read("docs/testing-plugins.md");
+
+    assert!(document.contains(&format!("```yaml\n{case}```")));
+}
+
+#[test]
 fn a_project_asks_for_what_the_sdk_asks_for() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-plugins/rust");
     let read = |name: &str| fs::read_to_string(root.join(name)).expect(name);

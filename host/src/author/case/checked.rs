@@ -19,6 +19,7 @@ use crate::{
         Body, EachView, Given, RequestView, ResponseView, ResultView, Texts, VerdictView, View,
         Words,
     },
+    author::workshop::no_network,
     config::{Document, Problem},
     delivery::{DEFAULT, settings::Order},
     event::Event,
@@ -97,6 +98,7 @@ fn grants(yaml: GrantsYaml) -> GrantSettings {
     GrantSettings {
         clock: yaml.clock,
         random: yaml.random,
+        http: yaml.http.then(no_network),
         keyvalue: yaml.keyvalue.then(KeyvalueGrant::default),
         env: env.map(|(name, value)| EnvGrant { name, value }).collect(),
         ..GrantSettings::default()

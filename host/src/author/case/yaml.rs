@@ -61,6 +61,8 @@ pub(super) struct GrantsYaml {
     pub(super) clock: bool,
     /// Whether it gets random numbers.
     pub(super) random: bool,
+    /// Whether it may import wasi:http. Every request fails: a case has no network.
+    pub(super) http: bool,
     /// Whether it has a store of its own, by wasi:keyvalue, empty at first.
     pub(super) keyvalue: bool,
     /// Variables that it sees.
