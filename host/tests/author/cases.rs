@@ -207,7 +207,7 @@ events:
   - data: '{\"n\":1}'
   - data: '{\"n\":2}' # two
   - data: x
-  - base64: /w==
+  - data: ''
 ";
     let folder = cases(&[
         ("update.yaml", text),

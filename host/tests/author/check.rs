@@ -10,7 +10,7 @@ use crate::said;
 fn check(folder: &Path, args: &[&str]) -> String {
     let text = said(folder, &[&["check"], args].concat());
     let lines = text.lines().map(|line| {
-        let head = ["sha256", "size", "memory"]
+        let head = ["sha256", "size", "memory", "a record that is no UTF-8"]
             .into_iter()
             .find(|head| line.starts_with(head));
         match head {
