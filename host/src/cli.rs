@@ -1,5 +1,6 @@
 //! The command line. Standard output carries data only; everything for people goes to standard error.
 
+mod author;
 mod check;
 mod dead_letters;
 mod demo;
@@ -69,7 +70,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows, exports or resets progress: up to where every event is settled.
     Progress(progress::ProgressArgs),
-    /// Replaces plugins in a running host, moves them between files and registries, and says what they are.
+    /// Helps to write plugins, replaces them in a running host, moves them between files and registries.
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
@@ -116,6 +117,8 @@ enum Command {
 /// What `nozzle plugin` can do.
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
+    #[command(flatten)]
+    Author(author::AuthorCommand),
     #[command(flatten)]
     Version(swap::VersionCommand),
     #[command(flatten)]
@@ -193,6 +196,7 @@ fn execute(args: Args) -> Result<(), CliError> {
 
 async fn plugin(command: PluginCommand) -> Result<(), CliError> {
     match command {
+        PluginCommand::Author(command) => author::author(command).await,
         PluginCommand::Version(command) => swap::versions(command).await,
         PluginCommand::Package(command) => package::package(command).await,
     }

@@ -1,6 +1,7 @@
 //! The module file: loaded, checked as a whole, and turned into the settings of the parts that use them.
 
 mod check;
+mod document;
 mod flags;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -15,6 +16,7 @@ mod tree;
 mod units;
 mod walk;
 
+pub use document::Document;
 pub use flags::{Flags, RUN_INGRESSES, Source, from_flags};
 pub use interpolate::Sources;
 pub use places::Places;

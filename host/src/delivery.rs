@@ -31,7 +31,7 @@ mod order;
 mod outbox;
 mod prepare;
 
-pub use engine::{SinkEnd, dry_run, rehearse, run};
+pub use engine::{SinkEnd, calls_of, dry_run, rehearse, run};
 pub use prepare::Endpoint;
 pub use ways::{DEFAULT, Endpoints, Names, Way};
 

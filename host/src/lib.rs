@@ -12,6 +12,7 @@
 
 pub mod admin;
 pub mod auth;
+pub mod author;
 pub mod aws;
 pub mod batch;
 pub mod cli;

@@ -33,8 +33,9 @@ pub use engine::{HostError, PluginHost};
 pub use grants::{
     GrantError, Services,
     fetch::{Fetch, FetchError},
+    needed_grant,
 };
-pub use load::{Binary, LoadedPlugin};
+pub use load::{Binary, LoadedPlugin, VERSION};
 pub use load_error::LoadError;
 pub use names::{Names, NamesError};
 pub use signature::{MINISIGN_ANNOTATION, MinisignError, MinisignKey};

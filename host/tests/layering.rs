@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 26] = [
+const ARROWS: [(&str, &[&str]); 27] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -11,6 +11,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
         &[
             "admin",
             "auth",
+            "author",
             "config",
             "dead_letter",
             "delivery",
@@ -75,6 +76,10 @@ const ARROWS: [(&str, &[&str]); 26] = [
             "progress",
             "trace",
         ],
+    ),
+    (
+        "author",
+        &["config", "delivery", "http", "network", "oci", "plugin"],
     ),
     ("admin", &["auth", "delivery", "plugin", "progress"]),
     ("http", &["auth", "aws", "network"]),

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, path::PathBuf};
 
-use super::package::PackageError;
+use super::{author::AuthorError, package::PackageError};
 use crate::{
     admin::{BindError, FetchError},
     config::Problems,
@@ -63,6 +63,8 @@ pub(super) enum CliError {
     #[error(transparent)]
     Fetch(FetchError),
     #[error(transparent)]
+    Author(AuthorError),
+    #[error(transparent)]
     Package(PackageError),
     #[error("standard output cannot be written")]
     Stdout(#[source] io::Error),
@@ -94,6 +96,7 @@ impl CliError {
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
             Self::Start(StartError::Telemetry(_) | StartError::Collector(_)) => 2,
             Self::NoDemoPlugin { .. } | Self::PluginFile { .. } => 3,
+            Self::Author(error) => error.exit_code(),
             Self::Package(error) => error.exit_code(),
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
             Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,
@@ -110,6 +113,7 @@ impl CliError {
             Self::Start(StartError::Store(error)) | Self::Store(error) => error.hint(),
             Self::Start(StartError::Ingress { source, .. }) | Self::Source(source) => source.hint(),
             Self::Start(StartError::Egress { source, .. }) => source.hint(),
+            Self::Author(error) => error.hint(),
             Self::Package(error) => error.hint(),
             Self::Start(StartError::Telemetry(_)) => Some(
                 "correct it, or set OTEL_SDK_DISABLED=true to send no traces".to_owned(),
@@ -159,6 +163,11 @@ impl CliError {
         if let Self::Config(problems) = self {
             eprint(&format!("{problems}"));
             return;
+        }
+        if let Self::Author(AuthorError::CaseFiles(all)) = self {
+            for problems in all {
+                eprint(&format!("{problems}\n\n"));
+            }
         }
         eprint(&format!("error: {self}"));
         let mut source = Error::source(self);

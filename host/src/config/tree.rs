@@ -8,10 +8,10 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use saphyr_parser::{Marker, Span};
 
 use super::{
-    interpolate::{Sources, Unfilled, fill_pieces},
+    interpolate::{Filled, Sources, Unfilled, fill_pieces},
     problem::{Mark, Problem},
 };
-use crate::auth::Secret;
+use crate::auth::{Piece, Secret};
 
 /// A value and its place.
 #[derive(Debug, Clone)]
@@ -52,6 +52,15 @@ impl Node {
         sources: &Sources,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
+        Self::parse_with(text, Some(sources), problems)
+    }
+
+    /// Parses a file; a `${…}` is text as any other, where there are no `sources`.
+    pub(super) fn parse_with(
+        text: &str,
+        sources: Option<&Sources>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
         form::check(text, problems);
         if !problems.is_empty() {
             return None;
@@ -89,7 +98,7 @@ impl Node {
         }
     }
 
-    fn build(yaml: MarkedYaml<'_>, sources: &Sources, problems: &mut Vec<Problem>) -> Self {
+    fn build(yaml: MarkedYaml<'_>, sources: Option<&Sources>, problems: &mut Vec<Problem>) -> Self {
         let mark = mark_of_span(yaml.span);
         let data = match yaml.data {
             YamlData::Value(Scalar::Null) => Data::Null,
@@ -98,7 +107,11 @@ impl Node {
             YamlData::Value(Scalar::FloatingPoint(value)) => Data::Float(value.into_inner()),
             YamlData::Value(Scalar::String(written)) => {
                 let written = written.into_owned();
-                Data::Text(match fill_pieces(&written, sources) {
+                let filled = match sources {
+                    Some(sources) => fill_pieces(&written, sources),
+                    None => Ok(unfilled(&written)),
+                };
+                Data::Text(match filled {
                     Ok((filled, pieces)) => Text {
                         secret_of: Secret::new(&filled.text, pieces),
                         value: filled.text,
@@ -230,6 +243,15 @@ impl Node {
                 .collect(),
         }
     }
+}
+
+/// A text that refers to nothing.
+fn unfilled(text: &str) -> (Filled, Vec<Piece>) {
+    let filled = Filled {
+        text: text.to_owned(),
+        secret: false,
+    };
+    (filled, vec![Piece::Text(text.to_owned())])
 }
 
 fn key_text(key: &MarkedYaml<'_>) -> Option<String> {

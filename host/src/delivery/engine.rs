@@ -13,7 +13,7 @@ mod shaping;
 #[cfg(test)]
 mod tests;
 
-pub use shaping::{dry_run, rehearse};
+pub use shaping::{calls_of, dry_run, rehearse};
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -188,6 +188,11 @@ impl PluginHost {
     }
 }
 
+/// The line of a module file that grants what a plugin imports; none if that needs no grant.
+pub fn needed_grant(import: &str) -> Option<&'static str> {
+    Needed::by(import).map(Needed::line)
+}
+
 /// A grant that an import needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needed {

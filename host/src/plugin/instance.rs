@@ -315,6 +315,13 @@ impl Pool {
         Ok((shaping, handling.transpose()?))
     }
 
+    /// Linear memory of an instance that is idle, in bytes: of the largest one.
+    pub(super) fn memory(&self) -> usize {
+        let idle = self.lock();
+        let memory = |instance: &Instance| instance.store.data().limiter.memory();
+        idle.iter().map(memory).max().unwrap_or(0)
+    }
+
     /// Keeps an instance that was made ahead.
     pub(super) fn put(&self, instance: Instance) {
         self.lock().push(instance);

@@ -19,7 +19,7 @@ use super::{
 use crate::{event::Event, metrics::PluginStats, oci::Digest, outcome::Outcome};
 
 /// The contract's version that this host speaks.
-pub(super) const VERSION: &str = "0.1.0";
+pub const VERSION: &str = "0.1.0";
 pub(super) const SHAPING: &str = "nozzle:plugin/shaping@0.1.0";
 const HANDLING: &str = "nozzle:plugin/handling@0.1.0";
 
@@ -290,6 +290,11 @@ impl LoadedPlugin {
     /// The component's SHA-256 digest.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Linear memory of an instance that is idle, in bytes.
+    pub fn memory(&self) -> usize {
+        self.pool.memory()
     }
 
     /// What it counts itself.

@@ -18,8 +18,10 @@ use crate::{
         settings::{OnGivenUp, Order},
     },
     event::Event,
-    http::Transport,
-    plugin::{Compared, Events, Generation, Judge, Plugin, PluginError, Shaped, Slot},
+    http::{Request, Transport},
+    plugin::{
+        Compared, Events, Generation, Judge, Plugin, PluginError, Shaped, ShapedRequest, Slot,
+    },
     trace,
 };
 
@@ -329,6 +331,22 @@ pub async fn rehearse(
         Ok(shaped)
     });
     planned.map_err(|failure| failure.reason().to_owned())
+}
+
+/// The calls of an answer as they would be sent, each with the request that the plugin made.
+///
+/// # Errors
+/// How the answer breaks the contract, in words: then none of it could be sent.
+pub fn calls_of(
+    shaped: Shaped,
+    endpoints: &Endpoints,
+    order: Order,
+    events: &[Arc<Event>],
+) -> Result<Vec<(Arc<ShapedRequest>, Request)>, String> {
+    let plan = plan(shaped, endpoints, order, events);
+    let plan = plan.map_err(|failure| failure.reason().to_owned())?;
+    let calls = plan.calls.into_iter();
+    Ok(calls.map(|call| (call.shaped, call.request)).collect())
 }
 
 async fn shape(plugin: &impl Plugin, events: &[Arc<Event>]) -> Result<Shaped, ShapeFailure> {

@@ -39,20 +39,4 @@ mod tests {
         assert_eq!(shaped.requests[0].events, [0, 1]);
         assert!(matches!(shaped.requests[0].body, Body::Joined(_)));
     }
-
-    #[test]
-    fn the_documents_show_this_plugin() {
-        let source = include_str!("lib.rs");
-        let start = source.find("use nozzle_plugin").expect("its first line");
-        let last = "export_shaper!(Lines);\n";
-        let end = source.find(last).expect("its last line") + last.len();
-        let plugin = source.get(start..end).expect("on boundaries");
-
-        for document in [
-            include_str!("../../README.md"),
-            include_str!("../../../../docs/plugins-rust.md"),
-        ] {
-            assert!(document.contains(plugin), "{document}");
-        }
-    }
 }

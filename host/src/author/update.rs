@@ -1,0 +1,54 @@
+//! Writes what was found into a case file: `expect` alone is written anew, everything around it stays as it is.
+
+use super::{
+    case::Case,
+    show,
+    view::{View, Words},
+};
+
+/// The file's text with another `expect`.
+pub(super) fn with_expect(case: &Case, view: &View) -> String {
+    with(case, "expect", &format!("expect:{}", below(view)))
+}
+
+/// The file's text with another `configure-error`.
+pub(super) fn with_configure_error(case: &Case, message: &Words) -> String {
+    let mut text = "configure-error:".to_owned();
+    show::words(message).write(&mut text, 2);
+    with(case, "configure-error", &text)
+}
+
+fn below(view: &View) -> String {
+    match show::expect(view, 2) {
+        lines if lines.is_empty() => " {}\n".to_owned(),
+        lines => format!("\n{lines}"),
+    }
+}
+
+/// Puts `section` in the place of the one that begins with `key`, or at the end of the file.
+fn with(case: &Case, key: &str, section: &str) -> String {
+    let lines: Vec<&str> = case.text.split_inclusive('\n').collect();
+    let place = case.keys.iter().position(|(other, _)| other == key);
+    let (start, end) = match place {
+        None => (lines.len(), lines.len()),
+        Some(place) => {
+            let start = case.keys.get(place).map_or(0, |(_, line)| line - 1);
+            let next = case.keys.get(place + 1).map(|(_, line)| line - 1);
+            (start, next.unwrap_or(lines.len()))
+        }
+    };
+    let (before, rest) = lines.split_at(start.min(lines.len()));
+    let (own, after) = rest.split_at((end - start).min(rest.len()));
+    // What stands at the margin below a section belongs to the next one, or to the file.
+    let is_outside = |line: &&&str| line.trim().is_empty() || line.starts_with('#');
+    let outside = own.iter().rev().take_while(is_outside).count();
+    let (_, kept) = own.split_at(own.len() - outside);
+    let mut out: String = before.concat();
+    if !out.is_empty() && !out.ends_with('\n') {
+        out.push('\n');
+    }
+    out.push_str(section);
+    out.extend(kept.iter().copied());
+    out.extend(after.iter().copied());
+    out
+}
