@@ -14,6 +14,7 @@ pub(crate) mod fuzz;
 mod grants;
 mod imports;
 mod instance;
+mod last_words;
 mod lift;
 mod limiter;
 mod load;

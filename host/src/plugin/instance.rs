@@ -21,6 +21,7 @@ use super::{
     budget::Budget,
     clock::{Clock, TICK},
     grants::{Granted, Session},
+    last_words::LastWords,
     limiter::Limiter,
     lower::Scratch,
     output::{GuestLog, GuestOutput, clean},
@@ -36,6 +37,7 @@ pub(super) struct State {
     pub(super) grants: Session,
     limiter: Limiter,
     pub(super) log: Arc<GuestLog>,
+    words: LastWords,
     /// The call whose outcome is being handled.
     pub(super) call: Option<CurrentCall>,
     clock: Arc<Clock>,
@@ -244,9 +246,10 @@ impl Pool {
 
     /// Makes an instance and configures it.
     pub(super) async fn make(&self) -> Result<Instance, MakeError> {
-        let output = |stream| GuestOutput::new(Arc::clone(&self.log), stream);
+        let words = LastWords::default();
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(output("stdout")).stderr(output("stderr"));
+        wasi.stdout(GuestOutput::stdout(Arc::clone(&self.log)));
+        wasi.stderr(GuestOutput::stderr(Arc::clone(&self.log), words.clone()));
         let given = self.granted.context(&mut wasi);
         given.map_err(|error| MakeError::Failed(PluginError::Instance(error.to_string())))?;
         let mut table = ResourceTable::new();
@@ -258,6 +261,7 @@ impl Pool {
             grants: self.granted.session(&self.log),
             limiter: Limiter::new(self.limits.memory),
             log: Arc::clone(&self.log),
+            words,
             call: None,
             clock: Arc::new(Clock::new(self.limits.time)),
             budget: Arc::clone(&self.budget),
@@ -323,7 +327,7 @@ impl Pool {
     fn start_clock(&self, store: &mut Store<State>) -> Arc<Clock> {
         store.data_mut().limiter.start();
         store.data_mut().grants.call_begins();
-        self.log.call_begins();
+        store.data().words.call_begins();
         store.set_epoch_deadline(1);
         let clock = &store.data().clock;
         clock.start();
@@ -345,16 +349,13 @@ impl Pool {
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => PluginError::TimedOut(limits.time),
-            Some(trap) => PluginError::Trapped(self.with_last_words(trap.to_string())),
-            None => PluginError::Trapped(self.with_last_words(text)),
-        }
-    }
-
-    /// A panic's message stands on the guest's standard error: it says more than the trap.
-    fn with_last_words(&self, trap: String) -> String {
-        match self.log.last_words() {
-            Some(words) => format!("{trap}; it said: {words}"),
-            None => trap,
+            trap => {
+                let trap = trap.map_or(text, ToString::to_string);
+                PluginError::Trapped(match store.data().words.text() {
+                    Some(words) => format!("{trap}; it said: {words}"),
+                    None => trap,
+                })
+            }
         }
     }
 
