@@ -7,6 +7,7 @@ mod bindings;
 mod budget;
 mod clock;
 mod compile;
+mod contract;
 mod differences;
 mod engine;
 #[cfg(any(test, fuzzing))]
@@ -19,6 +20,7 @@ mod lift;
 mod limiter;
 mod load;
 mod load_error;
+mod loaded;
 mod lower;
 mod names;
 mod output;
@@ -26,6 +28,7 @@ pub mod settings;
 mod signature;
 mod slot;
 mod source;
+mod tally;
 mod versions;
 
 pub use compile::{CompileError, compile_for_parent};
@@ -35,12 +38,14 @@ pub use grants::{
     GrantError, Services,
     fetch::{Fetch, FetchError},
 };
-pub use load::{Binary, LoadedPlugin};
+pub use load::Binary;
 pub use load_error::LoadError;
+pub use loaded::{Candidate, LoadedPlugin};
 pub use names::{Names, NamesError};
 pub use signature::{MINISIGN_ANNOTATION, MinisignError, MinisignKey};
-pub use slot::{Compared, Counts, Events, Generation, Judge, Rates, Slot, Tally, Trial};
+pub use slot::{Compared, Events, Generation, Judge, Slot, Trial};
 pub use source::SourceError;
+pub use tally::{Counts, Rates, Share, Tally};
 pub use versions::{
     Canary, How, PluginStatus, SwapError, SwapState, Swapped, Swaps, TrialStatus, Version,
 };

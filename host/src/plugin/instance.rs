@@ -150,6 +150,26 @@ impl Pool {
         }
     }
 
+    /// Instances of the same plugin that write to a store of their own; these, if there is none to spare.
+    pub(super) fn rehearsal(self: &Arc<Self>) -> Arc<Self> {
+        let Some(granted) = self.granted.rehearsal() else {
+            return Arc::clone(self);
+        };
+        Arc::new(Self {
+            pre: self.pre.clone(),
+            shaping: self.shaping.clone(),
+            handling: self.handling.clone(),
+            config: self.config.clone(),
+            limits: self.limits.clone(),
+            granted: Arc::new(granted),
+            log: Arc::clone(&self.log),
+            idle: Mutex::default(),
+            slots: Semaphore::new(self.limits.instances.max(1)),
+            budget: Arc::clone(&self.budget),
+            stats: Arc::clone(&self.stats),
+        })
+    }
+
     /// What it counts.
     pub(super) fn stats(&self) -> &Arc<PluginStats> {
         &self.stats
