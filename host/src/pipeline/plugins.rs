@@ -180,7 +180,7 @@ impl SinkPlugin {
         let plugin = match how {
             How::Shadow(_) => candidate.into_rehearsal(),
             How::AtOnce | How::Canary(_) => {
-                let accepted = candidate.accept().await;
+                let accepted = candidate.accept(&main.plugin).await;
                 accepted.map_err(|source| self.refused(source))?
             }
         };
@@ -248,9 +248,8 @@ impl SinkPlugin {
             }
         };
         FailPoint::BeforeRemember.pass();
-        self.kept
-            .remember(&record, binary)
-            .map_err(|source| self.not_kept(source))?;
+        let kept = self.kept.remember_apart(record.clone(), binary.clone());
+        kept.await.map_err(|source| self.not_kept(source))?;
         FailPoint::AfterRemember.pass();
         let number = usize::try_from(generation.number).unwrap_or(usize::MAX);
         self.slot.serve(generation);

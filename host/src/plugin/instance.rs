@@ -339,6 +339,14 @@ impl Pool {
         Ok((shaping, handling.transpose()?))
     }
 
+    /// How many instances it has, idle or at work.
+    pub(super) fn size(&self) -> usize {
+        let most = self.limits.instances;
+        let at_work = most.saturating_sub(self.slots.available_permits());
+        // One that ends its work is both for a moment.
+        (at_work + self.lock().len()).min(most)
+    }
+
     /// Keeps an instance that was made ahead.
     pub(super) fn put(&self, instance: Instance) {
         self.lock().push(instance);

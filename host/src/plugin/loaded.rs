@@ -137,12 +137,13 @@ impl Candidate {
         self.rehearsal
     }
 
-    /// The version, as it serves.
+    /// The version, as it serves in the place of `before`: with as many instances, so that no batch waits for one to be made.
     ///
     /// # Errors
     /// When it has started with a store that is thrown away, and does not with its sink's.
-    pub async fn accept(self) -> Result<LoadedPlugin, LoadError> {
-        if !Arc::ptr_eq(&self.plugin.pool, &self.rehearsal.pool) {
+    pub async fn accept(self, before: &LoadedPlugin) -> Result<LoadedPlugin, LoadError> {
+        let instances = before.pool.size().max(1);
+        while self.plugin.pool.size() < instances {
             self.plugin.start().await?;
         }
         Ok(self.plugin)

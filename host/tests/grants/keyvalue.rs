@@ -136,7 +136,7 @@ async fn a_version_writes_to_the_store_of_its_sink_once_it_is_accepted_and_not_b
     let rehearsed = sent(candidate.rehearsal(), &["a", "b"]).await;
     let again = sent(candidate.rehearsal(), &["a", "b"]).await;
     let meanwhile = sent(&serving, &["a", "b"]).await;
-    let accepted = candidate.accept().await.expect("it starts");
+    let accepted = candidate.accept(&serving).await.expect("it starts");
     let first = sent(&accepted, &["a", "b"]).await;
     let second = sent(&accepted, &["a", "b"]).await;
 
