@@ -47,8 +47,8 @@ fn until_metrics(rig: &Rig, are_so: impl Fn(&str) -> bool) {
 fn metric(metrics: &str, name: &str) -> u64 {
     let lines = metrics.lines();
     let values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
-    let value = values.filter_map(|rest| rest.split_once("} ")?.1.parse().ok());
-    value.last().expect("it is there")
+    let mut value = values.filter_map(|rest| rest.split_once("} ")?.1.parse().ok());
+    value.next_back().expect("it is there")
 }
 
 #[tokio::test(flavor = "multi_thread")]
