@@ -81,6 +81,10 @@ bench: guests bench-servers ## Measures the host against a bare loop, in a relea
 	cargo build --release --locked -p nozzle -p nozzle-bench
 	$(CARGO_TARGET_DIR)/release/bench --rounds $(or $(ROUNDS),5) --records $(or $(RECORDS),200000)
 
+bench-swap: guests ## Measures what swaps cost the records that come meanwhile, in a release build. ROUNDS=7 SWAP_SECONDS=5 RATE=2000
+	cargo build --release --locked -p nozzle -p nozzle-bench
+	$(CARGO_TARGET_DIR)/release/bench-swap --rounds $(or $(ROUNDS),7) --seconds $(or $(SWAP_SECONDS),5) --rate $(or $(RATE),2000)
+
 micro: guests ## Micro-benchmarks of shape, handle and the batcher.
 	cargo bench --locked -p nozzle
 
@@ -96,4 +100,4 @@ bless: guests servers build ## Rewrites the committed schema, reference and expe
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain rust-guests guests servers build demo test mutants soak interleavings lint bench-servers bench micro fuzz fuzz-plugins bless clean
+.PHONY: help toolchain rust-guests guests servers build demo test mutants soak interleavings lint bench-servers bench bench-swap micro fuzz fuzz-plugins bless clean

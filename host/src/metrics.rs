@@ -8,7 +8,9 @@ mod reference;
 mod text;
 mod values;
 
-pub use labels::{Age, AttemptTime, PluginFailure, PluginTime, StatusClass, SwapResult};
+pub use labels::{
+    Age, AttemptTime, FetchResult, PluginFailure, PluginTime, StatusClass, SwapResult,
+};
 pub use reference::reference;
 pub use text::{Exposition, Format};
 pub use values::{
@@ -242,6 +244,8 @@ metrics! {
     instances: Gauge = "nozzle_plugin_instances",
     /// The version that serves, counted from 1 for each sink.
     generation: Gauge = "nozzle_plugin_generation",
+    /// Versions whose code is in memory: one, and more while one is loaded or tried, or calls of an older one go on.
+    versions: Gauge = "nozzle_plugin_versions",
     /// New versions, by what became of them.
     swaps: Counter<Each<SwapResult>> = "nozzle_plugin_swaps_total",
     /// Instances that were thrown away between two calls, after `limits.recycle-after` or as their memory had grown.
@@ -250,6 +254,10 @@ metrics! {
     cpu: Counter<Spent> = "nozzle_plugin_cpu_seconds_total",
     /// Calls that waited, as the plugin had taken its share of processors (`limits.cpu`).
     throttled: Counter = "nozzle_plugin_calls_throttled_total",
+    /// Requests that the plugin made by `grants.http`, by what became of them.
+    fetches: Counter<Each<FetchResult>> = "nozzle_plugin_fetches_total",
+    /// How long these requests took, but for those that were denied.
+    fetch_time: Histogram<AttemptTime> = "nozzle_plugin_fetch_seconds",
     /// Log lines that were left out, as there were too many.
     suppressed_lines: Counter = "nozzle_plugin_log_lines_suppressed_total",
 }

@@ -7,6 +7,7 @@ mod bindings;
 mod budget;
 mod clock;
 mod compile;
+mod contract;
 mod differences;
 mod engine;
 #[cfg(any(test, fuzzing))]
@@ -14,10 +15,12 @@ pub(crate) mod fuzz;
 mod grants;
 mod imports;
 mod instance;
+mod last_words;
 mod lift;
 mod limiter;
 mod load;
 mod load_error;
+mod loaded;
 mod lower;
 mod names;
 mod output;
@@ -25,9 +28,11 @@ pub mod settings;
 mod signature;
 mod slot;
 mod source;
+mod tally;
 mod versions;
 
 pub use compile::{CompileError, compile_for_parent};
+pub use contract::VERSION;
 pub use differences::differences;
 pub use engine::{HostError, PluginHost};
 pub use grants::{
@@ -35,12 +40,14 @@ pub use grants::{
     fetch::{Fetch, FetchError},
     needed_grant,
 };
-pub use load::{Binary, LoadedPlugin, VERSION};
+pub use load::Binary;
 pub use load_error::LoadError;
+pub use loaded::{Candidate, LoadedPlugin};
 pub use names::{Names, NamesError};
 pub use signature::{MINISIGN_ANNOTATION, MinisignError, MinisignKey};
-pub use slot::{Compared, Counts, Events, Generation, Judge, Rates, Slot, Tally, Trial};
+pub use slot::{Compared, Events, Generation, Judge, Slot, Trial};
 pub use source::SourceError;
+pub use tally::{Counts, Rates, Share, Tally};
 pub use versions::{
     Canary, How, PluginStatus, SwapError, SwapState, Swapped, Swaps, TrialStatus, Version,
 };

@@ -1,6 +1,13 @@
 //! Plugins that must not hurt the host: what is refused at the start, and what is contained while it runs.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    path::PathBuf,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -9,7 +16,7 @@ use nozzle::{
     outcome::Response,
     plugin::{
         CurrentCall, LoadError, LoadedPlugin, Method, Plugin, PluginError, PluginHost,
-        PluginVerdict, ShapedBody, ShapedRequest,
+        PluginVerdict, Shaped, ShapedBody, ShapedRequest,
         settings::{GrantSettings, PluginLimits, PluginSettings, PluginSource},
     },
 };
@@ -216,6 +223,39 @@ async fn a_handler_that_traps_or_loops_is_contained() {
 }
 
 /// A loop must give way to other tasks even where there is a single worker.
+/// Goes on with a call until so many have said what they have to say; each waits then.
+async fn until_murmured(
+    plugin: &LoadedPlugin,
+    calls: u64,
+    mut call: Pin<&mut impl Future<Output = Result<Shaped, PluginError>>>,
+) {
+    poll_fn(|context| {
+        assert!(call.as_mut().poll(context).is_pending(), "it waits first");
+        match plugin.counters() == [("murmured".to_owned(), calls)] {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_instance_said_last_explains_its_own_trap_alone() {
+    let host = host();
+    let plugin = hostile(&host, r#"{"shape":"murmur"}"#).await;
+    let (one, other) = (events(&["poison one"]), events(&["poison other"]));
+
+    // Both have spoken before either traps.
+    let (mut first, mut second) = (pin!(plugin.shape(&one)), pin!(plugin.shape(&other)));
+    until_murmured(&plugin, 1, first.as_mut()).await;
+    until_murmured(&plugin, 2, second.as_mut()).await;
+    let failed = [first.await, second.await];
+
+    let said = failed.map(|failed| failed.expect_err("it traps").to_string());
+    assert!(said[0].ends_with("it said: poison one"), "{said:?}");
+    assert!(said[1].ends_with("it said: poison other"), "{said:?}");
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_plugin_that_loops_does_not_block_the_runtime() {
     let host = host();

@@ -60,6 +60,39 @@ impl Label for SwapResult {
     }
 }
 
+/// What became of a request that a plugin made.
+#[derive(Debug, Clone, Copy)]
+pub enum FetchResult {
+    /// A response came, whatever its status.
+    Answered,
+    /// It was not made: its URL is not granted, or the plugin has made or holds too many.
+    Denied,
+    /// `grants.http-limits.time`.
+    TimedOut,
+    /// `grants.http-limits.request` or `response`.
+    TooLarge,
+    /// There was no connection, or it broke off.
+    Failed,
+    /// The plugin did not wait for it, or was ended meanwhile.
+    CutOff,
+}
+
+impl Label for FetchResult {
+    const NAME: &'static str = "result";
+    const VALUES: &'static [&'static str] = &[
+        "answered",
+        "denied",
+        "timed-out",
+        "too-large",
+        "failed",
+        "cut-off",
+    ];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
 /// From a fast answer nearby to the longest timeouts.
 #[derive(Debug)]
 pub struct AttemptTime;

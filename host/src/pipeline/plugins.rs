@@ -7,6 +7,7 @@ mod attend;
 mod canary;
 mod kept;
 mod open;
+mod rehearsal;
 mod trial;
 
 pub use attend::attend;
@@ -26,14 +27,14 @@ use tracing::{info, warn};
 
 use self::{attend::Stamp, kept::Kept, trial::Trial};
 use crate::{
-    delivery::{Endpoints, rehearse, settings::Order},
-    event::{Event, now_ms, rfc3339},
+    delivery::{Endpoints, settings::Order},
+    event::{now_ms, rfc3339},
     fail_point::FailPoint,
     metrics::{PluginStats, SwapResult},
     oci::Digest,
     plugin::{
-        Binary, Generation, How, LoadError, LoadedPlugin, PluginHost, PluginStatus, Shaped, Slot,
-        SourceError, SwapError, SwapState, Swapped, Swaps, Tally, Version, differences,
+        Binary, Generation, How, LoadError, LoadedPlugin, PluginHost, PluginStatus, Slot,
+        SourceError, SwapError, SwapState, Swapped, Swaps, Tally, Version,
         settings::PluginSettings,
     },
 };
@@ -170,12 +171,19 @@ impl SinkPlugin {
                 differences: Vec::new(),
             });
         }
-        let plugin = self
+        let candidate = self
             .host
             .load_version(&main.plugin, &self.settings, &binary)
             .await
             .map_err(|source| self.refused(source))?;
-        let (rehearsed, differences) = self.rehearse(&main.plugin, &plugin).await?;
+        let (rehearsed, differences) = self.rehearse(&main.plugin, candidate.rehearsal()).await?;
+        let plugin = match how {
+            How::Shadow(_) => candidate.into_rehearsal(),
+            How::AtOnce | How::Canary(_) => {
+                let accepted = candidate.accept(&main.plugin).await;
+                accepted.map_err(|source| self.refused(source))?
+            }
+        };
         let number = {
             let mut state = self.lock();
             state.last_number += 1;
@@ -212,40 +220,6 @@ impl SinkPlugin {
         })
     }
 
-    /// Lets both versions shape the last batch; the old one may fail on it, too.
-    async fn rehearse(
-        &self,
-        old: &LoadedPlugin,
-        new: &LoadedPlugin,
-    ) -> Result<(Option<usize>, Vec<String>), SwapError> {
-        let Some(events) = self.slot.last_batch() else {
-            return Ok((None, Vec::new()));
-        };
-        let new = rehearse(new, &self.endpoints, self.order, &events).await;
-        let old = rehearse(old, &self.endpoints, self.order, &events).await;
-        let differences = match (old, new) {
-            (Ok(old), Ok(new)) if rejects_all(&new, &events) && !rejects_all(&old, &events) => {
-                let reason = new.reject.first().map(|(_, reason)| reason);
-                return Err(SwapError::Rehearsal {
-                    sink: Arc::clone(&self.sink),
-                    events: events.len(),
-                    reason: format!("it rejects all of them: {}", reason.map_or("", |it| it)),
-                });
-            }
-            (Ok(old), Ok(new)) => differences(&old, &new),
-            (Ok(_), Err(reason)) => {
-                return Err(SwapError::Rehearsal {
-                    sink: Arc::clone(&self.sink),
-                    events: events.len(),
-                    reason,
-                });
-            }
-            (Err(reason), Ok(_)) => vec![format!("the version before fails on it: {reason}")],
-            (Err(_), Err(reason)) => vec![format!("both versions fail on it: {reason}")],
-        };
-        Ok((Some(events.len()), differences))
-    }
-
     /// Remembers a version, and lets it serve.
     async fn serve(
         &self,
@@ -274,9 +248,8 @@ impl SinkPlugin {
             }
         };
         FailPoint::BeforeRemember.pass();
-        self.kept
-            .remember(&record, binary)
-            .map_err(|source| self.not_kept(source))?;
+        let kept = self.kept.remember_apart(record.clone(), binary.clone());
+        kept.await.map_err(|source| self.not_kept(source))?;
         FailPoint::AfterRemember.pass();
         let number = usize::try_from(generation.number).unwrap_or(usize::MAX);
         self.slot.serve(generation);
@@ -333,10 +306,6 @@ impl Swaps for SinkPlugin {
     fn rollback(&self) -> Pin<Box<dyn Future<Output = Result<Swapped, SwapError>> + Send + '_>> {
         Box::pin(self.go_back())
     }
-}
-
-fn rejects_all(shaped: &Shaped, events: &[Arc<Event>]) -> bool {
-    shaped.reject.len() == events.len()
 }
 
 fn version(generation: u64, binary: &Binary) -> Version {

@@ -206,7 +206,8 @@ async fn compile_apart(
 ) -> Result<(), NotCompiled> {
     let fail = |source| NotCompiled::io(path, source);
     let seconds = limits.compile_time.as_secs().max(1);
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .arg("compile-plugin")
         .arg(path)
         .arg(seconds.to_string())
@@ -214,8 +215,12 @@ async fn compile_apart(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
+        .kill_on_drop(true);
+    // The thread that starts a process stands still until the other program is there: milliseconds.
+    let spawned = tokio::task::spawn_blocking(move || command.spawn()).await;
+    let mut child = spawned
+        .map_err(io::Error::other)
+        .and_then(|child| child)
         .map_err(fail)?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let work = async {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Handled, Shaped,
     bindings::{exports::nozzle::plugin::handling, nozzle::plugin::types},
+    last_words::LastWords,
     lift,
     output::{GuestLog, GuestOutput, clean},
 };
@@ -170,12 +171,13 @@ pub(crate) fn output(input: &[u8]) {
     written.extend_from_slice(draw.rest());
     let words = |pieces: &mut dyn Iterator<Item = &[u8]>| {
         let log = Arc::new(GuestLog::new("t/sink", 100));
-        let output = GuestOutput::new(Arc::clone(&log), "stderr");
+        let words = LastWords::default();
+        let output = GuestOutput::stderr(log, words.clone());
         for piece in pieces {
             output.push(piece);
             assert!(output.held() <= LONGEST);
         }
-        log.last_words()
+        words.text()
     };
 
     // What is long comes in longer pieces, for the time that it takes.

@@ -21,7 +21,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use self::{
     fetch::{Fetch, Hooks},
-    keyvalue::Entries,
+    keyvalue::{Entries, Store},
     settings::GrantSettings,
     still::Sequence,
 };
@@ -96,11 +96,12 @@ impl Services {
 }
 
 /// What one plugin is granted, opened: each instance gets its own of it.
+#[derive(Clone)]
 pub(super) struct Granted {
     settings: GrantSettings,
     sequence: Sequence,
     fetch: Option<Arc<dyn Fetch>>,
-    entries: Option<Arc<Entries>>,
+    store: Option<Store>,
 }
 
 impl Granted {
@@ -126,12 +127,22 @@ impl Granted {
         Ok(())
     }
 
+    /// The same, without a way to write what lasts; none if there is no such way. Requests by `grants.http` are made: a plugin
+    /// that asks for what it needs could not be rehearsed without an answer (docs/swapping.md).
+    pub(super) fn rehearsal(&self) -> Option<Self> {
+        let store = self.store.as_ref()?.rehearsed();
+        Some(Self {
+            store: Some(store),
+            ..self.clone()
+        })
+    }
+
     /// What an instance works with beside WASI.
     pub(super) fn session(&self, log: &Arc<GuestLog>) -> Session {
         let parts = self.settings.http.clone().zip(self.fetch.clone());
         Session {
             hooks: Hooks::new(parts, Arc::clone(log)),
-            entries: self.entries.clone(),
+            store: self.store.clone(),
         }
     }
 }
@@ -139,13 +150,13 @@ impl Granted {
 /// The grants of one instance.
 pub(super) struct Session {
     pub(super) hooks: Hooks,
-    entries: Option<Arc<Entries>>,
+    store: Option<Store>,
 }
 
 impl Session {
     /// The sink's store, if it is granted.
-    fn entries(&self) -> Option<Arc<Entries>> {
-        self.entries.clone()
+    fn store(&self) -> Option<Store> {
+        self.store.clone()
     }
 
     /// A call of the plugin begins.
@@ -180,7 +191,7 @@ impl PluginHost {
             sequence: Sequence::of(&settings.sink),
             settings: settings.clone(),
             fetch: self.services.fetch.clone(),
-            entries: self.services.entries(settings)?,
+            store: self.services.entries(settings)?.map(Store::Lasting),
         };
         // What cannot be opened is known before the first instance.
         granted.context(&mut WasiCtxBuilder::new())?;

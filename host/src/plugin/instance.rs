@@ -21,6 +21,7 @@ use super::{
     budget::Budget,
     clock::{Clock, TICK},
     grants::{Granted, Session},
+    last_words::LastWords,
     limiter::Limiter,
     lower::Scratch,
     output::{GuestLog, GuestOutput, clean},
@@ -36,6 +37,7 @@ pub(super) struct State {
     pub(super) grants: Session,
     limiter: Limiter,
     pub(super) log: Arc<GuestLog>,
+    words: LastWords,
     /// The call whose outcome is being handled.
     pub(super) call: Option<CurrentCall>,
     clock: Arc<Clock>,
@@ -148,6 +150,26 @@ impl Pool {
         }
     }
 
+    /// Instances of the same plugin that write to a store of their own; these, if there is none to spare.
+    pub(super) fn rehearsal(self: &Arc<Self>) -> Arc<Self> {
+        let Some(granted) = self.granted.rehearsal() else {
+            return Arc::clone(self);
+        };
+        Arc::new(Self {
+            pre: self.pre.clone(),
+            shaping: self.shaping.clone(),
+            handling: self.handling.clone(),
+            config: self.config.clone(),
+            limits: self.limits.clone(),
+            granted: Arc::new(granted),
+            log: Arc::clone(&self.log),
+            idle: Mutex::default(),
+            slots: Semaphore::new(self.limits.instances.max(1)),
+            budget: Arc::clone(&self.budget),
+            stats: Arc::clone(&self.stats),
+        })
+    }
+
     /// What it counts.
     pub(super) fn stats(&self) -> &Arc<PluginStats> {
         &self.stats
@@ -244,9 +266,10 @@ impl Pool {
 
     /// Makes an instance and configures it.
     pub(super) async fn make(&self) -> Result<Instance, MakeError> {
-        let output = |stream| GuestOutput::new(Arc::clone(&self.log), stream);
+        let words = LastWords::default();
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(output("stdout")).stderr(output("stderr"));
+        wasi.stdout(GuestOutput::stdout(Arc::clone(&self.log)));
+        wasi.stderr(GuestOutput::stderr(Arc::clone(&self.log), words.clone()));
         let given = self.granted.context(&mut wasi);
         given.map_err(|error| MakeError::Failed(PluginError::Instance(error.to_string())))?;
         let mut table = ResourceTable::new();
@@ -258,6 +281,7 @@ impl Pool {
             grants: self.granted.session(&self.log),
             limiter: Limiter::new(self.limits.memory),
             log: Arc::clone(&self.log),
+            words,
             call: None,
             clock: Arc::new(Clock::new(self.limits.time)),
             budget: Arc::clone(&self.budget),
@@ -322,6 +346,14 @@ impl Pool {
         idle.iter().map(memory).max().unwrap_or(0)
     }
 
+    /// How many instances it has, idle or at work.
+    pub(super) fn size(&self) -> usize {
+        let most = self.limits.instances;
+        let at_work = most.saturating_sub(self.slots.available_permits());
+        // One that ends its work is both for a moment.
+        (at_work + self.lock().len()).min(most)
+    }
+
     /// Keeps an instance that was made ahead.
     pub(super) fn put(&self, instance: Instance) {
         self.lock().push(instance);
@@ -330,7 +362,7 @@ impl Pool {
     fn start_clock(&self, store: &mut Store<State>) -> Arc<Clock> {
         store.data_mut().limiter.start();
         store.data_mut().grants.call_begins();
-        self.log.call_begins();
+        store.data().words.call_begins();
         store.set_epoch_deadline(1);
         let clock = &store.data().clock;
         clock.start();
@@ -352,16 +384,13 @@ impl Pool {
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => PluginError::TimedOut(limits.time),
-            Some(trap) => PluginError::Trapped(self.with_last_words(trap.to_string())),
-            None => PluginError::Trapped(self.with_last_words(text)),
-        }
-    }
-
-    /// A panic's message stands on the guest's standard error: it says more than the trap.
-    fn with_last_words(&self, trap: String) -> String {
-        match self.log.last_words() {
-            Some(words) => format!("{trap}; it said: {words}"),
-            None => trap,
+            trap => {
+                let trap = trap.map_or(text, ToString::to_string);
+                PluginError::Trapped(match store.data().words.text() {
+                    Some(words) => format!("{trap}; it said: {words}"),
+                    None => trap,
+                })
+            }
         }
     }
 

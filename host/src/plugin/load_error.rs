@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     GrantError, PluginError, SourceError,
-    load::{SHAPING, VERSION},
+    contract::{SHAPING, VERSION},
 };
 
 /// Why a plugin was refused. None of its functions was called, but for the last two.

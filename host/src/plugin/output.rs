@@ -19,7 +19,7 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
-use super::bindings::nozzle::plugin::host::Level;
+use super::{bindings::nozzle::plugin::host::Level, last_words::LastWords};
 use crate::metrics::PluginStats;
 
 /// The longest line, in bytes.
@@ -45,7 +45,6 @@ struct Inner {
     lines: u32,
     bytes: usize,
     suppressed: u64,
-    last_error: Option<String>,
     counters: BTreeMap<String, u64>,
 }
 
@@ -147,15 +146,6 @@ impl GuestLog {
             .collect()
     }
 
-    pub(super) fn call_begins(&self) {
-        self.lock().last_error = None;
-    }
-
-    /// The last line on standard error since a call began.
-    pub(super) fn last_words(&self) -> Option<String> {
-        self.lock().last_error.clone()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,15 +174,24 @@ pub(super) fn clean(text: &str) -> String {
 #[derive(Clone)]
 pub(super) struct GuestOutput {
     log: Arc<GuestLog>,
-    is_error: bool,
+    /// Of standard error: who listens for what is said last.
+    words: Option<LastWords>,
     line: Arc<Mutex<Vec<u8>>>,
 }
 
 impl GuestOutput {
-    pub(super) fn new(log: Arc<GuestLog>, stream: &'static str) -> Self {
+    pub(super) fn stdout(log: Arc<GuestLog>) -> Self {
+        Self::new(log, None)
+    }
+
+    pub(super) fn stderr(log: Arc<GuestLog>, words: LastWords) -> Self {
+        Self::new(log, Some(words))
+    }
+
+    fn new(log: Arc<GuestLog>, words: Option<LastWords>) -> Self {
         Self {
             log,
-            is_error: stream == "stderr",
+            words,
             line: Arc::default(),
         }
     }
@@ -223,25 +222,14 @@ impl GuestOutput {
         if text.is_empty() {
             return;
         }
-        if self.is_error && !text.starts_with("note: run with `RUST_BACKTRACE") {
-            let mut inner = self.log.lock();
-            // A Rust panic has its place on one line, which ends with a colon, and its message on the next. What was
-            // joined is not joined again: a guest must not make the host hold all that it says.
-            inner.last_error = Some(match inner.last_error.take() {
-                Some(place) if place.ends_with(':') && !place.contains(": ") => {
-                    format!("{place} {text}")
-                }
-                _ => text.clone(),
-            });
-        }
-        self.log.line(
-            if self.is_error {
+        let level = match &self.words {
+            Some(words) => {
+                words.hear(&text);
                 Level::Warn
-            } else {
-                Level::Info
-            },
-            &text,
-        );
+            }
+            None => Level::Info,
+        };
+        self.log.line(level, &text);
     }
 }
 
@@ -346,31 +334,5 @@ mod tests {
             (0..100).filter(|n| log.count(&format!("n{n}"), 1)).count(),
             MAX_COUNTERS - 1
         );
-    }
-
-    #[test]
-    fn the_last_line_of_standard_error_explains_a_trap() {
-        let log = Arc::new(GuestLog::new("t/sink", 100));
-        let output = GuestOutput::new(Arc::clone(&log), "stderr");
-
-        output.push(b"thread '<unnamed>' panicked at src/lib.rs:7:5:\nno such f");
-        output.push(b"ield\nnote: run with `RUST_BACKTRACE=1` environment variable\n");
-
-        let words = log.last_words().expect("it said something");
-        assert_eq!(
-            words,
-            "thread '<unnamed>' panicked at src/lib.rs:7:5: no such field"
-        );
-    }
-
-    #[test]
-    fn lines_that_end_with_a_colon_are_not_joined_without_end() {
-        let log = Arc::new(GuestLog::new("t/sink", 100));
-        let output = GuestOutput::new(Arc::clone(&log), "stderr");
-
-        output.push(&b"x:\n".repeat(1000));
-
-        let words = log.last_words().expect("it said something");
-        assert!(words == "x:" || words == "x: x:", "{words}");
     }
 }

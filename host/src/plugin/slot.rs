@@ -14,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
-use super::{CurrentCall, Handled, Plugin, PluginError, Shaped};
+use super::{CurrentCall, Handled, Plugin, PluginError, Shaped, Tally};
 use crate::{event::Event, outcome::Outcome};
 
 /// The events of a batch, in order.
@@ -29,88 +29,6 @@ pub struct Generation<P> {
     pub plugin: P,
     /// How it does.
     pub tally: Tally,
-}
-
-/// Counts how a generation does.
-#[derive(Debug, Default)]
-pub struct Tally(Mutex<Counts>);
-
-/// What a generation's batches and calls came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Batches that it was given to shape, and those that it failed on: it trapped, broke a limit or the contract.
-    pub batches: u64,
-    /// See `batches`.
-    pub batches_failed: u64,
-    /// Events of batches that it shaped, and those of them that it refused to send.
-    pub events: u64,
-    /// See `events`.
-    pub events_rejected: u64,
-    /// Attempts at its calls that ended.
-    pub attempts: u64,
-    /// Attempts after which something is tried again.
-    pub attempts_retried: u64,
-    /// Attempts after which something is given up on as undeliverable.
-    pub attempts_rejected: u64,
-    /// Attempts whose outcome it failed to handle.
-    pub attempts_failed: u64,
-}
-
-/// Shares of what was counted, from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rates {
-    /// Of batches and attempts: the plugin itself failed.
-    pub failures: f64,
-    /// Of events, or of attempts if that is more: given up on.
-    pub rejections: f64,
-    /// Of attempts: tried again.
-    pub retries: f64,
-}
-
-impl Tally {
-    /// Adds something.
-    pub fn count(&self, add: impl FnOnce(&mut Counts)) {
-        add(&mut self.lock());
-    }
-
-    /// What is counted by now.
-    pub fn counts(&self) -> Counts {
-        *self.lock()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Counts {
-    /// What was counted since.
-    #[must_use]
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            batches: self.batches - before.batches,
-            batches_failed: self.batches_failed - before.batches_failed,
-            events: self.events - before.events,
-            events_rejected: self.events_rejected - before.events_rejected,
-            attempts: self.attempts - before.attempts,
-            attempts_retried: self.attempts_retried - before.attempts_retried,
-            attempts_rejected: self.attempts_rejected - before.attempts_rejected,
-            attempts_failed: self.attempts_failed - before.attempts_failed,
-        }
-    }
-
-    /// What it comes to.
-    pub fn rates(self) -> Rates {
-        #[expect(clippy::cast_precision_loss, reason = "a share")]
-        let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
-        let failed = self.batches_failed + self.attempts_failed;
-        Rates {
-            failures: share(failed, self.batches + self.attempts),
-            rejections: share(self.events_rejected, self.events)
-                .max(share(self.attempts_rejected, self.attempts)),
-            retries: share(self.attempts_retried, self.attempts),
-        }
-    }
 }
 
 /// Handles the outcomes of calls that a generation shaped, whatever has come after it.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use nozzle::plugin::{LoadError, Plugin};
+use nozzle::{
+    metrics::FetchResult,
+    plugin::{LoadError, Plugin},
+};
 use nozzle_testkit::fault_endpoint::{FaultEndpoint, Replies, Step, Wire, answer, ok};
 use serde_json::{Value, json};
 
@@ -152,21 +155,47 @@ async fn requests_have_limits_of_their_own() {
     let (silent, never) = server([vec![Step::Hang]]).await;
     let (server, port) = server([ok(&[b'x'; 2000])]).await;
     let large = "y".repeat(3000);
+    let (fine, small) = ("\"status\":200", "small");
+    let (answered, too_large) = (FetchResult::Answered, FetchResult::TooLarge);
     let table = [
-        (port, "calls: 2", "small", "\"status\":200"),
-        (port, "request: 2999", &*large, "HttpRequestBodySize"),
-        (port, "request: 3000", &*large, "\"status\":200"),
-        (port, "response: 1999", "small", "HttpResponseBodySize"),
-        (port, "response: 2000", "small", "\"status\":200"),
-        (never, "time: 300ms", "small", "HttpResponseTimeout"),
+        (port, "calls: 2", small, fine, answered),
+        (
+            port,
+            "request: 2999",
+            &large,
+            "HttpRequestBodySize",
+            too_large,
+        ),
+        (port, "request: 3000", &large, fine, answered),
+        (
+            port,
+            "response: 1999",
+            small,
+            "HttpResponseBodySize",
+            too_large,
+        ),
+        (port, "response: 2000", small, fine, answered),
+        (
+            never,
+            "time: 300ms",
+            small,
+            "HttpResponseTimeout",
+            FetchResult::TimedOut,
+        ),
     ];
-    for (port, limit, data, expected) in table {
-        let grants =
-            format!("{{ http: [\"http://127.0.0.1:{port}\"], http-limits: {{ {limit} }} }}");
+    for (port, limit, data, expected, result) in table {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = format!("{{ url: \"http://127.0.0.1:{port}/\" }}");
+        let rest = format!(
+            "    grants: {{ http: [\"http://127.0.0.1:{port}\"], http-limits: {{ {limit} }} }}\n"
+        );
+        let plugin = granted(folder.path(), "lookup.wasm", &config, &rest).await;
 
-        let found = asked(&format!("http://127.0.0.1:{port}/"), &grants, &[data]).await;
+        let found = shaped(&plugin, &[data]).await;
 
         assert!(found[0].to_string().contains(expected), "{limit}: {found}");
+        assert_eq!(plugin.stats().fetches.get(result), 1, "{limit}");
+        assert_eq!(plugin.stats().fetch_time.count(), 1, "{limit}");
     }
     assert!(server.requests().len() >= 3 && silent.connections() == 1);
 }

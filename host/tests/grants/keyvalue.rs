@@ -100,6 +100,55 @@ async fn two_versions_of_a_plugin_have_one_store() {
 }
 
 #[tokio::test]
+async fn what_a_rehearsal_writes_is_its_own_and_gone_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rest = "    grants: { keyvalue: {} }\n";
+    let config = "{ remember: shaped }";
+    let plugin = granted(folder.path(), "dedup.wasm", config, rest).await;
+    assert_eq!(sent(&plugin, &["a"]).await, [0]);
+
+    let rehearsal = plugin.rehearsal();
+    let first = sent(&rehearsal, &["a", "b"]).await;
+    let second = sent(&rehearsal, &["a", "b", "c"]).await;
+    let other = sent(&plugin.rehearsal(), &["a", "b"]).await;
+    drop(rehearsal);
+
+    assert_eq!(first, [1], "it reads what the store holds");
+    assert_eq!(second, [2], "it reads what it has written");
+    assert_eq!(other, [1], "another one does not");
+    assert_eq!(sent(&plugin, &["a", "b", "c"]).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_version_writes_to_the_store_of_its_sink_once_it_is_accepted_and_not_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rest = "    grants: { keyvalue: {} }\n";
+    let old = module(folder.path(), "dedup.wasm", "null", rest);
+    let host = host(&old, Some(folder.path()));
+    let serving = load(&host, &old).await.expect("it loads");
+    answered(&serving, &["a"], 200).await;
+    let new = module(folder.path(), "dedup.wasm", "{ remember: shaped }", rest);
+    let settings = &new.sinks[0].plugin;
+    let binary = host.read(settings).await.expect("it is there");
+
+    let candidate = host.load_version(&serving, settings, &binary).await;
+    let candidate = candidate.expect("it loads");
+    let rehearsed = sent(candidate.rehearsal(), &["a", "b"]).await;
+    let again = sent(candidate.rehearsal(), &["a", "b"]).await;
+    let meanwhile = sent(&serving, &["a", "b"]).await;
+    let accepted = candidate.accept(&serving).await.expect("it starts");
+    let first = sent(&accepted, &["a", "b"]).await;
+    let second = sent(&accepted, &["a", "b"]).await;
+
+    assert_eq!((rehearsed, again), (vec![1], vec![]));
+    assert_eq!(meanwhile, [1], "nothing of the rehearsal has lasted");
+    assert_eq!((first, second), (vec![1], vec![]));
+    assert_eq!(serving.stats().versions.get(), 2);
+    drop(accepted);
+    assert_eq!(serving.stats().versions.get(), 1);
+}
+
+#[tokio::test]
 async fn a_store_without_a_folder_is_gone_with_the_process_and_no_file_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let rest = "    grants: { keyvalue: {} }\n";

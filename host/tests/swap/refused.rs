@@ -21,6 +21,54 @@ fn bulky(functions: usize) -> Vec<u8> {
     ))
 }
 
+/// A component of half a megabyte with one function, which takes a compiler gigabytes, and no time to speak of: it keeps the
+/// last definition of each local for each block (cranelift-frontend, `SSABuilder::variables`), a number of four bytes.
+fn memory_bomb() -> Vec<u8> {
+    const LOCALS: usize = 50_000;
+    const BLOCKS: usize = 50_000;
+    let sets: String = (0..LOCALS)
+        .map(|local| format!("(local.set {local} (i32.const 1))"))
+        .collect();
+    odd(&format!(
+        "(component (core module (func (local {}) {} {sets})))",
+        "i32 ".repeat(LOCALS),
+        "(block)".repeat(BLOCKS)
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_takes_too_much_memory_to_compile_is_refused_and_the_old_one_serves() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let stream = "datagen: { rate: 200, fields: { id: { sequence: {} } } }";
+    // A fifth of what the other takes, and four times what this one does in a build without optimisation.
+    let rig = Rig::new(&endpoint.url(), stream, "compile-memory: 2GiB", "");
+    rig.put(&component("json_batch.wasm"));
+    let host = rig.start();
+    endpoint
+        .until("the first call", |bodies| !bodies.is_empty())
+        .await;
+
+    rig.swap(
+        &host,
+        &memory_bomb(),
+        "it may use 2.0 GiB of memory (limits.compile-memory)",
+    );
+    let seen = endpoint.accepted().len();
+    endpoint
+        .until("calls after it", |bodies| bodies.len() > seen + 10)
+        .await;
+    rig.swap(&host, &component("per_record.wasm"), "was accepted");
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(" 0 dead-lettered"),
+        "{}",
+        ended.stderr
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_version_is_refused_with_its_cause_and_the_old_one_serves() {
     let endpoint = Recorder::start(|_| 200).await;

@@ -1,12 +1,14 @@
 //! Leaves out records whose key was delivered before, with a store by wasi:keyvalue: a batch becomes an array of the others.
 //!
 //! The sink grants the store: `grants: { keyvalue: {} }`. A key is remembered when its record is delivered, and not when it is
-//! shaped: what was shaped only may still be lost, and would then be taken for a copy of itself.
+//! shaped: what was shaped only may still be lost, and would then be taken for a copy of itself. Who would rather lose a record
+//! than send it twice has `remember: shaped`.
 
 use nozzle_plugin::{
-    Batch, Call, Failure, Handle, Handled, NoConfig, Plugin, Request, Response, Shaped, Verdict,
-    export_sink, log,
+    Batch, Call, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict, export_sink,
+    log,
 };
+use serde::Deserialize;
 
 mod bindings {
     wit_bindgen::generate!({
@@ -45,25 +47,56 @@ mod bindings {
 
 use bindings::wasi::keyvalue::store::{self, Bucket};
 
-struct Dedup(Bucket);
+/// `plugin.config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Config {
+    /// When a key is remembered: `delivered` (the default), or `shaped`, so that no record is sent for a second time.
+    remember: Remember,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Remember {
+    #[default]
+    Delivered,
+    Shaped,
+}
+
+struct Dedup {
+    store: Bucket,
+    remember: Remember,
+}
+
+impl Dedup {
+    fn remember(&self, key: Option<&str>) {
+        // A record that is not remembered is delivered twice, at worst.
+        if let Some(Err(error)) = key.map(|key| self.store.set(key, &[])) {
+            log::warn(&format!("a key is not remembered: {error:?}"), &[]);
+        }
+    }
+}
 
 impl Plugin for Dedup {
-    type Config = NoConfig;
+    type Config = Config;
 
-    fn new(_: NoConfig) -> Result<Self, String> {
-        store::open("")
-            .map(Self)
-            .map_err(|error| format!("{error:?}"))
+    fn new(config: Config) -> Result<Self, String> {
+        let store = store::open("").map_err(|error| format!("{error:?}"))?;
+        let remember = config.remember;
+        Ok(Self { store, remember })
     }
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new();
         let mut new = Vec::new();
         for event in batch.iter() {
-            let seen = event.key().map_or(Ok(false), |key| self.0.exists(key));
+            let seen = event.key().map_or(Ok(false), |key| self.store.exists(key));
             match seen.map_err(|error| format!("{error:?}"))? {
                 true => shaped.drop_event(event.index()),
                 false => new.push(event.index()),
+            }
+            if self.remember == Remember::Shaped {
+                self.remember(event.key());
             }
         }
         if !new.is_empty() {
@@ -78,12 +111,9 @@ impl Plugin for Dedup {
 impl Handle for Dedup {
     fn handle(&self, call: &Call, outcome: Result<Response, Failure>) -> Handled {
         let is_delivered = outcome.is_ok_and(|response| (200..300).contains(&response.status));
-        if is_delivered {
+        if is_delivered && self.remember == Remember::Delivered {
             for event in call.events().iter() {
-                // A record that is not remembered is delivered twice, at worst.
-                if let Some(Err(error)) = event.key().map(|key| self.0.set(key, &[])) {
-                    log::warn(&format!("a key is not remembered: {error:?}"), &[]);
-                }
+                self.remember(event.key());
             }
         }
         Verdict::ByStatus.into()

@@ -62,12 +62,12 @@ unsafe impl GlobalAlloc for Hostile {
 }
 
 #[cfg(target_arch = "wasm32")]
-fn trap() -> ! {
+pub(crate) fn trap() -> ! {
     core::arch::wasm32::unreachable()
 }
 
 /// Where its code is only compiled: no plugin runs there.
 #[cfg(not(target_arch = "wasm32"))]
-fn trap() -> ! {
+pub(crate) fn trap() -> ! {
     std::process::abort()
 }

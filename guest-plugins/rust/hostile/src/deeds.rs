@@ -41,6 +41,7 @@ pub(crate) enum Sin {
     Socket,
     Thread,
     ReadInput,
+    Murmur,
     // With every batch.
     Leak,
     Slow,
@@ -195,6 +196,15 @@ pub(crate) fn commit(sin: Sin) -> Result<(), String> {
         _ => {}
     }
     Ok(())
+}
+
+/// Says what the poisoned record holds, on standard error, waits, and traps without another word.
+pub(crate) fn murmur(poison: &[u8]) -> ! {
+    eprintln!("{}", String::from_utf8_lossy(poison));
+    count("murmured", 1);
+    #[expect(clippy::disallowed_methods, reason = "that is its sin")]
+    std::thread::sleep(Duration::from_millis(100));
+    allocator::trap()
 }
 
 fn arguments() -> impl Iterator<Item = (String, String)> {

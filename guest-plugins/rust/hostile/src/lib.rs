@@ -10,7 +10,7 @@ use nozzle_plugin::{
 };
 use serde::Deserialize;
 
-use self::deeds::{Sin, always, commit};
+use self::deeds::{Sin, always, commit, murmur};
 
 /// `plugin.config`.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -124,6 +124,10 @@ fn spoil(sin: Sin, shaped: &mut Shaped, batch: &Batch, prefix: &str) {
             for event in poisoned {
                 shaped.reject_event(event, reason.clone());
             }
+        }
+        Sin::Murmur => {
+            let poisoned = batch.iter().find(|event| has_poison(event.data()));
+            murmur(poisoned.map_or(&[], |event| event.data()));
         }
         Sin::FramingHeader => request.headers = header("Transfer-Encoding", "chunked"),
         Sin::LengthHeader => request.headers = header("Content-Length", "0"),

@@ -36,7 +36,7 @@ impl Record {
 }
 
 /// The folder of a sink's versions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Kept {
     folder: PathBuf,
 }
@@ -94,6 +94,16 @@ impl Kept {
         write(&self.record_path(), &serde_json::to_vec_pretty(record)?)?;
         self.tidy(record);
         Ok(())
+    }
+
+    /// The same, where it may block: a disk that takes its time to sync holds up no call.
+    ///
+    /// # Errors
+    /// See [`Kept::remember`].
+    pub(super) async fn remember_apart(&self, record: Record, binary: Binary) -> io::Result<()> {
+        let kept = self.clone();
+        let remembered = tokio::task::spawn_blocking(move || kept.remember(&record, &binary));
+        remembered.await.map_err(io::Error::other)?
     }
 
     /// Removes the components of versions that nothing can go back to.

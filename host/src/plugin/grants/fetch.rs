@@ -19,14 +19,21 @@ use http::{
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use url::Url;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks,
 };
 
 use super::{super::output::GuestLog, settings::HttpGrant};
-use crate::{network::is_framing, plugin::bindings::nozzle::plugin::host::Level};
+use crate::{
+    metrics::{FetchResult, PluginStats},
+    network::is_framing,
+    plugin::bindings::nozzle::plugin::host::Level,
+};
 
 /// Makes the requests of plugins.
 ///
@@ -120,6 +127,30 @@ impl Hooks {
     }
 }
 
+/// Counts a request when it has ended, also by its being dropped.
+struct Counted {
+    stats: Arc<PluginStats>,
+    began: Instant,
+    result: FetchResult,
+}
+
+impl Counted {
+    fn new(log: &GuestLog) -> Self {
+        Self {
+            stats: Arc::clone(log.stats()),
+            began: Instant::now(),
+            result: FetchResult::CutOff,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.stats.fetches.count(self.result);
+        self.stats.fetch_time.record(self.began.elapsed());
+    }
+}
+
 /// A request that may be made.
 struct Admitted {
     url: Url,
@@ -150,17 +181,21 @@ impl WasiHttpHooks for Hooks {
         let log = Arc::clone(&self.log);
         match self.admit(&request) {
             Err(why) => {
+                log.stats().fetches.count(FetchResult::Denied);
                 log.log(Level::Warn, &format!("a request is denied: {why}"), &[]);
                 Box::new(async { Err(Error::HttpRequestDenied) })
             }
             Ok(admitted) => Box::new(async move {
                 let origin = admitted.url.origin().ascii_serialization();
                 let limit = admitted.grant.time;
+                let mut counted = Counted::new(&log);
                 let sent = tokio::time::timeout(limit, send(request, admitted)).await;
                 let response = sent.unwrap_or_else(|_| {
                     let why = format!("no answer within {limit:?} (`grants.http-limits.time`)");
                     Err((why, Error::HttpResponseTimeout))
                 });
+                counted.result = result_of(&response);
+                drop(counted);
                 let response = response.map_err(|(why, error)| {
                     let message = format!("a request to `{origin}` failed: {why}");
                     log.log(Level::Warn, &message, &[]);
@@ -175,6 +210,17 @@ impl WasiHttpHooks for Hooks {
 
 /// What is said of a failure, and what the guest is told.
 type Failed = (String, Error);
+
+fn result_of(response: &Result<Response<WasiBody>, Failed>) -> FetchResult {
+    match response {
+        Ok(_) => FetchResult::Answered,
+        Err((_, Error::HttpResponseTimeout)) => FetchResult::TimedOut,
+        Err((_, Error::HttpRequestBodySize(_) | Error::HttpResponseBodySize(_))) => {
+            FetchResult::TooLarge
+        }
+        Err(_) => FetchResult::Failed,
+    }
+}
 
 async fn send(
     request: Request<WasiBody>,

@@ -37,7 +37,7 @@ pub(super) fn clocks(builder: &mut WasiCtxBuilder) {
 const BLOCKS: u32 = 128;
 
 /// Numbers that depend on the sink alone: who sends records cannot know beforehand how a guest lays out its tables.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sequence {
     bytes: Vec<u8>,
     seed: u128,

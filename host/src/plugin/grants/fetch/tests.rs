@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use http_body_util::Empty;
 
@@ -106,4 +106,45 @@ fn a_guest_sets_no_header_that_frames_or_routes_a_message() {
         let header = HeaderName::from_static(name);
         assert_eq!(hooks.is_forbidden_header(&header), is_forbidden, "{name}");
     }
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Silence;
+
+impl Fetch for Silence {
+    fn fetch(
+        &self,
+        _: Request<Bytes>,
+        _: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_counted_by_what_became_of_it() {
+    let (mut hooks, _) = hooks(10);
+    let stats = Arc::clone(hooks.log.stats());
+
+    drop(send(&mut hooks, "https://api.test/").await);
+    drop(send(&mut hooks, "https://other.test/").await);
+    hooks.parts = hooks
+        .parts
+        .map(|(grant, _)| (grant, Arc::new(Silence) as _));
+    drop(send(&mut hooks, "https://api.test/").await);
+    let soon = Duration::from_millis(1);
+    let dropped = tokio::time::timeout(soon, send(&mut hooks, "https://api.test/")).await;
+
+    assert!(dropped.is_err(), "it is not waited for");
+    let results = [
+        FetchResult::Answered,
+        FetchResult::Denied,
+        FetchResult::TimedOut,
+        FetchResult::CutOff,
+        FetchResult::Failed,
+    ];
+    let counts = results.map(|result| stats.fetches.get(result));
+    assert_eq!(counts, [1, 1, 1, 1, 0]);
+    assert_eq!(stats.fetch_time.count(), 3);
 }
