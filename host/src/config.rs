@@ -1,6 +1,7 @@
 //! The module file: loaded, checked as a whole, and turned into the settings of the parts that use them.
 
 mod check;
+mod compare;
 mod flags;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -15,6 +16,7 @@ mod tree;
 mod units;
 mod walk;
 
+pub use compare::{Changes, Fixed, IngressChange, SinkChange};
 pub use flags::{Flags, RUN_INGRESSES, Source, from_flags};
 pub use interpolate::Sources;
 pub use places::Places;
@@ -134,7 +136,7 @@ pub enum Destination {
 }
 
 /// What an ingress reads.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum IngressKind {
     /// Made-up records.
     Datagen(DatagenSettings),
@@ -199,7 +201,7 @@ pub struct EgressConfig {
 }
 
 /// Where an egress writes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EgressKind {
     /// NDJSON in a file.
     File(FileEgressSettings),

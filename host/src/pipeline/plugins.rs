@@ -7,11 +7,14 @@ mod attend;
 mod canary;
 mod kept;
 mod open;
+mod reconfigure;
 mod trial;
 
 pub use attend::attend;
+pub(super) use attend::{EVERY, Stamp, Watch, stamp_of};
 pub use kept::Record;
 pub(super) use open::open;
+pub(super) use reconfigure::{Reconfigured, Setup};
 
 use std::{
     io,
@@ -24,9 +27,9 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use self::{attend::Stamp, kept::Kept, trial::Trial};
+use self::{kept::Kept, trial::Trial};
 use crate::{
-    delivery::{Endpoints, rehearse, settings::Order},
+    delivery::rehearse,
     event::{Event, now_ms, rfc3339},
     fail_point::FailPoint,
     metrics::{PluginStats, SwapResult},
@@ -34,7 +37,6 @@ use crate::{
     plugin::{
         Binary, Generation, How, LoadError, LoadedPlugin, PluginHost, PluginStatus, Shaped, Slot,
         SourceError, SwapError, SwapState, Swapped, Swaps, Tally, Version, differences,
-        settings::PluginSettings,
     },
 };
 
@@ -43,14 +45,12 @@ use crate::{
 pub struct SinkPlugin {
     sink: Arc<str>,
     host: Arc<PluginHost>,
-    settings: PluginSettings,
-    endpoints: Endpoints,
-    order: Order,
+    setup: Mutex<Arc<Setup>>,
     slot: Arc<Slot<LoadedPlugin>>,
     kept: Kept,
     stats: Arc<PluginStats>,
     /// Held while a version is loaded.
-    loading: tokio::sync::Mutex<()>,
+    loading: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
     /// What the module's file looked like before it was read.
     opened: Option<Stamp>,
@@ -79,6 +79,10 @@ impl SinkPlugin {
         Arc::clone(&self.stats)
     }
 
+    fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn slot(&self) -> Arc<Slot<LoadedPlugin>> {
         Arc::clone(&self.slot)
     }
@@ -86,7 +90,7 @@ impl SinkPlugin {
     /// Reads the module's component again.
     async fn swap_configured(&self, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
-        let swapped = match self.host.read(&self.settings).await {
+        let swapped = match self.host.read(&self.setup().settings).await {
             Ok(binary) => {
                 let configured = Some(binary.digest);
                 self.swap_to(binary, how, configured).await
@@ -98,9 +102,10 @@ impl SinkPlugin {
 
     async fn swap_sent(&self, component: Bytes, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
-        let limit = self.settings.limits.size;
+        let setup = self.setup();
+        let limit = setup.settings.limits.size;
         let path = PathBuf::from("what was sent");
-        let swapped = if self.settings.signature.is_some() {
+        let swapped = if setup.settings.signature.is_some() {
             Err(SwapError::Unsigned(Arc::clone(&self.sink)))
         } else if component.len() as u64 > limit {
             Err(self.refused(SourceError::TooLarge { path, limit }.into()))
@@ -170,12 +175,13 @@ impl SinkPlugin {
                 differences: Vec::new(),
             });
         }
+        let setup = self.setup();
         let plugin = self
             .host
-            .load_version(&main.plugin, &self.settings, &binary)
+            .load_version(&main.plugin, &setup.settings, &binary)
             .await
             .map_err(|source| self.refused(source))?;
-        let (rehearsed, differences) = self.rehearse(&main.plugin, &plugin).await?;
+        let (rehearsed, differences) = self.rehearse(&main.plugin, &plugin, &setup).await?;
         let number = {
             let mut state = self.lock();
             state.last_number += 1;
@@ -217,12 +223,14 @@ impl SinkPlugin {
         &self,
         old: &LoadedPlugin,
         new: &LoadedPlugin,
+        setup: &Setup,
     ) -> Result<(Option<usize>, Vec<String>), SwapError> {
         let Some(events) = self.slot.last_batch() else {
             return Ok((None, Vec::new()));
         };
-        let new = rehearse(new, &self.endpoints, self.order, &events).await;
-        let old = rehearse(old, &self.endpoints, self.order, &events).await;
+        let new = rehearse(new, &setup.endpoints, setup.order, &events).await;
+        let setup = self.setup();
+        let old = rehearse(old, &setup.endpoints, setup.order, &events).await;
         let differences = match (old, new) {
             (Ok(old), Ok(new)) if rejects_all(&new, &events) && !rejects_all(&old, &events) => {
                 let reason = new.reject.first().map(|(_, reason)| reason);
@@ -258,7 +266,7 @@ impl SinkPlugin {
             Some(digest) => Some(digest),
             None => self
                 .host
-                .read(&self.settings)
+                .read(&self.setup().settings)
                 .await
                 .ok()
                 .map(|binary| binary.digest),

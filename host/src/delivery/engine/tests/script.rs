@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::{
     delivery::{
-        DEFAULT, Endpoint, Endpoints, Sink, SinkEnd, Source, Way,
+        DEFAULT, Endpoint, Endpoints, Sink, SinkEnd, Source, Sources, Way,
         control::Control,
         gate::{
             Gate,
@@ -254,11 +254,11 @@ pub(super) fn start_to<T: Transport>(
         shape_slots: 2,
         results: Some(results),
         dead_letters,
-        sources: vec![Source {
+        sources: Sources::from(vec![Source {
             id: "t/in".into(),
             ledger: Arc::clone(&ledger),
             relays: false,
-        }],
+        }]),
         stats: Arc::clone(&stats),
         tracer: Default::default(),
         control: controlled,
