@@ -4,7 +4,10 @@
 //! - What is called unchanged is equal in all that it is made of, secrets included, and so is all that it refers to.
 
 use super::{Destination, IngressConfig, IngressKind, Module, OnUnrouted, SinkConfig};
-use crate::ingress::settings::{FileIngressSettings, FilePath};
+use crate::{
+    admin::settings::AdminSettings,
+    ingress::settings::{FileIngressSettings, FilePath},
+};
 
 /// What cannot be changed while the host runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -150,7 +153,7 @@ impl Module {
         let same = [
             ("network", self.network == old.network),
             ("progress", self.progress == old.progress),
-            ("admin", self.admin == old.admin),
+            ("admin", same_admin(self.admin.as_ref(), old.admin.as_ref())),
             ("telemetry", self.telemetry == old.telemetry),
         ];
         let changed = same.into_iter().filter(|(_, same)| !same);
@@ -182,6 +185,20 @@ impl Module {
         let buffers = sinks.filter_map(|sink| self.sinks.get(sink));
         buffers.map(|sink| sink.delivery.buffer.max_records).min()
     }
+}
+
+/// A token that was replaced in its file is in force already.
+fn same_admin(new: Option<&AdminSettings>, old: Option<&AdminSettings>) -> bool {
+    let (Some(new), Some(old)) = (new, old) else {
+        return new == old;
+    };
+    let mut new = new.clone();
+    if let (Some(now), Some(before)) = (&new.token, &old.token)
+        && now.is_made_as(before)
+    {
+        new.token = Some(before.clone());
+    }
+    new == *old
 }
 
 fn reads_stdin(ingress: &IngressConfig) -> bool {

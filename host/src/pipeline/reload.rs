@@ -49,8 +49,8 @@ pub enum ReloadError {
     /// A plugin was refused.
     #[error(transparent)]
     Plugin(#[from] SwapError),
-    /// A sink with this id was removed, and what it left is not written yet.
-    #[error("the sink `{0}` was removed, and the dead letters that it left are not written yet")]
+    /// A sink that was removed has not come to its end.
+    #[error("the sink `{0}` was removed before, and what it has left is not written yet")]
     Leaving(String),
     /// The file was not read to its end, as a task failed.
     #[error("an internal task failed: {0}")]

@@ -149,6 +149,26 @@ fn parts_come_and_go() {
 }
 
 #[test]
+fn a_token_that_was_replaced_in_its_file_is_no_change_and_another_token_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("token");
+    let with = |token: &str, text: &str| {
+        std::fs::write(&path, text).expect("written");
+        module(&format!("{MODULE}admin: {{ token: \"{token}\" }}\n"), "k")
+    };
+    let file = format!("${{file:{}}}", path.display());
+    let (old, new) = ("a".repeat(20), "b".repeat(20));
+
+    let before = with(&file, &old);
+    let rotated = with(&file, &new).changes_from(&before).map(drop);
+    let other = with(&new, &new).changes_from(&before).map(drop);
+
+    assert_eq!(rotated, Ok(()));
+    let key = "admin".to_owned();
+    assert_eq!(other, Err(vec![Fixed { key }]));
+}
+
+#[test]
 fn what_a_running_host_cannot_change_is_named() {
     let old = module(&MODULE.replace("in.ndjson", "-"), "k");
     let text = MODULE

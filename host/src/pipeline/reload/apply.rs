@@ -11,12 +11,12 @@ use tracing::{info, warn};
 
 use super::{
     prepare::{Plugin, Prepared},
-    retire::{LOOK, Leaves, retire, settled, write_off},
+    retire::{Leaves, retire, settled, write_off},
 };
 use crate::{
     admin::Reloaded,
     config::{Destination, IngressChange, Module, SinkChange, SinkConfig},
-    delivery::{Rest, control::Mode},
+    delivery::{Rest, SinkEnd, control::Mode},
     egress::EgressHandle,
     fail_point::FailPoint,
     ingress::AnyIngress,
@@ -138,8 +138,10 @@ impl Running {
                 SinkChange::Kept(_) | SinkChange::Added => {}
             }
         }
-        let removed = changes.removed_sinks.iter();
-        leaving.extend(removed.map(|place| (*place, Leaves::ForGood)));
+        // Those that are gone deliver what they have beside the others, unless what they write to goes with them.
+        let (waited, apart): (Vec<usize>, Vec<usize>) = (changes.removed_sinks.iter().copied())
+            .partition(|place| !keeps_egresses(&old.sinks[*place], &changes.egresses));
+        leaving.extend(waited.iter().map(|place| (*place, Leaves::ForGood)));
         let mut rests: HashMap<usize, (LiveSink, Option<Rest>)> = HashMap::new();
         for depth in (0..=old.sinks.len()).rev() {
             let mut retiring = JoinSet::new();
@@ -156,6 +158,15 @@ impl Running {
             while let Some(left) = retiring.join_next().await {
                 let (place, sink, rest) = left.expect("waiting does not panic");
                 rests.insert(place, (sink, rest));
+            }
+        }
+        for (place, change) in changes.sinks.iter().enumerate() {
+            let left = change.before().and_then(|before| rests.get(&before));
+            if matches!(left, Some((_, None))) && fresh[place].is_none() {
+                // It halted meanwhile, and the host is about to.
+                let (queue, intake) = mpsc::channel(1);
+                queues[place] = queue;
+                fresh[place] = Some(intake);
             }
         }
         FailPoint::ReloadRetired.pass();
@@ -210,32 +221,37 @@ impl Running {
         }
         FailPoint::ReloadBegun.pass();
 
-        // What sinks have left that there are no more: their own letters, or a file.
+        // What sinks cannot deliver that there are no more is in their dead letters then, or in their file.
         for place in &changes.removed_sinks {
-            let Some((sink, rest)) = rests.remove(place) else {
-                continue;
-            };
-            sink.attends.abort();
-            gone.push(sink.view.clone());
-            let Some(rest) = rest else { continue };
             let config = without_sink_letters(&old.sinks[*place], &changes.egresses);
             let egress = wiring.dead_letters(&config).await?;
-            let id = sink.view.id.clone();
-            let task = write_off(sink.view, rest, live.sources.clone(), egress);
-            let task = wiring.sink_tasks.spawn({
-                let id = id.clone();
-                async move { (id, task.await) }
-            });
-            let written = async {
-                while !task.is_finished() {
-                    tokio::time::sleep(LOOK).await;
-                }
+            let (sink, left) = match sinks[*place].take() {
+                Some(sink) => (sink, None),
+                None => match rests.remove(place) {
+                    Some((sink, rest)) => (sink, Some(rest)),
+                    None => continue,
+                },
             };
-            // It goes on by itself; its id is not given away before.
-            drop(tokio::time::timeout(grace.min(Duration::from_secs(5)), written).await);
-            live.removed.retain(|(_, task)| !task.is_finished());
+            debug_assert_eq!(left.is_none(), apart.contains(place));
+            sink.attends.abort();
+            gone.push(sink.view.clone());
+            let (view, sources, hurry) = (sink.view, live.sources.clone(), hurry.clone());
+            let id = std::sync::Arc::clone(&view.id);
+            let task = wiring.sink_tasks.spawn(async move {
+                let id = std::sync::Arc::clone(&view.id);
+                let left = match left {
+                    Some(left) => left,
+                    None => retire(view.clone(), sink.rest, Leaves::ForGood, grace, hurry).await,
+                };
+                let end = match left {
+                    Some(rest) => write_off(view, rest, sources, egress).await,
+                    None => SinkEnd::Done,
+                };
+                (id, end)
+            });
             live.removed.push((id.to_string(), task));
         }
+        live.removed.retain(|(_, task)| !task.is_finished());
 
         // Those first that only take another way: they have waited long enough.
         let mut ingresses: Vec<Option<LiveIngress>> = Vec::new();
@@ -413,6 +429,16 @@ fn stays(key: &Key, module: &Module, egresses: &[Option<usize>]) -> bool {
             sink.id.to_string() == *from && named.is_some_and(|named| named.id.to_string() == *to)
         }),
     }
+}
+
+/// Whether all that a sink writes to is written to by others, too.
+fn keeps_egresses(sink: &SinkConfig, egresses: &[Option<usize>]) -> bool {
+    let letters = match sink.dead_letters {
+        Some(Destination::Egress(place)) => Some(place),
+        Some(Destination::Sink(_)) | None => None,
+    };
+    let mut named = sink.results.into_iter().chain(letters);
+    named.all(|place| egresses.contains(&Some(place)))
 }
 
 /// How many sinks a letter of this one may pass.

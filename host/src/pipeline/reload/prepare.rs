@@ -4,9 +4,15 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use super::{ModuleFile, ReloadError};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
+
+use super::{ModuleFile, ReloadError, retire::LOOK};
 use crate::{
     admin::{Reloaded, ReloadedIngresses, ReloadedSinks},
     config::{
@@ -26,6 +32,9 @@ use crate::{
     progress::AnyStore,
 };
 
+/// How long sinks that were removed may take to come to their end.
+const LEAVING: Duration = Duration::from_secs(300);
+
 /// What runs, as far as that must be known.
 #[derive(Debug)]
 pub(super) struct Before {
@@ -35,13 +44,12 @@ pub(super) struct Before {
     store: Shared<AnyStore>,
     endpoints: Vec<Opened>,
     plugins: Vec<Arc<SinkPlugin>>,
-    /// Sinks that were removed, and whose last events are not written yet.
-    leaving: Vec<String>,
+    /// Sinks that were removed, and have not come to their end.
+    leaving: Vec<(String, AbortHandle)>,
 }
 
 impl Before {
     pub(super) fn of(live: &Live) -> Self {
-        let leaving = live.removed.iter().filter(|(_, task)| !task.is_finished());
         Self {
             module: Arc::clone(&live.module),
             host: Arc::clone(&live.host),
@@ -53,7 +61,7 @@ impl Before {
                 .iter()
                 .map(|sink| Arc::clone(&sink.plugin))
                 .collect(),
-            leaving: leaving.map(|(id, _)| id.clone()).collect(),
+            leaving: live.removed.clone(),
         }
     }
 }
@@ -95,11 +103,13 @@ pub(super) async fn prepare(
         .map_err(ReloadError::Config)?;
     let old = &*before.module;
     let changes = module.changes_from(old).map_err(ReloadError::Fixed)?;
-    for (sink, change) in module.sinks.iter().zip(&changes.sinks) {
-        let id = sink.id.to_string();
-        if *change == SinkChange::Added && before.leaving.contains(&id) {
-            return Err(ReloadError::Leaving(id));
+    // Whose id, file and plugin may be needed, and what they write to.
+    let until = Instant::now() + LEAVING;
+    while let Some((id, _)) = before.leaving.iter().find(|(_, task)| !task.is_finished()) {
+        if Instant::now() >= until {
+            return Err(ReloadError::Leaving(id.clone()));
         }
+        sleep(LOOK).await;
     }
     let reused = |place: usize| {
         let before_place = changes.endpoints.get(place).copied().flatten()?;

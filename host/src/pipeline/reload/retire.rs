@@ -42,6 +42,7 @@ pub(super) async fn retire(
     hurry: CancellationToken,
 ) -> Option<Rest> {
     let control = &view.control;
+    info!(sink = %view.id, "the sink delivers what it has, and makes room");
     if leaves == Leaves::ForAnother {
         control.leave();
     }
