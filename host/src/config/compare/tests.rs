@@ -170,7 +170,7 @@ fn a_token_that_was_replaced_in_its_file_is_no_change_and_another_token_is_one()
 
 #[test]
 fn what_a_running_host_cannot_change_is_named() {
-    let old = module(&MODULE.replace("in.ndjson", "-"), "k");
+    let old = module(&MODULE.replace("in.ndjson", "\"-\""), "k");
     let text = MODULE
         .replace("loopback", "private, loopback")
         .replace("interval: 1s", "interval: 2s");

@@ -90,6 +90,27 @@ impl Running {
         } = prepared;
         let old = std::sync::Arc::clone(&live.module);
 
+        // Before any ingress stops: a sink ends when nobody has its queue.
+        let mut sinks: Vec<Option<LiveSink>> = live.sinks.drain(..).map(Some).collect();
+        let (mut queues, mut fresh) = (Vec::new(), Vec::new());
+        for change in &changes.sinks {
+            let before = change.before().and_then(|place| sinks[place].as_ref());
+            let queue = before.and_then(|sink| sink.queue.upgrade());
+            let (queue, intake) = match queue.filter(|queue| !queue.is_closed()) {
+                Some(queue) => (queue, None),
+                // There is none, or it has ended with its last ingress.
+                None => {
+                    let (queue, intake) = mpsc::channel(1);
+                    (queue, Some(intake))
+                }
+            };
+            queues.push(queue);
+            fresh.push(intake);
+        }
+
+        // What is written on to stays open although nobody writes for a moment.
+        let held = writers.hold(|key| stays(key, &module, &changes.egresses));
+
         // Ingresses stop whose events go elsewhere, or that are read otherwise.
         let mut read: Vec<Option<LiveIngress>> = live.ingresses.drain(..).map(Some).collect();
         let stops = changes.ingresses.iter().filter_map(|change| match change {
@@ -107,25 +128,6 @@ impl Running {
             stopped.insert(place, Stopped { live, ingress });
         }
         FailPoint::ReloadStopped.pass();
-
-        // What is written on to stays open although nobody writes for a moment.
-        let held = writers.hold(|key| stays(key, &module, &changes.egresses));
-        let mut sinks: Vec<Option<LiveSink>> = live.sinks.drain(..).map(Some).collect();
-        let (mut queues, mut fresh) = (Vec::new(), Vec::new());
-        for change in &changes.sinks {
-            let before = change.before().and_then(|place| sinks[place].as_ref());
-            let queue = before.and_then(|sink| sink.queue.upgrade());
-            let (queue, intake) = match queue.filter(|queue| !queue.is_closed()) {
-                Some(queue) => (queue, None),
-                // There is none, or it has ended with its last ingress.
-                None => {
-                    let (queue, intake) = mpsc::channel(1);
-                    (queue, Some(intake))
-                }
-            };
-            queues.push(queue);
-            fresh.push(intake);
-        }
 
         // Those that hand letters to others go first, as these are to deliver them.
         let mut leaving: Vec<(usize, Leaves)> = Vec::new();
@@ -376,7 +378,16 @@ fn begin(
         Some((before, rest)) => (Some(before), rest),
         None => (None, None),
     };
-    let rest = rest.or_else(|| intake.map(Rest::of));
+    let rest = match (rest, intake) {
+        (Some(mut rest), Some(intake)) => {
+            // Nobody has the old queue any more, but it may not be empty.
+            while let Ok(chunk) = rest.intake.try_recv() {
+                rest.arrivals.extend(chunk);
+            }
+            Some(Rest { intake, ..rest })
+        }
+        (rest, intake) => rest.or_else(|| intake.map(Rest::of)),
+    };
     let mut rest = rest.expect("who hands over has a queue, and who does not gets one");
     let (plugin, attends) = match (plugin, &before) {
         (Plugin::Same(setup), Some(before)) => {

@@ -52,7 +52,7 @@ async fn whenever_it_hands_over_all_that_is_not_settled_is_handed_over_in_order(
             let plugin = if tenths % 2 == 0 { whole() } else { single() };
             let mut sink = start(settings(order, results), plugin, answers);
             sink.send(names.iter().map(String::as_str)).await;
-            sleep(Duration::from_millis(100 * tenths)).await;
+            sleep(Duration::from_millis(100 * tenths + 1)).await;
 
             sink.control.hand_over();
             let (finished, rest) = sink.left().await;
