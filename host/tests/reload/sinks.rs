@@ -217,6 +217,29 @@ async fn sinks_that_hand_their_dead_letters_to_another_change_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sink_whose_ingress_has_come_to_its_end_is_not_touched_either() {
+    let endpoint = Recorder::start(|_| 200).await;
+    endpoint.close();
+    let ingress = format!(
+        "  - id: t/in\n    file: {{ path: in.ndjson }}\n{}",
+        to("t/a")
+    );
+    let text = module(&ingress, &[sink("t/a", &endpoint.url(), "")], "");
+    let rig = Rig::new(&text);
+    write_records(rig.path(), "in.ndjson", 0..5);
+    let host = rig.start();
+    endpoint.held(1).await;
+
+    rig.reload(&host, &text, "the module was read again, and is as it was");
+    endpoint.open();
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(each_once("all", ids(&endpoint.accepted())), 5);
+    assert!(!ended.stderr.contains("makes room"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_is_paused_stays_so_when_it_changes() {
     let endpoint = Recorder::start(|_| 200).await;
     let with = |more: &str| {

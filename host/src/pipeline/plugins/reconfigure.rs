@@ -39,7 +39,7 @@ impl Setup {
 pub(in crate::pipeline) struct Reconfigured {
     setup: Arc<Setup>,
     next: Option<Next>,
-    _loading: OwnedMutexGuard<()>,
+    _loading: Option<OwnedMutexGuard<()>>,
 }
 
 #[derive(Debug)]
@@ -58,18 +58,22 @@ impl SinkPlugin {
         &self,
         setup: Setup,
     ) -> Result<Reconfigured, SwapError> {
-        let loading = Arc::clone(&self.loading).lock_owned().await;
         let setup = Arc::new(setup);
-        let next = match self.setup().settings == setup.settings {
-            true => None,
-            false => Some(self.load_next(&setup).await.inspect_err(|_| {
-                self.stats.swaps.count(SwapResult::Refused);
-            })?),
-        };
+        if self.setup().settings == setup.settings {
+            return Ok(Reconfigured {
+                setup,
+                next: None,
+                _loading: None,
+            });
+        }
+        let loading = Arc::clone(&self.loading).lock_owned().await;
+        let next = self.load_next(&setup).await.inspect_err(|_| {
+            self.stats.swaps.count(SwapResult::Refused);
+        })?;
         Ok(Reconfigured {
             setup,
-            next,
-            _loading: loading,
+            next: Some(next),
+            _loading: Some(loading),
         })
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     admin::Reloaded,
-    config::{Destination, IngressChange, Module, SinkChange, SinkConfig},
+    config::{Changes, Destination, IngressChange, Module, OnUnrouted, SinkChange, SinkConfig},
     delivery::{Rest, SinkEnd, control::Mode},
     egress::EgressHandle,
     fail_point::FailPoint,
@@ -93,19 +93,16 @@ impl Running {
         // Before any ingress stops: a sink ends when nobody has its queue.
         let mut sinks: Vec<Option<LiveSink>> = live.sinks.drain(..).map(Some).collect();
         let (mut queues, mut fresh) = (Vec::new(), Vec::new());
-        for change in &changes.sinks {
+        for (place, change) in changes.sinks.iter().enumerate() {
             let before = change.before().and_then(|place| sinks[place].as_ref());
             let queue = before.and_then(|sink| sink.queue.upgrade());
-            let (queue, intake) = match queue.filter(|queue| !queue.is_closed()) {
-                Some(queue) => (queue, None),
-                // There is none, or it has ended with its last ingress.
-                None => {
-                    let (queue, intake) = mpsc::channel(1);
-                    (queue, Some(intake))
-                }
-            };
-            queues.push(queue);
-            fresh.push(intake);
+            let open = queue.filter(|queue| !queue.is_closed());
+            let is_kept = matches!(change, SinkChange::Kept(_));
+            // There is none, or it has ended with its last ingress: then it is needed only for another one.
+            let (queue, intake) = mpsc::channel(1);
+            let is_new = open.is_none() && (!is_kept || is_fed_anew(place, &module, &changes));
+            queues.push(open.unwrap_or(queue));
+            fresh.push(is_new.then_some(intake));
         }
 
         // What is written on to stays open although nobody writes for a moment.
@@ -440,6 +437,19 @@ fn stays(key: &Key, module: &Module, egresses: &[Option<usize>]) -> bool {
             sink.id.to_string() == *from && named.is_some_and(|named| named.id.to_string() == *to)
         }),
     }
+}
+
+/// Whether something is wired to a sink that was not before.
+fn is_fed_anew(sink: usize, module: &Module, changes: &Changes) -> bool {
+    let named = Destination::Sink(sink);
+    let mut ingresses = module.ingresses.iter().zip(&changes.ingresses);
+    let mut sinks = module.sinks.iter().zip(&changes.sinks);
+    ingresses.any(|(ingress, change)| {
+        !matches!(change, IngressChange::Kept(_))
+            && (ingress.to.contains(&sink) || ingress.on_unrouted == OnUnrouted::To(named))
+    }) || sinks.any(|(other, change)| {
+        !matches!(change, SinkChange::Kept(_)) && other.dead_letters == Some(named)
+    })
 }
 
 /// Whether all that a sink writes to is written to by others, too.
