@@ -178,13 +178,13 @@ pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError
         None => args.module()?,
     };
     serve_on(&mut module, args.admin, args.admin_read_only);
-    if let Some(admin) = &module.admin {
-        if let Some(exposed) = admin.exposed() {
-            return Err(CliError::Usage {
-                message: format!("`{}` must not be served like this: {exposed}", admin.label),
-                hint: format!("{EXPOSED}; --admin-read-only is the same"),
-            });
-        }
+    if let Some(admin) = &module.admin
+        && let Some(exposed) = admin.exposed()
+    {
+        return Err(CliError::Usage {
+            message: format!("`{}` must not be served like this: {exposed}", admin.label),
+            hint: format!("{EXPOSED}; --admin-read-only is the same"),
+        });
     }
     let options = RunOptions {
         state_dir: args.state.state_dir,
