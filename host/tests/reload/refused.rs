@@ -9,7 +9,7 @@ use super::{Rig, STREAM, each_once, ids, metric, module, sink, to};
 async fn a_module_that_cannot_be_used_changes_nothing_and_says_why() {
     let endpoint = Recorder::start(|_| 200).await;
     let a = sink("t/a", &endpoint.url(), "");
-    let good = module(&format!("{STREAM}{}", to("t/a")), &[a.clone()], "");
+    let good = module(&format!("{STREAM}{}", to("t/a")), &[a], "");
     let rig = Rig::new(&good);
     std::fs::write(rig.path().join("no.wasm"), "no plugin").expect("written");
     let host = rig.start();

@@ -149,7 +149,13 @@ async fn another_plugin_or_configuration_is_swapped_in_and_the_sink_goes_on() {
         &format!("{path} }}"),
         &format!("{path}, config: {{ target: \"put\", method: put }} }}"),
     );
-    let with = |sink: &String| module(&format!("{STREAM}{}", to("t/a")), &[sink.clone()], "");
+    let with = |sink: &String| {
+        module(
+            &format!("{STREAM}{}", to("t/a")),
+            std::slice::from_ref(sink),
+            "",
+        )
+    };
     let rig = Rig::new(&with(&one));
     let host = rig.start();
     endpoint.received(2).await;
