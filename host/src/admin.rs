@@ -18,6 +18,7 @@ mod listen;
 mod openapi;
 mod problem;
 mod process;
+mod reload;
 mod routes;
 mod serve;
 pub mod settings;
@@ -31,19 +32,22 @@ pub use audit::TARGET as AUDIT;
 pub use client::{Address, Client, FetchError};
 pub use openapi::openapi;
 pub use problem::Problem;
+pub use reload::{
+    NotReloaded, NotReloadedKind, Reloaded, ReloadedIngresses, ReloadedSinks, Reloads,
+};
 pub use serve::{Admin, BindError};
 pub use tls::TlsError;
 pub use token::{TOKEN_FILE, TokenFile};
 pub use views::{EgressView, IngressView, SinkView, Views};
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use self::status::{State, Status};
 use crate::{
     event::now_ms,
-    metrics::{HostStats, ProcessStats},
+    metrics::{HostStats, ProcessStats, ReloadResult},
 };
 
 /// What a host shows of itself.
@@ -56,6 +60,8 @@ pub struct Board {
     views: Mutex<Option<Views>>,
     /// Asks the host to stop, when cancelled.
     drain: CancellationToken,
+    /// Reads the module again; none for a run without a module file.
+    reloads: OnceLock<Arc<dyn Reloads>>,
 }
 
 impl Default for Board {
@@ -75,12 +81,24 @@ impl Board {
             started_ms,
             views: Mutex::default(),
             drain,
+            reloads: OnceLock::new(),
         }
     }
 
     /// All parts are open, and run.
     pub fn running(&self, views: Views) {
         *self.views() = Some(views);
+    }
+
+    /// The module that runs can be read again.
+    pub fn reloads(&self, reloads: Arc<dyn Reloads>) {
+        // A second one would be of a second run.
+        self.reloads.get_or_init(|| reloads);
+    }
+
+    /// The module was read again.
+    pub fn reloaded(&self, result: ReloadResult) {
+        self.stats.reloads.count(result);
     }
 
     /// What runs, and what it counts.

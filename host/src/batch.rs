@@ -125,6 +125,14 @@ impl Batcher {
         }
     }
 
+    /// All events that wait, in no order.
+    pub fn into_pending(self) -> Vec<Pending> {
+        match self.queue {
+            Queue::Fifo(fifo) => fifo.into_pending(),
+            Queue::Lanes(lanes) => lanes.into_pending(),
+        }
+    }
+
     /// Whether no event waits.
     pub fn is_empty(&self) -> bool {
         match &self.queue {

@@ -12,6 +12,7 @@ mod log;
 mod numbers;
 mod package;
 mod progress;
+mod reload;
 mod replay;
 mod run;
 mod steer;
@@ -85,6 +86,8 @@ enum Command {
     Resume(steer::SinkArgs),
     /// Tells a sink of a running host to deliver what it has, and take in no more until it is resumed.
     Drain(steer::DrainArgs),
+    /// Has a running host read its module file again, and change what differs.
+    Reload(reload::ReloadArgs),
     /// Counts dead letters by sink, cause and status.
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Delivers dead letters again. Interrupted, it goes on where it stopped.
@@ -215,6 +218,7 @@ async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
         Command::Pause(args) => steer::pause(args).await,
         Command::Resume(args) => steer::resume(args).await,
         Command::Drain(args) => steer::drain(args).await,
+        Command::Reload(args) => reload::reload(args).await,
         Command::Demo(args) => demo::demo(args, format).await,
         Command::Endpoint(args) => endpoint::endpoint(args).await,
         Command::Schema

@@ -1,6 +1,7 @@
 //! The module file: loaded, checked as a whole, and turned into the settings of the parts that use them.
 
 mod check;
+mod compare;
 mod document;
 mod flags;
 #[cfg(any(test, fuzzing))]
@@ -16,6 +17,7 @@ mod tree;
 mod units;
 mod walk;
 
+pub use compare::{Changes, Fixed, IngressChange, SinkChange};
 pub use document::Document;
 pub use flags::{Flags, RUN_INGRESSES, Source, from_flags};
 pub use interpolate::Sources;
@@ -136,7 +138,7 @@ pub enum Destination {
 }
 
 /// What an ingress reads.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum IngressKind {
     /// Made-up records.
     Datagen(DatagenSettings),
@@ -201,7 +203,7 @@ pub struct EgressConfig {
 }
 
 /// Where an egress writes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EgressKind {
     /// NDJSON in a file.
     File(FileEgressSettings),

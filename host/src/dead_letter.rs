@@ -45,11 +45,13 @@ pub enum CauseKind {
     ResultTooLarge,
     /// No router of its ingress takes it.
     Unrouted,
+    /// Its sink was taken out of the module, and could not deliver it in time.
+    SinkRemoved,
 }
 
 impl CauseKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Status,
         Self::Failure,
         Self::RejectedByShape,
@@ -61,6 +63,7 @@ impl CauseKind {
         Self::TooLarge,
         Self::ResultTooLarge,
         Self::Unrouted,
+        Self::SinkRemoved,
     ];
 
     /// As it is written in a letter.
@@ -77,6 +80,7 @@ impl CauseKind {
             Self::TooLarge => "too-large",
             Self::ResultTooLarge => "result-too-large",
             Self::Unrouted => "unrouted",
+            Self::SinkRemoved => "sink-removed",
         }
     }
 }

@@ -30,22 +30,17 @@ mod letters;
 mod order;
 mod outbox;
 mod prepare;
+mod sources;
 
-pub use engine::{SinkEnd, calls_of, dry_run, rehearse, run};
+pub use engine::{Left, Rest, SinkEnd, calls_of, dry_run, rehearse, run, run_on};
 pub use prepare::Endpoint;
+pub use sources::{Source, Sources};
 pub use ways::{DEFAULT, Endpoints, Names, Way};
 
 use std::sync::Arc;
 
 use self::settings::DeliverySettings;
-use crate::{
-    egress::EgressHandle,
-    event::{Arrival, Ticket},
-    metrics::SinkStats,
-    plugin::Slot,
-    progress::Ledger,
-    trace::Tracer,
-};
+use crate::{egress::EgressHandle, metrics::SinkStats, plugin::Slot, trace::Tracer};
 
 /// Everything the engine of one sink works with.
 pub struct Sink<P, T> {
@@ -65,46 +60,12 @@ pub struct Sink<P, T> {
     pub results: Option<EgressHandle>,
     /// Where dead letters go.
     pub dead_letters: EgressHandle,
-    /// The ingresses, by [`Ticket::ingress`].
-    pub sources: Vec<Source>,
+    /// The ingresses, and the sinks that hand over their dead letters.
+    pub sources: Sources,
     /// What the sink counts.
     pub stats: Arc<SinkStats>,
     /// Makes the spans of its batches.
     pub tracer: Tracer,
     /// What it is told from outside.
     pub control: control::Controlled,
-}
-
-/// An ingress as a sink sees it.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// `namespace/name`.
-    pub id: Arc<str>,
-    /// Its progress.
-    pub ledger: Arc<Ledger>,
-    /// Whether its events came to Nozzle through another ingress, which their ids name.
-    pub relays: bool,
-}
-
-impl<P, T> Sink<P, T> {
-    /// The ingress through which an event came to Nozzle.
-    fn ingress_of<'a>(&'a self, arrival: &'a Arrival) -> &'a str {
-        let source = self.sources.get(usize::from(arrival.ticket.ingress));
-        match (source, arrival.event.origin()) {
-            (Some(source), Some(origin)) if source.relays => origin,
-            (source, _) => source.map_or("", |source| &source.id),
-        }
-    }
-
-    fn settle(&self, tickets: impl Iterator<Item = Ticket> + Clone) {
-        for (index, source) in (0..).zip(&self.sources) {
-            let mut own = tickets
-                .clone()
-                .filter(|ticket| ticket.ingress == index)
-                .peekable();
-            if own.peek().is_some() {
-                source.ledger.settle(own);
-            }
-        }
-    }
 }

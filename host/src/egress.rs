@@ -118,6 +118,14 @@ impl EgressHandle {
         }
     }
 
+    /// The same egress, as long as somebody else has a handle.
+    pub fn downgrade(&self) -> WeakEgressHandle {
+        WeakEgressHandle {
+            requests: self.requests.downgrade(),
+            max_record: self.max_record,
+        }
+    }
+
     /// Bytes of data and key that a record may have; none for any.
     pub fn max_record(&self) -> Option<usize> {
         self.max_record
@@ -158,6 +166,25 @@ impl EgressHandle {
             .await
             .map_err(|_| EgressClosed)?;
         accepted.await.map_err(|_| EgressClosed)
+    }
+}
+
+/// An egress, as long as somebody has a handle: it does not keep the egress's task alive. Without its overflow.
+#[derive(Debug, Clone)]
+pub struct WeakEgressHandle {
+    requests: mpsc::WeakSender<WriteRequest>,
+    max_record: Option<usize>,
+}
+
+impl WeakEgressHandle {
+    /// A handle, if there is still another one, and the egress's task has not ended.
+    pub fn upgrade(&self) -> Option<EgressHandle> {
+        let requests = self.requests.upgrade()?;
+        (!requests.is_closed()).then_some(EgressHandle {
+            requests,
+            max_record: self.max_record,
+            overflow: None,
+        })
     }
 }
 

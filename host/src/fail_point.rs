@@ -21,6 +21,12 @@ pub(crate) enum FailPoint {
     BeforeRemember,
     /// It is remembered, and does not serve.
     AfterRemember,
+    /// A reload has stopped the ingresses that change.
+    ReloadStopped,
+    /// It has taken what sinks hand over; nobody delivers it.
+    ReloadRetired,
+    /// The sinks have begun; the ingresses have not.
+    ReloadBegun,
 }
 
 impl FailPoint {
@@ -36,6 +42,9 @@ impl FailPoint {
             Self::AfterCommit => "progress.after-commit",
             Self::BeforeRemember => "plugin.before-remember",
             Self::AfterRemember => "plugin.after-remember",
+            Self::ReloadStopped => "reload.stopped",
+            Self::ReloadRetired => "reload.retired",
+            Self::ReloadBegun => "reload.begun",
         }
     }
 

@@ -9,7 +9,7 @@ mod text;
 mod values;
 
 pub use labels::{
-    Age, AttemptTime, FetchResult, PluginFailure, PluginTime, StatusClass, SwapResult,
+    Age, AttemptTime, FetchResult, PluginFailure, PluginTime, ReloadResult, StatusClass, SwapResult,
 };
 pub use reference::reference;
 pub use text::{Exposition, Format};
@@ -103,6 +103,8 @@ metrics! {
     started: Gauge<Time> = "nozzle_start_time_seconds",
     /// 1 while `/ready` says so: all is open, no sink has halted, no plugin fails on everything, and the host is not stopping.
     ready: Gauge = "nozzle_ready",
+    /// Times that the module file was read again, by what became of it.
+    reloads: Counter<Each<ReloadResult>> = "nozzle_module_reloads_total",
 }
 
 metrics! {
@@ -324,6 +326,19 @@ impl SinkStats {
             &self.endpoint_limits,
         ] {
             each.name(names);
+        }
+    }
+
+    /// Whether they are the numbers of a sink with these endpoints, or of none yet.
+    pub fn has_endpoints(&self, names: &[&str]) -> bool {
+        let mut known = self
+            .endpoint_calls
+            .all()
+            .map(|(name, _)| &**name)
+            .peekable();
+        match known.peek() {
+            None => names.len() <= 1,
+            Some(_) => known.eq(names.iter().copied()),
         }
     }
 

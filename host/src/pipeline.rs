@@ -4,10 +4,12 @@ mod egresses;
 mod endpoints;
 mod grants;
 mod letters;
+mod live;
 pub mod plugins;
 mod progress;
 mod pump;
 mod relay;
+mod reload;
 #[cfg(test)]
 mod simulation;
 mod start;
@@ -16,19 +18,20 @@ mod unrouted;
 
 pub use endpoints::{endpoints_of, try_endpoint};
 pub use grants::services;
+pub use reload::{ModuleFile, ReloadError};
 pub use start::{StartError, start};
 pub use summary::{Failures, SinkSummary, Summary};
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use self::plugins::SinkPlugin;
+use self::{egresses::Writers, live::Live, reload::Reloads};
 
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    admin::{EgressView, IngressView, SinkView, TokenFile, Views},
+    admin::{IngressView, SinkView, TokenFile, Views},
     auth::Secret,
     delivery::{SinkEnd, Source},
     ingress::IngressError,
@@ -54,30 +57,36 @@ pub struct RunOptions {
 pub struct Running {
     ingresses: Vec<IngressView>,
     sinks: Vec<SinkView>,
-    egresses: Vec<EgressView>,
-    /// Those of the ingresses.
+    /// Sinks that a reload has removed.
+    gone: Vec<SinkView>,
+    /// Those of the ingresses, and of those that a reload has stopped and that have events without an end.
     sources: Vec<Source>,
-    ingress_tasks: JoinSet<Result<(), IngressError>>,
-    sink_tasks: JoinSet<(Arc<str>, SinkEnd)>,
-    /// In the order of the sinks; none in the simulation.
-    plugins: Vec<Arc<SinkPlugin>>,
-    /// They attend to the plugins.
+    ingress_tasks: IngressTasks,
+    sink_tasks: SinkTasks,
+    /// They attend to the plugins, and to the module file.
     plugin_tasks: JoinSet<io::Result<()>>,
     progress: JoinHandle<Result<(), StoreError>>,
     /// Stops intake.
     intake: CancellationToken,
     /// Tells the progress task to store what is settled, and to end.
     last_progress: CancellationToken,
-    /// Ends the egress tasks even if a write keeps failing.
-    egress_stop: CancellationToken,
-    egress_tasks: JoinSet<()>,
+    writers: Writers,
     trace_stats: Arc<TraceStats>,
     /// Sends spans until the sinks are gone.
     traces: Option<trace::Exporter>,
     grace: Duration,
     /// None in the simulation, which has none.
     held: Option<Held>,
+    /// What a reload changes; none in the simulation.
+    live: Option<Live>,
+    reloads: Reloads,
 }
+
+/// One for each ingress that is read.
+type IngressTasks = JoinSet<Result<(), IngressError>>;
+
+/// One for each sink, and for each ingress whose unrouted events are written.
+type SinkTasks = JoinSet<(Arc<str>, SinkEnd)>;
 
 /// What a module that runs holds on to.
 #[derive(Debug)]
@@ -89,17 +98,15 @@ struct Held {
 }
 
 impl Running {
-    /// The plugins of its sinks, which can be replaced.
-    pub fn plugins(&self) -> &[Arc<SinkPlugin>] {
-        &self.plugins
-    }
-
     /// What can be seen of it from outside, for as long as it runs and after.
     pub fn views(&self) -> Views {
         Views {
             ingresses: self.ingresses.clone(),
             sinks: self.sinks.clone(),
-            egresses: self.egresses.clone(),
+            egresses: match &self.live {
+                Some(live) => self.writers.views(&live.module.egresses),
+                None => Vec::new(),
+            },
             traces: Arc::clone(&self.trace_stats),
             draining: self.intake.clone(),
         }
@@ -162,6 +169,21 @@ impl Running {
                     kept = Some(joined);
                     break;
                 }
+                step = self.reloads.next() => {
+                    let Some(prepared) = self.begin_reload(step) else { continue };
+                    let applied = tokio::select! {
+                        biased;
+                        applied = Box::pin(self.apply(prepared, &shutdown.drain)) => applied,
+                        () = &mut patience => {
+                            warn!("the grace period is over in the middle of a reload; calls in flight are dropped");
+                            break;
+                        }
+                    };
+                    if let Some(reason) = self.end_reload(applied) {
+                        self.stop_intake();
+                        halted.push(("module".into(), reason));
+                    }
+                }
                 () = &mut patience => {
                     warn!("the grace period is over; calls in flight are dropped");
                     break;
@@ -170,6 +192,7 @@ impl Running {
         }
         // The sinks may have ended before an ingress's own end was seen here: it may be a failure.
         self.stop_intake();
+        self.reloads.end();
         while let Some(joined) = self.ingress_tasks.join_next().await {
             if let Ok(Err(error)) = joined {
                 failure.get_or_insert(error);
@@ -177,15 +200,9 @@ impl Running {
         }
         self.sink_tasks.shutdown().await;
         self.plugin_tasks.shutdown().await;
+        self.live = None;
         // The sinks held the last handles: the egresses write what they have, then end.
-        let written = async { while self.egress_tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(1), written)
-            .await
-            .is_err()
-        {
-            self.egress_stop.cancel();
-            self.egress_tasks.shutdown().await;
-        }
+        self.writers.finish(Duration::from_secs(1)).await;
         self.last_progress.cancel();
         let kept = match kept {
             Some(kept) => kept,
@@ -205,6 +222,7 @@ impl Running {
         if let Some(held) = &self.held {
             held.state_dir.leave();
         }
+        self.sinks.append(&mut self.gone);
         Summary::new(
             &self.ingresses,
             &self.sinks,

@@ -157,6 +157,11 @@ async fn ask(
         Does::Resume => return steer(board, sink, Mode::Run).await,
         Does::Drain => return steer(board, sink, Mode::Drain).await,
         Does::DrainHost => return drain_host(board),
+        Does::Reload => {
+            // Sinks deliver what they have first, and plugins are compiled.
+            patience.store(true, Relaxed);
+            return reload(board).await;
+        }
         Does::Swap => unreachable!("it has a body, and was done"),
         Does::Rollback => {
             let view = the_sink(board, sink)?;
@@ -221,6 +226,18 @@ fn drain_host(board: &Board) -> Result<Done, Refusal> {
             then: Some(board.drain.clone()),
         },
         result: "the host drains".to_owned(),
+    })
+}
+
+async fn reload(board: &Board) -> Result<Done, Refusal> {
+    if board.views().is_none() {
+        return Err(Refusal::Starting);
+    }
+    let reloads = board.reloads.get().ok_or(Refusal::NoModuleFile)?;
+    let reloaded = reloads.reload().await?;
+    Ok(Done {
+        answered: json_of(StatusCode::OK, &reloaded).into(),
+        result: format!("changed: {}", reloaded.words()),
     })
 }
 

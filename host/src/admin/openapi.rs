@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     api::{Changed, Draining, Ingresses, Live, Plugins, Ready, Sinks},
     problem::Problem,
+    reload::Reloaded,
     routes::{Does, Need, ROUTES, Route},
     status::{SinkStatus, Status},
     swap,
@@ -141,6 +142,17 @@ fn refusals(route: &Route) -> Vec<(u16, &'static str)> {
         refusals.push((422, "The version was refused; the one before serves on."));
         refusals.push((500, "It could not be written to the state directory."));
     }
+    if route.does == Does::Reload {
+        refusals.push((
+            409,
+            "The host runs without a module file, or is about to end.",
+        ));
+        refusals.push((422, "The module was refused; all is as it was."));
+        refusals.push((
+            500,
+            "It failed on the way: the host ends, and loses nothing.",
+        ));
+    }
     if matches!(route.does, Does::Pause | Does::Resume | Does::Drain) {
         refusals.push((409, "The sink has ended."));
     }
@@ -167,6 +179,7 @@ fn answered(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         Does::Ingresses => of::<Ingresses>(schemas),
         Does::Pause | Does::Resume | Does::Drain => of::<Changed>(schemas),
         Does::DrainHost => of::<Draining>(schemas),
+        Does::Reload => of::<Reloaded>(schemas),
         Does::Swap | Does::Rollback => of::<Swapped>(schemas),
     };
     json!({ "description": "The answer.", "content": { "application/json": { "schema": schema } } })

@@ -4,6 +4,7 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::reload::{NotReloaded, NotReloadedKind};
 use crate::plugin::SwapError;
 
 /// Problem details by RFC 9457; `hint` says what to do.
@@ -45,6 +46,8 @@ pub(super) enum Refusal {
         there: Vec<String>,
     },
     SinkEnded(String),
+    NoModuleFile,
+    Reload(NotReloaded),
     Parameter(String),
     Swap {
         name: &'static str,
@@ -68,6 +71,12 @@ impl From<SwapError> for Refusal {
             detail: error.chain(),
             hint: error.hint(),
         }
+    }
+}
+
+impl From<NotReloaded> for Refusal {
+    fn from(error: NotReloaded) -> Self {
+        Self::Reload(error)
     }
 }
 
@@ -109,6 +118,12 @@ impl Refusal {
             Self::NoSink { .. } => "no-such-sink",
             Self::SinkEnded(_) => "sink-ended",
             Self::Parameter(_) => "parameter",
+            Self::NoModuleFile => "no-module-file",
+            Self::Reload(error) => match error.kind {
+                NotReloadedKind::Refused => "module-refused",
+                NotReloadedKind::Ending => "ending",
+                NotReloadedKind::Failed => "reload-failed",
+            },
             Self::Swap { name, .. } => name,
         }
     }
@@ -117,6 +132,12 @@ impl Refusal {
         match self {
             Self::NoHost | Self::Body | Self::Parameter(_) => StatusCode::BAD_REQUEST,
             Self::Swap { status, .. } => *status,
+            Self::NoModuleFile => StatusCode::CONFLICT,
+            Self::Reload(error) => match error.kind {
+                NotReloadedKind::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+                NotReloadedKind::Ending => StatusCode::CONFLICT,
+                NotReloadedKind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            },
             Self::ForeignHost(_) | Self::ForeignOrigin(_) | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::NoToken(_) | Self::WrongToken(_) => StatusCode::UNAUTHORIZED,
             Self::TokenGone | Self::Starting => StatusCode::SERVICE_UNAVAILABLE,
@@ -212,6 +233,20 @@ impl Refusal {
                 "the version that serves goes on",
                 Some(detail.clone()),
                 hint.clone(),
+            ),
+            Self::NoModuleFile => (
+                "there is no module file to read again",
+                some("the host was started with flags"),
+                some("start it with a module file"),
+            ),
+            Self::Reload(error) => (
+                match error.kind {
+                    NotReloadedKind::Refused => "the module that runs goes on",
+                    NotReloadedKind::Ending => "the host is about to end",
+                    NotReloadedKind::Failed => "the reload failed on the way: the host ends",
+                },
+                Some(error.detail.clone()),
+                error.hint.clone(),
             ),
             Self::SinkEnded(id) => (
                 "the sink has ended",

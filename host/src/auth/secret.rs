@@ -75,6 +75,11 @@ impl Secret {
         digest(self.reveal())[..].ct_eq(&digest(given)[..]).into()
     }
 
+    /// Whether it is made of the same files and texts, whatever the files held when they were read.
+    pub fn is_made_as(&self, other: &Self) -> bool {
+        self.pieces == other.pieces
+    }
+
     /// The files that it is made of.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.pieces.iter().filter_map(|piece| match piece {

@@ -40,6 +40,10 @@ impl Fifo {
         self.queue.front().map(|pending| pending.arrived)
     }
 
+    pub(super) fn into_pending(self) -> Vec<Pending> {
+        self.queue.into()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

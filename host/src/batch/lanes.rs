@@ -109,6 +109,11 @@ impl Lanes {
             .map(|pending| pending.arrived)
     }
 
+    pub(super) fn into_pending(self) -> Vec<Pending> {
+        let lanes = self.lanes.into_values();
+        lanes.flat_map(|lane| lane.queue).collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.records == 0
     }

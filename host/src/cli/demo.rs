@@ -91,7 +91,7 @@ pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliErr
         grace: Duration::from_secs(30),
         program: super::this_program(),
     };
-    let (summary, elapsed) = drive(module, &run, format).await?;
+    let (summary, elapsed) = drive(module, None, &run, format).await?;
     summary::print(&summary, elapsed, format);
 
     let counts = endpoint.counts();

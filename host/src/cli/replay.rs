@@ -91,7 +91,7 @@ pub(super) async fn replay(args: ReplayArgs, format: LogFormat) -> Result<(), Cl
         grace: args.state.grace,
         program: super::this_program(),
     };
-    let (summary, elapsed) = drive(module, &options, format).await?;
+    let (summary, elapsed) = drive(module, None, &options, format).await?;
     summary::print(&summary, elapsed, format);
     let counts = summary.replayed;
     let mut words = vec![format!("{} read", counted(counts.sent, "dead letter"))];

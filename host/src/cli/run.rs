@@ -13,7 +13,7 @@ use crate::{
     },
     config::{self, Flags, Module, Source, Sources},
     ingress::settings::StreamStart,
-    pipeline::{self, RunOptions, Summary},
+    pipeline::{self, ModuleFile, RunOptions, Summary},
     shutdown::Shutdown,
 };
 
@@ -101,11 +101,25 @@ enum StartArg {
 }
 
 impl RunArgs {
+    /// The module file, if there is one.
+    fn file(&self) -> Option<ModuleFile> {
+        let path = self.module.clone()?;
+        let properties = self.properties.clone();
+        let files = [Some(path.clone()), properties.clone()];
+        let (listen, read_only) = (self.admin.clone(), self.admin_read_only);
+        let load = move || {
+            let mut module = config::load(&path, properties.as_deref())?;
+            serve_on(&mut module, listen.clone(), read_only);
+            Ok(module)
+        };
+        Some(ModuleFile::new(
+            files.iter().flatten().map(|file| &**file),
+            load,
+        ))
+    }
+
     fn module(&self) -> Result<Module, CliError> {
         let properties = self.properties.as_deref();
-        if let Some(path) = &self.module {
-            return config::load(path, properties).map_err(CliError::Config);
-        }
         let (Some(plugin), Some(url)) = (self.plugin.clone(), self.url.clone()) else {
             return Err(CliError::Usage {
                 message: "there is nothing to run".to_owned(),
@@ -158,8 +172,33 @@ impl RunArgs {
 
 /// Runs a module to its end, or until a signal.
 pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError> {
-    let mut module = args.module()?;
-    if let Some(listen) = args.admin {
+    let file = args.file();
+    let mut module = match &file {
+        Some(file) => file.load().map_err(CliError::Config)?,
+        None => args.module()?,
+    };
+    serve_on(&mut module, args.admin, args.admin_read_only);
+    if let Some(admin) = &module.admin
+        && let Some(exposed) = admin.exposed()
+    {
+        return Err(CliError::Usage {
+            message: format!("`{}` must not be served like this: {exposed}", admin.label),
+            hint: format!("{EXPOSED}; --admin-read-only is the same"),
+        });
+    }
+    let options = RunOptions {
+        state_dir: args.state.state_dir,
+        grace: args.state.grace,
+        program: super::this_program(),
+    };
+    let (summary, elapsed) = drive(module, file, &options, format).await?;
+    summary::print(&summary, elapsed, format);
+    summary::result(summary)
+}
+
+/// Serves the admin address as the flags say.
+fn serve_on(module: &mut Module, listen: Option<Listen>, read_only: bool) {
+    if let Some(listen) = listen {
         let admin = module.admin.get_or_insert_default();
         admin.label = match &listen {
             Listen::Tcp(address) => address.to_string(),
@@ -168,27 +207,14 @@ pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError
         admin.listen = listen;
     }
     if let Some(admin) = &mut module.admin {
-        admin.read_only |= args.admin_read_only;
-        if let Some(exposed) = admin.exposed() {
-            return Err(CliError::Usage {
-                message: format!("`{}` must not be served like this: {exposed}", admin.label),
-                hint: format!("{EXPOSED}; --admin-read-only is the same"),
-            });
-        }
+        admin.read_only |= read_only;
     }
-    let options = RunOptions {
-        state_dir: args.state.state_dir,
-        grace: args.state.grace,
-        program: super::this_program(),
-    };
-    let (summary, elapsed) = drive(module, &options, format).await?;
-    summary::print(&summary, elapsed, format);
-    summary::result(summary)
 }
 
-/// Runs a module under a live view; signals stop it.
+/// Runs a module under a live view; signals stop it. With a file, it is read again when that changes.
 pub(super) async fn drive(
     module: Module,
+    file: Option<ModuleFile>,
     options: &RunOptions,
     format: LogFormat,
 ) -> Result<(Summary, Duration), CliError> {
@@ -199,11 +225,14 @@ pub(super) async fn drive(
         Some(settings) => Some(open_admin(settings, &board).await?),
         None => None,
     };
-    let running = pipeline::start(module, options).await?;
+    let mut running = pipeline::start(module, options).await?;
     if let (Some(admin), Some(token)) = (&admin, running.token()) {
         admin.guard(token);
     }
     board.running(running.views());
+    if let Some(file) = file {
+        running.reload_from(file, &board);
+    }
     let started = Instant::now();
     let summary = tokio::select! {
         biased;

@@ -25,9 +25,23 @@ pub enum Mode {
 #[error("the sink has ended")]
 pub struct Ended;
 
+/// Whether another incarnation of the sink goes on with what this one holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Leaving {
+    #[default]
+    No,
+    /// It delivers what it has first.
+    Drain,
+    /// What is under way comes to its end first: calls, and writes of what they have ended.
+    HandOver,
+    /// Calls under way come to their end first; of writes it is not waited for.
+    CutOff,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Told {
     mode: Mode,
+    leaving: Leaving,
     /// The host ends: nobody will tell the sink to go on.
     stopping: bool,
     /// Grows with every change.
@@ -86,6 +100,14 @@ impl Control {
         self.told.is_closed()
     }
 
+    /// What a sink is to do that has not begun yet.
+    pub fn tell(&self, mode: Mode) {
+        self.told.send_modify(|told| {
+            told.mode = mode;
+            told.number += 1;
+        });
+    }
+
     /// Tells the sink what to do, and waits until it acts by that. Gives what it did before.
     ///
     /// # Errors
@@ -105,6 +127,28 @@ impl Control {
             Ok(_) => Ok(before),
             Err(_) => Err(Ended),
         }
+    }
+
+    /// Tells the sink to deliver what it has, take in no more, and hand over when it has nothing left.
+    pub fn leave(&self) {
+        self.tell_leaving(Leaving::Drain);
+    }
+
+    /// Tells the sink to begin no call, and to hand over what it holds when those under way have ended.
+    pub fn hand_over(&self) {
+        self.tell_leaving(Leaving::HandOver);
+    }
+
+    /// The same; what waits for an egress that does not take it is handed over, too.
+    pub fn cut_off(&self) {
+        self.tell_leaving(Leaving::CutOff);
+    }
+
+    fn tell_leaving(&self, leaving: Leaving) {
+        self.told.send_modify(|told| {
+            told.leaving = leaving;
+            told.number += 1;
+        });
     }
 
     /// Says that the host ends: a sink that is paused ends with what it holds unsettled, one that drains takes in the rest.
@@ -147,13 +191,29 @@ impl Controlled {
         self.told.mark_changed();
     }
 
+    /// Whether no call begins.
     pub(super) fn is_paused(&self) -> bool {
-        self.now.mode == Mode::Pause
+        self.now.mode == Mode::Pause || self.hands_over()
+    }
+
+    /// Whether it ends when nothing is left.
+    pub(super) fn leaves(&self) -> bool {
+        self.now.leaving != Leaving::No
+    }
+
+    /// Whether it ends when nothing is under way.
+    pub(super) fn hands_over(&self) -> bool {
+        matches!(self.now.leaving, Leaving::HandOver | Leaving::CutOff)
+    }
+
+    /// Whether writes are not waited for.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.now.leaving == Leaving::CutOff
     }
 
     /// Whether nothing more is taken in, though there may be more.
     pub(super) fn is_draining(&self) -> bool {
-        self.now.mode == Mode::Drain && !self.now.stopping
+        (self.now.mode == Mode::Drain || self.leaves()) && !self.now.stopping
     }
 
     /// Whether it is paused, and nobody will tell it to go on.

@@ -8,11 +8,13 @@ mod calls;
 mod ends;
 mod exhausted;
 mod failing;
+mod leaving;
 mod passages;
 mod shaping;
 #[cfg(test)]
 mod tests;
 
+pub use leaving::{Left, Rest, run_on};
 pub use shaping::{calls_of, dry_run, rehearse};
 
 use std::{
@@ -68,6 +70,8 @@ pub(super) struct Engine<P, T> {
     next_seq: u64,
     /// What was received and does not fit yet.
     waiting: VecDeque<Arrival>,
+    /// So many of the first of them were counted as read by the incarnation before.
+    counted: usize,
     batcher: Batcher,
     /// Batches to shape ahead of new ones: halves, and events whose turn to be shaped again has come.
     reshape: VecDeque<Vec<Item>>,
@@ -100,7 +104,11 @@ pub async fn run<P: Plugin, T: Transport>(
     sink: Sink<P, T>,
     intake: mpsc::Receiver<Vec<Arrival>>,
 ) -> SinkEnd {
-    Box::pin(Engine::new(sink).run(intake)).await
+    match run_on(sink, Rest::of(intake)).await {
+        Left::Ended(end) => end,
+        // Whoever tells it to hand over takes what there is.
+        Left::HandedOver(_) => SinkEnd::Paused,
+    }
 }
 
 impl<P: Plugin, T: Transport> Engine<P, T> {
@@ -117,6 +125,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         Self {
             next_seq: 0,
             waiting: VecDeque::new(),
+            counted: 0,
             batcher: Batcher::new(settings.batch.clone(), keys),
             reshape: VecDeque::new(),
             shaping: JoinSet::new(),
@@ -146,7 +155,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    async fn run(mut self, mut intake: mpsc::Receiver<Vec<Arrival>>) -> SinkEnd {
+    async fn run(mut self, mut intake: mpsc::Receiver<Vec<Arrival>>) -> Left {
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         loop {
@@ -165,14 +174,17 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             if let Some(reason) = self.halted.take() {
                 self.sink.stats.halted.set(1);
                 error!(sink = %self.sink.id, %reason, "the sink has halted");
-                return SinkEnd::Halted(reason);
+                return Left::Ended(SinkEnd::Halted(reason));
             }
             if self.is_done() {
-                return SinkEnd::Done;
+                return Left::Ended(SinkEnd::Done);
+            }
+            if self.has_left() {
+                return Left::HandedOver(self.hand_over(intake));
             }
             if self.ends_paused() {
                 info!(sink = %self.sink.id, events = self.records, "the sink ends paused: its events stay unsettled");
-                return SinkEnd::Paused;
+                return Left::Ended(SinkEnd::Paused);
             }
             let wake = self.next_wake(now);
             if let Some(wake) = wake
@@ -231,7 +243,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.next_seq += 1;
             self.records += 1;
             self.bytes += pending.arrival.event.memory();
-            self.sink.stats.read.add(1);
+            match self.counted.checked_sub(1) {
+                Some(rest) => self.counted = rest,
+                None => self.sink.stats.read.add(1),
+            }
             self.batcher.push(pending);
         }
     }

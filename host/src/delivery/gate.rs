@@ -130,13 +130,11 @@ impl Gate {
         sinks: impl IntoIterator<Item = &'a DeliverySettings>,
         now: Instant,
     ) -> Self {
-        let (mut batch, mut calls, mut events) = (1, 0_usize, 0_usize);
-        for sink in sinks {
-            let max = sink.in_flight.max_calls;
-            batch = batch.max(sink.batch.max_records);
-            calls = calls.saturating_add(max);
-            events = events.saturating_add(max.saturating_mul(sink.batch.max_records));
-        }
+        let Most {
+            batch,
+            calls,
+            events,
+        } = Most::of(sinks);
         let max_calls = settings.max_calls.unwrap_or(usize::MAX);
         let rule = match settings.concurrency {
             Concurrency::Fixed => Rule::Fixed,
@@ -160,9 +158,47 @@ impl Gate {
         }))
     }
 
+    /// Other sinks use it from now on; what was learnt stays.
+    pub fn fit<'a>(&self, sinks: impl IntoIterator<Item = &'a DeliverySettings>) {
+        let most = Most::of(sinks);
+        let mut state = self.0.lock();
+        let max_calls = state.max_calls;
+        match &mut state.rule {
+            Rule::Fixed => {}
+            Rule::Aimd(aimd) => aimd.fit(most.events),
+            Rule::Adaptive(adaptive) => adaptive.fit(most.calls.min(max_calls)),
+        }
+        self.0.changed.send_replace(());
+    }
+
     /// A way in for a sink that does with outages as `on_outage` says.
     pub fn enter(&self, on_outage: OnOutage) -> Entrance {
         Entrance::new(&self.0, on_outage)
+    }
+}
+
+/// What sinks may send together, and their largest batch.
+struct Most {
+    batch: usize,
+    calls: usize,
+    events: usize,
+}
+
+impl Most {
+    fn of<'a>(sinks: impl IntoIterator<Item = &'a DeliverySettings>) -> Self {
+        let mut most = Self {
+            batch: 1,
+            calls: 0,
+            events: 0,
+        };
+        for sink in sinks {
+            let max = sink.in_flight.max_calls;
+            most.batch = most.batch.max(sink.batch.max_records);
+            most.calls = most.calls.saturating_add(max);
+            let events = max.saturating_mul(sink.batch.max_records);
+            most.events = most.events.saturating_add(events);
+        }
+        most
     }
 }
 

@@ -158,6 +158,15 @@ impl Ready {
         self.ways.iter().any(|queue| queue.len() < calls)
     }
 
+    /// All calls that wait.
+    pub(super) fn into_calls(self) -> impl Iterator<Item = Call> {
+        let parked = self.parked.into_values().flat_map(BTreeMap::into_values);
+        let parked = parked.flatten().map(|(_, call)| call);
+        let ways = self.ways.into_iter();
+        ways.flat_map(|queue| queue.calls.into_values())
+            .chain(parked)
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.ways.iter().map(Queue::len).sum()
@@ -214,6 +223,11 @@ impl Reorder {
             .into_values()
             .flatten()
             .collect()
+    }
+
+    /// What was held back.
+    pub(super) fn into_held(self) -> impl Iterator<Item = Ended> {
+        self.held.into_values().flatten()
     }
 
     /// Calls whose results wait.

@@ -14,11 +14,13 @@ pub(super) struct Outbox {
     egress: EgressHandle,
     take: fn(&mut Ended) -> Vec<Record>,
     waiting: Vec<Ended>,
-    writing: JoinSet<Result<Written, EgressClosed>>,
+    /// What the write under way is for.
+    under_way: Written,
+    writing: JoinSet<Result<(), EgressClosed>>,
 }
 
 /// A write that is durable.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Written {
     /// What it was for.
     pub(super) ended: Vec<Ended>,
@@ -34,6 +36,7 @@ impl Outbox {
             egress,
             take,
             waiting: Vec::new(),
+            under_way: Written::default(),
             writing: JoinSet::new(),
         }
     }
@@ -49,20 +52,17 @@ impl Outbox {
         }
         let mut batch = std::mem::take(&mut self.waiting);
         let records: Vec<Record> = batch.iter_mut().flat_map(self.take).collect();
-        let (count, bytes) = (
-            records.len(),
-            records.iter().map(|record| record.data.len()).sum(),
-        );
+        self.under_way = Written {
+            ended: batch,
+            records: records.len(),
+            bytes: records.iter().map(|record| record.data.len()).sum(),
+        };
         let egress = self.egress.clone();
         self.writing.spawn(async move {
             if !records.is_empty() {
                 egress.write(records).await?;
             }
-            Ok(Written {
-                ended: batch,
-                records: count,
-                bytes,
-            })
+            Ok(())
         });
     }
 
@@ -75,7 +75,13 @@ impl Outbox {
     /// Nothing is lost when the future is dropped.
     pub(super) async fn written(&mut self) -> Option<Result<Written, EgressClosed>> {
         let joined = self.writing.join_next().await?;
-        Some(joined.unwrap_or(Err(EgressClosed)))
+        let written = std::mem::take(&mut self.under_way);
+        Some(joined.unwrap_or(Err(EgressClosed)).map(|()| written))
+    }
+
+    /// What waits, and what a write is under way for: of that, nobody will know whether it was written.
+    pub(super) fn into_ended(self) -> impl Iterator<Item = Ended> {
+        self.under_way.ended.into_iter().chain(self.waiting)
     }
 
     pub(super) fn is_empty(&self) -> bool {

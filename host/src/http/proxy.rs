@@ -12,7 +12,7 @@ use url::{Host, Url};
 const SOCKS_PORT: u16 = 1080;
 
 /// `endpoint.proxy`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ProxyRule {
     /// No proxy.
     #[default]
@@ -58,8 +58,18 @@ pub enum ProxyError {
 #[derive(Clone)]
 pub struct Proxy {
     intercept: Intercept,
+    /// What it was made of, with the login: for comparison.
+    text: String,
     label: String,
 }
+
+impl PartialEq for Proxy {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.text, &self.label) == (&other.text, &other.label)
+    }
+}
+
+impl Eq for Proxy {}
 
 impl Proxy {
     /// From `endpoint.proxy`, with the text as it is written, before `${…}` is filled in.
@@ -82,7 +92,11 @@ impl Proxy {
     fn new(text: &str, label: String) -> Option<Self> {
         let matcher = Matcher::builder().all(text.to_owned()).build();
         let intercept = matcher.intercept(&Uri::from_static("http://any.invalid/"))?;
-        is_known(intercept.uri().scheme_str()?).then_some(Self { intercept, label })
+        is_known(intercept.uri().scheme_str()?).then(|| Self {
+            intercept,
+            text: text.to_owned(),
+            label,
+        })
     }
 
     /// Its host, a name or an address.
@@ -134,7 +148,7 @@ impl std::fmt::Debug for Proxy {
 }
 
 /// What the environment says. `Debug` shows none of it.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     http: Option<Variable>,
     https: Option<Variable>,

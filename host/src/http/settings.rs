@@ -13,7 +13,7 @@ use crate::{auth::AuthSettings, network::AddressRules};
 
 /// One endpoint. `Debug` shows no secret: secret header values are marked sensitive, and the
 /// URL is shown as its `label`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct EndpointSettings {
     /// The base URL, `http` or `https`, without user info or fragment.
     pub url: Url,
@@ -52,7 +52,7 @@ pub struct EndpointSettings {
 }
 
 /// A further URL of an endpoint. `Debug` shows its label alone.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OtherUrl {
     /// As [`EndpointSettings::url`].
     pub url: Url,
@@ -67,7 +67,7 @@ impl std::fmt::Debug for OtherUrl {
 }
 
 /// `endpoint.unix-socket`. `Debug` shows its label alone.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UnixSocket {
     /// The socket's file.
     pub path: PathBuf,
@@ -94,7 +94,7 @@ pub enum HttpVersion {
 }
 
 /// What is particular about TLS to an endpoint.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// A PEM file with further roots, beside the platform's.
     pub ca_file: Option<NamedFile>,
@@ -107,7 +107,7 @@ pub struct TlsSettings {
 }
 
 /// A client's certificate and its key, in PEM. They are read again when they change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The certificate, and those that lead to its root.
     pub cert_file: NamedFile,

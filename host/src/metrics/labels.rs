@@ -93,6 +93,26 @@ impl Label for FetchResult {
     }
 }
 
+/// What became of a module file that was read again.
+#[derive(Debug, Clone, Copy)]
+pub enum ReloadResult {
+    /// What it changes was changed.
+    Accepted,
+    /// It changes nothing.
+    Unchanged,
+    /// Nothing was changed, or not all.
+    Refused,
+}
+
+impl Label for ReloadResult {
+    const NAME: &'static str = "result";
+    const VALUES: &'static [&'static str] = &["accepted", "unchanged", "refused"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
 /// From a fast answer nearby to the longest timeouts.
 #[derive(Debug)]
 pub struct AttemptTime;

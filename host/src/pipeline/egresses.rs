@@ -1,8 +1,11 @@
 //! Opens the egresses of a module, and owns the tasks that write to them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinSet;
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
@@ -10,20 +13,31 @@ use crate::{
     admin::EgressView,
     config::{EgressConfig, EgressKind},
     egress::{
-        self, AnyEgress, EgressHandle, file::FileEgress, kinesis::KinesisEgress,
-        stdout::StdoutEgress,
+        self, AnyEgress, EgressHandle, WeakEgressHandle, WriteRequest, file::FileEgress,
+        kinesis::KinesisEgress, stdout::StdoutEgress,
     },
     metrics::EgressStats,
 };
 
 /// Requests that may wait in front of an egress: one for each sink's results and dead letters
 /// that is being written, and as many that wait.
-pub(super) const EGRESS_QUEUE: usize = 16;
+const EGRESS_QUEUE: usize = 16;
 
-pub(super) async fn open_egress(
-    config: &EgressConfig,
-    writers: &mut Writers,
-) -> Result<EgressHandle, StartError> {
+/// How often it is looked whether a task has ended.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What writers are found by: what is written, not who writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Key {
+    /// An egress of the module, by its id.
+    Egress(String),
+    /// A file in the state directory.
+    File(String),
+    /// From one sink to another.
+    Relay(String, String),
+}
+
+pub(super) async fn open_egress(config: &EgressConfig) -> Result<AnyEgress, StartError> {
     let id = config.id.to_string();
     let egress = match &config.kind {
         EgressKind::File(settings) => FileEgress::open(settings.clone())
@@ -34,32 +48,140 @@ pub(super) async fn open_egress(
             .map(|kinesis| AnyEgress::Kinesis(Box::new(kinesis))),
         EgressKind::Stdout => Ok(AnyEgress::Stdout(StdoutEgress::default())),
     };
-    let egress = egress.map_err(|source| StartError::Egress {
-        egress: id.clone(),
-        source,
-    })?;
-    Ok(writers.spawn(id, egress))
+    egress.map_err(|source| StartError::Egress { egress: id, source })
 }
 
 /// The tasks that own the egresses.
 #[derive(Debug, Default)]
 pub(super) struct Writers {
-    pub(super) tasks: JoinSet<()>,
-    pub(super) views: Vec<EgressView>,
-    pub(super) stop: CancellationToken,
+    tasks: JoinSet<()>,
+    known: Vec<Writer>,
+    stop: CancellationToken,
+}
+
+/// One of them; it ends with its last handle, which is not here.
+#[derive(Debug)]
+struct Writer {
+    key: Key,
+    handle: WeakEgressHandle,
+    task: AbortHandle,
+    /// Ends it even if a write keeps failing.
+    stop: CancellationToken,
+    /// None for what only passes records on.
+    view: Option<EgressView>,
 }
 
 impl Writers {
-    pub(super) fn spawn(&mut self, id: String, egress: AnyEgress) -> EgressHandle {
+    /// Tasks that nobody looks for.
+    #[cfg(test)]
+    pub(super) fn of(tasks: JoinSet<()>, stop: CancellationToken) -> Self {
+        Self {
+            tasks,
+            known: Vec::new(),
+            stop,
+        }
+    }
+
+    /// Writes to an egress that is called `id` in logs and metrics.
+    pub(super) fn spawn(&mut self, key: Key, id: String, egress: AnyEgress) -> EgressHandle {
         let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
         let handle = handle.limited(egress.max_record());
         let stats = Arc::new(EgressStats::default());
-        self.views.push(EgressView {
+        let view = EgressView {
             id: id.as_str().into(),
             stats: Arc::clone(&stats),
-        });
-        let task = egress::task::run(id, egress, queue, self.stop.clone(), stats);
-        self.tasks.spawn(task);
+        };
+        let stop = self.stop.child_token();
+        let task = egress::task::run(id, egress, queue, stop.clone(), stats);
+        self.known(key, &handle, Some(view), stop, task);
         handle
+    }
+
+    /// Lets a task pass on what is written.
+    pub(super) fn relay<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        key: Key,
+        task: impl FnOnce(tokio::sync::mpsc::Receiver<WriteRequest>) -> F,
+    ) -> EgressHandle {
+        let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
+        let stop = self.stop.child_token();
+        self.known(key, &handle, None, stop, task(queue));
+        handle
+    }
+
+    fn known(
+        &mut self,
+        key: Key,
+        handle: &EgressHandle,
+        view: Option<EgressView>,
+        stop: CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let writer = Writer {
+            handle: handle.downgrade(),
+            task: self.tasks.spawn(task),
+            stop,
+            view,
+            key,
+        };
+        match self.known.iter_mut().find(|known| known.key == writer.key) {
+            Some(known) => *known = writer,
+            None => self.known.push(writer),
+        }
+    }
+
+    /// A handle of what is written to already.
+    pub(super) fn find(&self, key: &Key) -> Option<EgressHandle> {
+        let known = self.known.iter().find(|known| known.key == *key)?;
+        known.handle.upgrade()
+    }
+
+    /// A handle of each that is written to, for as long as they are to be kept.
+    pub(super) fn hold(&self, keep: impl Fn(&Key) -> bool) -> Vec<EgressHandle> {
+        let known = self.known.iter().filter(|known| keep(&known.key));
+        known.filter_map(|known| known.handle.upgrade()).collect()
+    }
+
+    /// Waits until a task has ended of which nobody has a handle, so that what it writes to can be opened again. One that
+    /// cannot write is ended after `patience`: whoever waits for it holds what it has not written.
+    pub(super) async fn ended(&self, key: &Key, patience: Duration) {
+        let Some(known) = self.known.iter().find(|known| known.key == *key) else {
+            return;
+        };
+        let until = Instant::now() + patience;
+        while !known.task.is_finished() {
+            if Instant::now() >= until {
+                known.stop.cancel();
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Those of the module, in its order, then the others.
+    pub(super) fn views(&self, module: &[EgressConfig]) -> Vec<EgressView> {
+        let of_module = |key: &Key| match key {
+            Key::Egress(id) => module
+                .iter()
+                .position(|egress| egress.id.to_string() == *id),
+            _ => None,
+        };
+        let mut views: Vec<_> = self
+            .known
+            .iter()
+            .filter_map(|known| Some((of_module(&known.key), &known.task, known.view.clone()?)))
+            .filter(|(place, task, _)| place.is_some() || !task.is_finished())
+            .map(|(place, _, view)| (place.unwrap_or(usize::MAX), view))
+            .collect();
+        views.sort_by_key(|(place, _)| *place);
+        views.into_iter().map(|(_, view)| view).collect()
+    }
+
+    /// The last handles are gone: what was handed over is written, and the tasks end, within `patience`.
+    pub(super) async fn finish(&mut self, patience: Duration) {
+        let written = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, written).await.is_err() {
+            self.stop.cancel();
+            self.tasks.shutdown().await;
+        }
     }
 }

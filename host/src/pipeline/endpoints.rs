@@ -9,12 +9,13 @@ use super::StartError;
 use crate::{
     auth::AuthSettings,
     config::{EndpointConfig, Mark, Module, SinkConfig},
-    delivery::{Endpoint, Endpoints, gate::Gate},
+    delivery::{Endpoint, Endpoints, gate::Gate, settings::DeliverySettings},
     http::HttpClient,
     network::{BaseUrl, HeaderRules},
 };
 
 /// An endpoint that sinks may share: its connections, and what lets calls through to it.
+#[derive(Debug, Clone)]
 pub(super) struct Opened {
     /// Its URL as it is written, for traces.
     pub(super) label: String,
@@ -22,10 +23,16 @@ pub(super) struct Opened {
     pub(super) gate: Gate,
 }
 
-pub(super) fn open_endpoints(module: &Module) -> Result<Vec<Opened>, StartError> {
+/// Those of `before` that stay as they are, by place, are used on; they are to be [fit](fit_endpoints).
+pub(super) fn open_endpoints(
+    module: &Module,
+    before: impl Fn(usize) -> Option<Opened>,
+) -> Result<Vec<Opened>, StartError> {
     let open = |(index, config): (usize, &EndpointConfig)| {
-        let sinks = module.sinks.iter().filter(|sink| sink.uses(index));
-        let sinks: Vec<_> = sinks.map(|sink| &sink.delivery).collect();
+        if let Some(before) = before(index) {
+            return Ok(before);
+        }
+        let sinks = users_of(module, index);
         let connections = sinks.iter().map(|sink| sink.in_flight.max_calls).sum();
         let client = HttpClient::new(&config.settings, connections).map_err(|source| {
             StartError::Endpoint {
@@ -40,6 +47,18 @@ pub(super) fn open_endpoints(module: &Module) -> Result<Vec<Opened>, StartError>
         })
     };
     module.endpoints.iter().enumerate().map(open).collect()
+}
+
+/// The sinks of each endpoint are those of the module from now on.
+pub(super) fn fit_endpoints(module: &Module, endpoints: &[Opened]) {
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        endpoint.gate.fit(users_of(module, index));
+    }
+}
+
+fn users_of(module: &Module, endpoint: usize) -> Vec<&DeliverySettings> {
+    let sinks = module.sinks.iter().filter(|sink| sink.uses(endpoint));
+    sinks.map(|sink| &sink.delivery).collect()
 }
 
 /// Opens what can be opened of an endpoint without a connection: certificates, keys, secrets, proxies.

@@ -1,86 +1,91 @@
 //! Where dead letters go: to the egress or the sink that is named, or to a file in the state directory.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::sync::mpsc;
 use tracing::info;
 
 use super::{
     StartError,
-    egresses::{EGRESS_QUEUE, Writers},
+    egresses::{Key, Writers},
     relay::{self, Relay},
 };
 use crate::{
     config::{Destination, OnUnrouted, SinkConfig},
-    delivery::Source,
+    delivery::{Source, Sources},
     egress::{AnyEgress, EgressHandle, file::FileEgress, settings::FileEgressSettings},
     event::Arrival,
-    progress::{Ledger, state_dir::StateDir},
+    progress::Ledger,
 };
 
-/// Opens what dead letters go to.
+/// Opens what dead letters go to, or finds what is open.
 pub(super) struct Letters<'a> {
-    pub(super) state_dir: &'a StateDir,
+    pub(super) state_dir: &'a Path,
+    /// Those of the module.
     pub(super) egresses: &'a [EgressHandle],
     pub(super) writers: &'a mut Writers,
+    pub(super) sources: &'a Sources,
 }
 
 impl Letters<'_> {
-    /// A handle for each sink. A sink that another one hands its letters to has a source more: it is added to
-    /// `sources`, whose places tickets name.
-    pub(super) async fn of_sinks(
+    /// A handle for one of the sinks. A sink that another one hands its letters to has a source more.
+    pub(super) async fn of_sink(
         &mut self,
+        sink: &SinkConfig,
         sinks: &[SinkConfig],
         queues: &[mpsc::Sender<Vec<Arrival>>],
-        sources: &mut Vec<Source>,
-    ) -> Result<Vec<EgressHandle>, StartError> {
-        let mut handles = Vec::new();
-        for sink in sinks {
-            let id = sink.id.to_string();
-            let file = sink.default_letters();
-            let to = match sink.dead_letters {
-                Some(Destination::Sink(index)) => queues.get(index).map(|queue| (index, queue)),
-                _ => None,
-            };
-            handles.push(match (to, sink.dead_letters) {
-                (Some((index, queue)), _) => {
-                    let of = sinks.get(index).map(|sink| sink.id.to_string());
-                    info!(sink = %id, to = of.unwrap_or_default(), "dead letters go to another sink");
-                    self.relay(&id, queue.clone(), sources)
-                }
-                (None, Some(Destination::Egress(index))) => {
-                    self.egress(index, &id, &file).await?
-                }
-                (None, _) => {
-                    let handle = self.file(&id, &file).await?;
-                    info!(sink = %id, path = %self.path(&file).display(), "dead letters go to a file, as the sink names no egress for them");
-                    handle
-                }
-            });
+    ) -> Result<EgressHandle, StartError> {
+        let id = sink.id.to_string();
+        let file = sink.default_letters();
+        let to = match sink.dead_letters {
+            Some(Destination::Sink(index)) => queues.get(index).zip(sinks.get(index)),
+            _ => None,
+        };
+        match (to, sink.dead_letters) {
+            (Some((queue, to)), _) => {
+                let to = to.id.to_string();
+                info!(sink = %id, %to, "dead letters go to another sink");
+                Ok(self.relay(id, to, queue.clone()))
+            }
+            (None, Some(Destination::Egress(index))) => self.egress(index, &id, &file).await,
+            (None, _) => {
+                let handle = self.file(&id, &file).await?;
+                info!(sink = %id, path = %self.path(&file).display(), "dead letters go to a file, as the sink names no egress for them");
+                Ok(handle)
+            }
         }
-        Ok(handles)
     }
 
     fn relay(
         &mut self,
-        sink: &str,
-        to: mpsc::Sender<Vec<Arrival>>,
-        sources: &mut Vec<Source>,
+        sink: String,
+        to: String,
+        queue: mpsc::Sender<Vec<Arrival>>,
     ) -> EgressHandle {
+        let key = Key::Relay(sink.clone(), to);
+        if let Some(open) = self.writers.find(&key) {
+            return open;
+        }
         let ledger = Arc::new(Ledger::default());
-        let relay = Relay {
-            source: u16::try_from(sources.len()).unwrap_or(u16::MAX),
-            ledger: Arc::clone(&ledger),
-            to,
-        };
-        sources.push(Source {
+        let source = self.sources.add(Source {
             id: sink.into(),
-            ledger,
+            ledger: Arc::clone(&ledger),
             relays: true,
         });
-        let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
-        self.writers.tasks.spawn(relay::run(relay, queue));
-        handle
+        let relay = Relay {
+            source,
+            ledger,
+            to: queue,
+        };
+        let sources = self.sources.clone();
+        self.writers.relay(key, |queue| async move {
+            let ledger = Arc::clone(&relay.ledger);
+            relay::run(relay, queue).await;
+            sources.leaves(&ledger);
+        })
     }
 
     /// An egress of the module, by its place; letters that are too large for it go to `file`.
@@ -118,11 +123,15 @@ impl Letters<'_> {
 
     /// Where a file of the state directory is.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.state_dir.path().join(name)
+        self.state_dir.join(name)
     }
 
     /// A file in the state directory.
     pub(super) async fn file(&mut self, of: &str, name: &str) -> Result<EgressHandle, StartError> {
+        let key = Key::File(name.to_owned());
+        if let Some(open) = self.writers.find(&key) {
+            return Ok(open);
+        }
         let settings = FileEgressSettings {
             path: self.path(name),
             max_bytes: None,
@@ -135,7 +144,7 @@ impl Letters<'_> {
                 source,
             })?;
         let id = format!("{of} (dead letters)");
-        Ok(self.writers.spawn(id, AnyEgress::File(egress)))
+        Ok(self.writers.spawn(key, id, AnyEgress::File(egress)))
     }
 }
 

@@ -7,12 +7,15 @@ mod attend;
 mod canary;
 mod kept;
 mod open;
+mod reconfigure;
 mod rehearsal;
 mod trial;
 
 pub use attend::attend;
+pub(super) use attend::{EVERY, Stamp, Watch, stamp_of};
 pub use kept::Record;
 pub(super) use open::open;
+pub(super) use reconfigure::{Reconfigured, Setup};
 
 use std::{
     io,
@@ -25,9 +28,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use self::{attend::Stamp, kept::Kept, trial::Trial};
+use self::{kept::Kept, trial::Trial};
 use crate::{
-    delivery::{Endpoints, settings::Order},
     event::{now_ms, rfc3339},
     fail_point::FailPoint,
     metrics::{PluginStats, SwapResult},
@@ -35,7 +37,6 @@ use crate::{
     plugin::{
         Binary, Generation, How, LoadError, LoadedPlugin, PluginHost, PluginStatus, Slot,
         SourceError, SwapError, SwapState, Swapped, Swaps, Tally, Version,
-        settings::PluginSettings,
     },
 };
 
@@ -44,14 +45,12 @@ use crate::{
 pub struct SinkPlugin {
     sink: Arc<str>,
     host: Arc<PluginHost>,
-    settings: PluginSettings,
-    endpoints: Endpoints,
-    order: Order,
+    setup: Mutex<Arc<Setup>>,
     slot: Arc<Slot<LoadedPlugin>>,
     kept: Kept,
     stats: Arc<PluginStats>,
     /// Held while a version is loaded.
-    loading: tokio::sync::Mutex<()>,
+    loading: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
     /// What the module's file looked like before it was read.
     opened: Option<Stamp>,
@@ -80,6 +79,10 @@ impl SinkPlugin {
         Arc::clone(&self.stats)
     }
 
+    fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn slot(&self) -> Arc<Slot<LoadedPlugin>> {
         Arc::clone(&self.slot)
     }
@@ -87,7 +90,7 @@ impl SinkPlugin {
     /// Reads the module's component again.
     async fn swap_configured(&self, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
-        let swapped = match self.host.read(&self.settings).await {
+        let swapped = match self.host.read(&self.setup().settings).await {
             Ok(binary) => {
                 let configured = Some(binary.digest);
                 self.swap_to(binary, how, configured).await
@@ -99,9 +102,10 @@ impl SinkPlugin {
 
     async fn swap_sent(&self, component: Bytes, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin()?;
-        let limit = self.settings.limits.size;
+        let setup = self.setup();
+        let limit = setup.settings.limits.size;
         let path = PathBuf::from("what was sent");
-        let swapped = if self.settings.signature.is_some() {
+        let swapped = if setup.settings.signature.is_some() {
             Err(SwapError::Unsigned(Arc::clone(&self.sink)))
         } else if component.len() as u64 > limit {
             Err(self.refused(SourceError::TooLarge { path, limit }.into()))
@@ -171,12 +175,14 @@ impl SinkPlugin {
                 differences: Vec::new(),
             });
         }
+        let setup = self.setup();
         let candidate = self
             .host
-            .load_version(&main.plugin, &self.settings, &binary)
+            .load_version(&main.plugin, &setup.settings, &binary)
             .await
             .map_err(|source| self.refused(source))?;
-        let (rehearsed, differences) = self.rehearse(&main.plugin, candidate.rehearsal()).await?;
+        let rehearsing = self.rehearse(&main.plugin, candidate.rehearsal(), &setup);
+        let (rehearsed, differences) = rehearsing.await?;
         let plugin = match how {
             How::Shadow(_) => candidate.into_rehearsal(),
             How::AtOnce | How::Canary(_) => {
@@ -232,7 +238,7 @@ impl SinkPlugin {
             Some(digest) => Some(digest),
             None => self
                 .host
-                .read(&self.settings)
+                .read(&self.setup().settings)
                 .await
                 .ok()
                 .map(|binary| binary.digest),

@@ -1,6 +1,9 @@
 //! Stores progress while the host runs, and once more when it stops.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -14,13 +17,19 @@ use crate::{
     },
 };
 
+/// The ingresses whose progress is stored; clones are the same list.
+pub(super) type Stored = Arc<Mutex<Vec<Source>>>;
+
+/// The store, which is used by one at a time.
+pub(super) type Shared<S> = Arc<tokio::sync::Mutex<S>>;
+
 /// Stores the settled prefixes each `interval` until `last`, and once more then.
 ///
 /// # Errors
 /// When another host has taken over an ingress: what this one does is done twice. Other failures pass.
 pub(super) async fn keep(
-    mut store: impl Store,
-    sources: Vec<Source>,
+    store: Shared<impl Store>,
+    sources: Stored,
     interval: Duration,
     last: CancellationToken,
 ) -> Result<(), StoreError> {
@@ -33,7 +42,11 @@ pub(super) async fn keep(
             () = last.cancelled() => true,
             _ = ticks.tick() => false,
         };
-        match save(&mut store, &sources).await {
+        let now = sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match save(&mut *store.lock().await, &now).await {
             Ok(()) if failing => {
                 failing = false;
                 info!("progress is stored again");
@@ -55,7 +68,8 @@ pub(super) async fn keep(
     }
 }
 
-async fn save(store: &mut impl Store, sources: &[Source]) -> Result<(), StoreError> {
+/// Stores what is settled and not stored.
+pub(super) async fn save(store: &mut impl Store, sources: &[Source]) -> Result<(), StoreError> {
     let advanced: Vec<(&Source, Vec<Advanced>)> = sources
         .iter()
         .map(|source| (source, source.ledger.advanced()))

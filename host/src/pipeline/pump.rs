@@ -48,12 +48,13 @@ pub(super) enum Unrouted {
     To(usize),
 }
 
-/// Reads until the source ends or `stop`. A read begins only when every sink has taken the one before.
-pub(super) async fn pump(
-    mut ingress: impl Ingress,
+/// Reads until the source ends or `stop`: then the ingress can be read on. A read begins only when every sink has taken
+/// the one before.
+pub(super) async fn pump<I: Ingress>(
+    mut ingress: I,
     route: Route,
     stop: CancellationToken,
-) -> Result<(), IngressError> {
+) -> Result<Option<I>, IngressError> {
     let limit = ReadLimit {
         records: READ_LIMIT.records.min(route.capacity.div_ceil(4)),
         ..READ_LIMIT
@@ -68,11 +69,11 @@ pub(super) async fn pump(
         };
         let read = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return Ok(Some(ingress)),
             read = step => read?,
         };
         let Some((permits, mut incoming)) = read else {
-            return Ok(());
+            return Ok(None);
         };
         if route.counts {
             count(&route.stats, &incoming);
@@ -294,7 +295,8 @@ mod tests {
             stats: Arc::default(),
         };
         let keys = Keys(vec!["none", "b", "a", "none", "b"]);
-        let pumping = tokio::spawn(pump(keys, route, CancellationToken::new()));
+        let pumping = pump(keys, route, CancellationToken::new());
+        let pumping = tokio::spawn(async move { pumping.await.map(drop) });
         (ledger, [first_intake, second_intake], pumping)
     }
 

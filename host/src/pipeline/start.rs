@@ -1,6 +1,9 @@
 //! Opens everything that a module names, in an order in which the first failure costs nothing, and starts it.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+};
 
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -8,28 +11,28 @@ use tracing::info;
 
 use super::{
     Held, RunOptions, Running,
-    egresses::{Writers, open_egress},
+    egresses::{Key, Writers, open_egress},
     endpoints::{endpoints_of, open_endpoints},
     grants::services,
-    letters::Letters,
-    plugins, progress,
-    pump::{Route, Unrouted, pump},
-    unrouted,
+    live::{Begin, Live, OpenIngress, Wiring, attend},
+    plugins,
+    progress::{self, Shared, Stored},
+    reload::Reloads,
 };
 use crate::{
-    admin::{IngressView, SinkView, TokenFile, settings::AdminSettings},
-    config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted},
-    delivery::{self, Sink, Source, Way, control::Control},
+    admin::{TokenFile, settings::AdminSettings},
+    config::{IngressConfig, IngressKind, Module, SinkConfig},
+    delivery::{Rest, Source, Sources},
     egress::EgressError,
     http::{ClientError, HttpClient},
     ingress::{
         AnyIngress, IngressError, datagen::Datagen, dead_letters::DeadLetters, file::FileIngress,
         kinesis::KinesisIngress,
     },
-    metrics::{IngressStats, SinkStats, TraceStats},
+    metrics::{IngressStats, TraceStats},
     network::TargetError,
     oci,
-    plugin::{LoadError, PluginHost, Swaps},
+    plugin::{LoadError, PluginHost},
     progress::{
         AnyStore, Ledger,
         state_dir::{StateDir, StateDirError},
@@ -114,19 +117,16 @@ pub enum StartError {
 pub async fn start(module: Module, options: &RunOptions) -> Result<Running, StartError> {
     let state_dir = StateDir::open(&options.state_dir)?;
     let token = open_token(&module, &state_dir)?;
-    let mut store = AnyStore::open(&module.progress.store, state_dir.path()).await?;
+    let store = AnyStore::open(&module.progress.store, state_dir.path()).await?;
+    let store = Arc::new(tokio::sync::Mutex::new(store));
 
     let host = open_plugin_host(&module, &state_dir, options)?;
-    let mut plugins = Vec::new();
+    let (path, crashed) = (state_dir.path().to_owned(), state_dir.was_left());
+    let mut opened = Vec::new();
     for sink in &module.sinks {
         let endpoints = endpoints_of(sink, &module.endpoints)?;
-        let plugin = plugins::open(&host, &state_dir, sink, endpoints)
-            .await
-            .map_err(|source| StartError::Plugin {
-                sink: sink.id.to_string(),
-                source: Box::new(source),
-            })?;
-        plugins.push(plugin);
+        let plugin = plugins::open(&host, &path, crashed, sink, endpoints).await;
+        opened.push(plugin.map_err(|source| refused(sink, source))?);
     }
     host.tidy();
 
@@ -134,174 +134,118 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let (tracer, traces) = open_traces(&module, &trace_stats)?;
 
     let mut ingresses = Vec::new();
-    let mut ingress_views = Vec::new();
-    let mut sources = Vec::new();
-    let mut stored = Vec::new();
+    let (sources, stored) = (Sources::default(), Stored::default());
     for config in &module.ingresses {
-        let stats = Arc::new(IngressStats::default());
-        let (ingress, source) = open_ingress(config, &mut store, Arc::clone(&stats)).await?;
-        ingress_views.push(IngressView {
-            id: Arc::clone(&source.id),
-            counted: stats,
-            ledger: Arc::clone(&source.ledger),
-        });
-        if ingress.keeps_progress() {
-            stored.push(source.clone());
-        }
-        ingresses.push(ingress);
-        sources.push(source);
+        let open = open_ingress(config, &store, Claim::Needed).await?;
+        let place = begin_source(&open, &sources, &stored);
+        ingresses.push((place, open));
     }
 
     let mut writers = Writers::default();
     let mut egresses = Vec::new();
     for config in &module.egresses {
-        egresses.push(open_egress(config, &mut writers).await?);
+        let id = config.id.to_string();
+        let egress = open_egress(config).await?;
+        egresses.push(writers.spawn(Key::Egress(id.clone()), id, egress));
     }
     let (queues, intakes): (Vec<_>, Vec<_>) = module.sinks.iter().map(|_| mpsc::channel(1)).unzip();
-    let mut letters = Letters {
-        state_dir: &state_dir,
-        egresses: &egresses,
-        writers: &mut writers,
-    };
-    let mut all_sources = sources.clone();
-    let dead_letters = letters
-        .of_sinks(&module.sinks, &queues, &mut all_sources)
-        .await?;
-
-    let opened = open_endpoints(&module)?;
     let mut sink_tasks = JoinSet::new();
-    let mut views = Vec::new();
-    let mut capacities = Vec::new();
-    let parts = plugins.iter().zip(dead_letters).zip(intakes);
-    for (config, ((plugin, dead_letters), intake)) in module.sinks.into_iter().zip(parts) {
-        let stats = Arc::new(SinkStats::default());
-        let (control, controlled) = Control::new();
-        let id: Arc<str> = config.id.to_string().into();
-        capacities.push(config.delivery.buffer.max_records);
-        let endpoints = endpoints_of(&config, &module.endpoints)?;
-        let way = |(place, (_, index)): (usize, &(_, usize))| {
-            let way = &opened[*index];
-            Way {
-                transport: Arc::clone(&way.client),
-                gate: way.gate.clone(),
-                tracer: tracer.of_sink(&id, &way.label, endpoints.label(place)),
-            }
-        };
-        let sink = Sink {
-            id: Arc::clone(&id),
-            ways: config.endpoints.iter().enumerate().map(way).collect(),
-            endpoints,
-            shape_slots: config.plugin.limits.instances,
-            settings: config.delivery,
-            plugin: plugin.slot(),
-            results: config
-                .results
-                .and_then(|index| egresses.get(index).cloned()),
-            dead_letters,
-            sources: all_sources.clone(),
-            stats: Arc::clone(&stats),
-            tracer: tracer.of_sink(&id, "", None),
-            control: controlled,
-        };
-        views.push(SinkView {
-            id: Arc::clone(&id),
-            stats,
-            plugin: plugin.stats(),
-            swaps: Some(Arc::clone(plugin) as Arc<dyn Swaps>),
-            control,
-        });
-        sink_tasks.spawn(async move { (id, delivery::run(sink, intake).await) });
-    }
-
-    let intake = CancellationToken::new();
-    let mut ingress_tasks = JoinSet::new();
-    for (index, ((ingress, config), source)) in
-        (0..).zip(ingresses.into_iter().zip(&module.ingresses).zip(&sources))
-    {
-        let view: Option<&IngressView> = ingress_views.get(usize::from(index));
-        let mut sinks: Vec<_> = config
-            .to
-            .iter()
-            .filter_map(|sink| queues.get(*sink).cloned())
-            .collect();
-        let mut to = config.to.clone();
-        let unrouted = match config.on_unrouted {
-            // Then there are none.
-            _ if config.router.takes_all() => Unrouted::Drop,
-            OnUnrouted::Drop => Unrouted::Drop,
-            OnUnrouted::Halt => Unrouted::Halt,
-            OnUnrouted::To(Destination::Sink(sink)) => {
-                let place = to.iter().position(|other| *other == sink);
-                Unrouted::To(place.unwrap_or_else(|| {
-                    to.push(sink);
-                    sinks.extend(queues.get(sink).cloned());
-                    sinks.len() - 1
-                }))
-            }
-            egress => {
-                let handle = letters.of_unrouted(&source.id, egress).await?;
-                let (queue, intake) = mpsc::channel(1);
-                let ingress = source.clone();
-                sink_tasks.spawn(async move {
-                    let id = Arc::clone(&ingress.id);
-                    (id, unrouted::run(ingress, handle, intake).await)
-                });
-                sinks.push(queue);
-                Unrouted::To(sinks.len() - 1)
-            }
-        };
-        let capacity = to
-            .iter()
-            .filter_map(|sink| capacities.get(*sink))
-            .min()
-            .copied();
-        let route = Route {
-            ingress: index,
-            ledger: Arc::clone(&source.ledger),
-            // A stream counts itself, as it reads ahead; so do dead letters, as not all are sent.
-            counts: matches!(config.kind, IngressKind::Datagen(_) | IngressKind::File(_)),
-            capacity: capacity.unwrap_or(1),
-            sinks,
-            router: config.router.clone(),
-            unrouted,
-            stats: view
-                .map(|view| Arc::clone(&view.counted))
-                .unwrap_or_default(),
-        };
-        ingress_tasks.spawn(pump(ingress, route, intake.clone()));
+    let endpoints = open_endpoints(&module, |_| None)?;
+    let mut wiring = Wiring {
+        module: &module,
+        state_dir: &path,
+        tracer: &tracer,
+        sources: &sources,
+        endpoints: &endpoints,
+        egresses: &egresses,
+        queues: &queues,
+        writers: &mut writers,
+        sink_tasks: &mut sink_tasks,
+    };
+    let mut dead_letters = Vec::new();
+    for config in &module.sinks {
+        dead_letters.push(wiring.dead_letters(config).await?);
     }
     let mut plugin_tasks = JoinSet::new();
-    for plugin in &plugins {
-        plugin_tasks.spawn(plugins::attend(Arc::clone(plugin)));
+    let mut sinks = Vec::new();
+    let parts = opened.into_iter().zip(dead_letters).zip(intakes);
+    for (config, ((plugin, dead_letters), intake)) in module.sinks.iter().zip(parts) {
+        let begin = Begin {
+            attends: attend(&plugin, &mut plugin_tasks),
+            plugin,
+            dead_letters,
+            rest: Rest::of(intake),
+            control: None,
+            stats: Arc::default(),
+        };
+        sinks.push(wiring.sink(config, begin)?);
+    }
+    let intake = CancellationToken::new();
+    let mut ingress_tasks = JoinSet::new();
+    let mut read = Vec::new();
+    for (config, (place, open)) in module.ingresses.iter().zip(ingresses) {
+        let ingress = wiring.ingress(config, place, open, &intake, &mut ingress_tasks);
+        read.push(ingress.await?);
     }
     state_dir.enter()?;
     let last_progress = CancellationToken::new();
     let progress = tokio::spawn(progress::keep(
-        store,
-        stored,
+        Arc::clone(&store),
+        Arc::clone(&stored),
         module.progress.interval,
         last_progress.clone(),
     ));
+    let claimed = module.ingresses.iter();
+    let claimed = claimed.map(|ingress| ingress.id.to_string()).collect();
 
     Ok(Running {
-        ingresses: ingress_views,
-        sinks: views,
-        sources,
+        ingresses: read.iter().map(|ingress| ingress.view.clone()).collect(),
+        sinks: sinks.iter().map(|sink| sink.view.clone()).collect(),
+        gone: Vec::new(),
+        sources: read.iter().map(|ingress| ingress.source.clone()).collect(),
         ingress_tasks,
         sink_tasks,
-        plugins,
         plugin_tasks,
         progress,
         intake,
         last_progress,
-        egress_stop: writers.stop,
-        egress_tasks: writers.tasks,
-        egresses: writers.views,
+        writers,
         trace_stats,
         traces,
         grace: options.grace,
         held: Some(Held { token, state_dir }),
+        live: Some(Live {
+            module: Arc::new(module),
+            state_dir: path,
+            host,
+            store,
+            stored,
+            claimed,
+            tracer,
+            sources,
+            endpoints,
+            sinks,
+            ingresses: read,
+            removed: Vec::new(),
+        }),
+        reloads: Reloads::default(),
     })
+}
+
+pub(super) fn refused(sink: &SinkConfig, source: LoadError) -> StartError {
+    StartError::Plugin {
+        sink: sink.id.to_string(),
+        source: Box::new(source),
+    }
+}
+
+/// Tickets may name the ingress from now on, and its progress is stored. Says what they name.
+pub(super) fn begin_source(open: &OpenIngress, sources: &Sources, stored: &Stored) -> u16 {
+    if open.ingress.keeps_progress() {
+        let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.push(open.source.clone());
+    }
+    sources.add(open.source.clone())
 }
 
 fn open_plugin_host(
@@ -354,14 +298,62 @@ fn open_traces(
     Ok((tracer, Some(exporter)))
 }
 
-async fn open_ingress(
+/// Whether the store must hear that an ingress is this host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    Needed,
+    Done,
+}
+
+/// Opens an ingress behind its stored progress.
+pub(super) async fn open_ingress(
     config: &IngressConfig,
-    store: &mut AnyStore,
-    stats: Arc<IngressStats>,
-) -> Result<(AnyIngress, Source), StartError> {
+    store: &Shared<AnyStore>,
+    claim: Claim,
+) -> Result<OpenIngress, StartError> {
     let id = config.id.to_string();
-    store.claim(&id).await?;
-    let start = store.load(&id).await?;
+    if claim == Claim::Needed {
+        store.lock().await.claim(&id).await?;
+    }
+    let stats = Arc::new(IngressStats::default());
+    let ingress = try_ingress(config, store, Arc::clone(&stats)).await?;
+    let opening = ingress
+        .opening()
+        .iter()
+        .map(|(partition, position)| Advance {
+            ingress: id.clone(),
+            partition: partition.clone(),
+            position: position.clone(),
+        });
+    let opening: Vec<Advance> = opening.collect();
+    if !opening.is_empty() {
+        store.lock().await.save(opening).await?;
+    }
+    if !ingress.forgotten().is_empty() {
+        let forgotten = ingress.forgotten().to_vec();
+        store.lock().await.forget(&id, forgotten).await?;
+    }
+    ingress.announce();
+    let source = Source {
+        id: id.into(),
+        ledger: Arc::new(Ledger::default()),
+        relays: ingress.relays(),
+    };
+    Ok(OpenIngress {
+        ingress,
+        source,
+        stats,
+    })
+}
+
+/// Opens an ingress, and stores nothing.
+pub(super) async fn try_ingress(
+    config: &IngressConfig,
+    store: &Shared<AnyStore>,
+    stats: Arc<IngressStats>,
+) -> Result<AnyIngress, StartError> {
+    let id = config.id.to_string();
+    let start = store.lock().await.load(&id).await?;
     let is_replay = matches!(config.kind, IngressKind::DeadLetters(_));
     // A replay finds its own among those of other replays, and says so itself.
     if let Some((partition, position)) = start.first().filter(|_| !is_replay) {
@@ -383,30 +375,8 @@ async fn open_ingress(
                 .map(|kinesis| AnyIngress::Kinesis(Box::new(kinesis)))
         }
     };
-    let ingress = ingress.map_err(|source| StartError::Ingress {
-        ingress: id.clone(),
+    ingress.map_err(|source| StartError::Ingress {
+        ingress: id,
         source,
-    })?;
-    let opening = ingress
-        .opening()
-        .iter()
-        .map(|(partition, position)| Advance {
-            ingress: id.clone(),
-            partition: partition.clone(),
-            position: position.clone(),
-        });
-    let opening: Vec<Advance> = opening.collect();
-    if !opening.is_empty() {
-        store.save(opening).await?;
-    }
-    if !ingress.forgotten().is_empty() {
-        store.forget(&id, ingress.forgotten().to_vec()).await?;
-    }
-    ingress.announce();
-    let source = Source {
-        id: id.into(),
-        ledger: Arc::new(Ledger::default()),
-        relays: ingress.relays(),
-    };
-    Ok((ingress, source))
+    })
 }

@@ -39,8 +39,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         last: Option<&LastAttempt>,
     ) {
         for item in ended.dead.get(ended.letters.len()..).unwrap_or_default() {
+            let ingress = self.sink.sources.ingress_of(&item.arrival);
             let from = letters::From {
-                ingress: self.sink.ingress_of(&item.arrival),
+                ingress: &ingress,
                 sink: &self.sink.id,
                 endpoint: item.way().and_then(|way| self.sink.endpoints.label(way)),
             };
@@ -100,7 +101,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             results.into_iter().partition(|record| egress.takes(record));
         ended.results = fit;
         let of = ended.items().next();
-        let ingress = of.map_or("", |item| self.sink.ingress_of(&item.arrival));
+        let ingress = of.map(|item| self.sink.sources.ingress_of(&item.arrival));
+        let ingress = ingress.as_deref().unwrap_or_default();
         let large: Vec<_> = (0..)
             .zip(large)
             .map(|(number, record)| {
@@ -165,6 +167,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.bytes -= item.arrival.event.memory();
         }
         self.sink
+            .sources
             .settle(ended.items().map(|item| item.arrival.ticket));
     }
 }

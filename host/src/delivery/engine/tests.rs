@@ -5,6 +5,7 @@ mod control;
 mod endpoints;
 mod failing;
 mod gate;
+mod leaving;
 mod links;
 mod order;
 mod promises;

@@ -118,6 +118,12 @@ impl Adaptive {
         }
     }
 
+    /// This many calls may be in flight at most from now on.
+    pub(super) fn fit(&mut self, ceiling: usize) {
+        self.ceiling = as_f64(ceiling.max(1));
+        self.limit = self.limit.min(self.ceiling);
+    }
+
     /// Calls that may be in flight, at least 1.
     pub(super) fn limit(&self) -> usize {
         #[expect(

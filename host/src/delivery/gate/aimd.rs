@@ -33,6 +33,17 @@ impl Aimd {
         }
     }
 
+    /// The sinks may have this many events in flight together from now on.
+    pub(super) fn fit(&mut self, ceiling: usize) {
+        let ceiling = as_f64(ceiling).max(1.0);
+        if self.threshold >= self.ceiling {
+            // Nothing has shown yet what is too much.
+            self.threshold = ceiling;
+        }
+        self.ceiling = ceiling;
+        self.limit = self.limit.min(ceiling);
+    }
+
     /// Whether a call of `events` may join `in_flight` events. One call always may: a batch is not cut smaller
     /// because its endpoint is throttled, which would make more calls of it.
     pub(super) fn admits(&self, in_flight: usize, events: usize) -> bool {

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     os::unix::fs::MetadataExt,
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -19,11 +20,11 @@ use crate::plugin::{Compared, How, SwapError, settings::PluginSource};
 
 /// How often a file is looked at. Asking for its times costs microseconds, works on every file system, and sees a link
 /// that points elsewhere, as Kubernetes changes mounted files.
-const EVERY: Duration = Duration::from_millis(500);
+pub(in crate::pipeline) const EVERY: Duration = Duration::from_millis(500);
 
 /// What tells a file from the one that was there before, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(in crate::pipeline) struct Stamp {
     modified: Option<SystemTime>,
     size: u64,
     inode: u64,
@@ -34,6 +35,11 @@ pub(super) fn stamp(source: &PluginSource) -> Option<Stamp> {
     let PluginSource::File(path) = source else {
         return None;
     };
+    stamp_of(path)
+}
+
+/// What a file looks like.
+pub(in crate::pipeline) fn stamp_of(path: &Path) -> Option<Stamp> {
     let found = fs::metadata(path).ok()?;
     Some(Stamp {
         modified: found.modified().ok(),
@@ -45,13 +51,24 @@ pub(super) fn stamp(source: &PluginSource) -> Option<Stamp> {
 /// Whether a file is to be read, by what it looked like now and before: once it is another than the one that was read
 /// last, and has stayed the same for one look. A copy that is under way is not read.
 #[derive(Debug)]
-struct Watch {
+pub(in crate::pipeline) struct Watch {
     read: Option<Stamp>,
     seen: Option<Stamp>,
 }
 
 impl Watch {
-    fn is_due(&mut self, now: Option<Stamp>) -> bool {
+    /// Of a file that looked like this when it was read.
+    pub(in crate::pipeline) fn new(read: Option<Stamp>) -> Self {
+        Self { read, seen: None }
+    }
+
+    /// It is read now.
+    pub(in crate::pipeline) fn is_read(&mut self, now: Option<Stamp>) {
+        self.read = now;
+    }
+
+    /// Whether it is to be read now; then it is taken for read.
+    pub(in crate::pipeline) fn is_due(&mut self, now: Option<Stamp>) -> bool {
         let settled = self.seen == now;
         self.seen = now;
         let due = now.is_some() && settled && self.read != now;
@@ -68,23 +85,20 @@ impl Watch {
 /// When no handler for SIGHUP can be installed.
 pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut watch = Watch {
-        read: plugin.opened,
-        seen: None,
-    };
+    let mut watch = Watch::new(plugin.opened);
     let mut look = interval(EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut intake: Option<mpsc::Receiver<Compared>> = None;
     loop {
         tokio::select! {
             _ = look.tick() => {
-                if watch.is_due(stamp(&plugin.settings.source)) {
+                if watch.is_due(stamp(&plugin.setup().settings.source)) {
                     read_again(&plugin).await;
                 }
                 plugin.look_at_canary().await;
             }
             _ = hangup.recv() => {
-                watch.read = stamp(&plugin.settings.source);
+                watch.is_read(stamp(&plugin.setup().settings.source));
                 read_again(&plugin).await;
             }
             () = plugin.changed.notified() => {}

@@ -4,30 +4,33 @@
 //! module's file is what it was then. And after a crash, a file that is refused does not keep the host down: the version
 //! that served comes back. A start by hand, after an orderly end, says that the file is refused.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use super::{Kept, Record, SinkPlugin, State, attend::stamp, version};
+use super::{Kept, Record, Setup, SinkPlugin, State, attend::stamp, version};
 use crate::{
     config::SinkConfig,
     delivery::Endpoints,
     oci::Digest,
     plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, SourceError},
-    progress::state_dir::StateDir,
 };
 
-/// Loads the plugin of a sink.
+/// Loads the plugin of a sink; `crashed` says whether the host before came to no orderly end.
 pub(in crate::pipeline) async fn open(
     host: &Arc<PluginHost>,
-    state_dir: &StateDir,
+    state_dir: &Path,
+    crashed: bool,
     config: &SinkConfig,
     endpoints: Endpoints,
 ) -> Result<Arc<SinkPlugin>, LoadError> {
     let sink = config.id.to_string();
     let opened = stamp(&config.plugin.source);
-    let kept = Kept::of(state_dir.path(), &sink);
+    let kept = Kept::of(state_dir, &sink);
     let pin = config.plugin.sha256.map(|pin| Digest::new(pin).hex());
     let remembered = kept.record().unwrap_or_else(|error| {
         warn!(%sink, %error, "what the state directory remembers of the plugin cannot be read; the module's file serves");
@@ -39,7 +42,7 @@ pub(in crate::pipeline) async fn open(
         let digest = &record.serving.digest;
         pin.is_none_or(|pin| pin == *digest) && (!signed || *digest == record.configured)
     });
-    let (plugin, record) = load(host, &kept, config, remembered, state_dir.was_left()).await?;
+    let (plugin, record) = load(host, &kept, config, remembered, crashed).await?;
     let number = record.serving.generation;
     host.keep_for(&sink, record.digests());
     let stats = Arc::clone(plugin.stats());
@@ -49,13 +52,11 @@ pub(in crate::pipeline) async fn open(
     Ok(Arc::new(SinkPlugin {
         sink: sink.into(),
         host: Arc::clone(host),
-        settings: config.plugin.clone(),
-        endpoints,
-        order: config.delivery.order,
+        setup: Mutex::new(Arc::new(Setup::of(config, endpoints))),
         slot: Slot::with(number, plugin),
         kept,
         stats,
-        loading: tokio::sync::Mutex::default(),
+        loading: Arc::default(),
         state: Mutex::new(State {
             record,
             last_number: number,

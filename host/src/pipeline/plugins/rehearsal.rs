@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::SinkPlugin;
+use super::{Setup, SinkPlugin};
 use crate::{
     delivery::rehearse,
     event::Event,
@@ -10,17 +10,20 @@ use crate::{
 };
 
 impl SinkPlugin {
-    /// Lets both versions shape the last batch; the old one may fail on it, too. Neither writes to the sink's store.
+    /// Lets both versions shape the last batch; the old one may fail on it, too. Neither writes to the sink's store. `setup` is the new
+    /// one's.
     pub(super) async fn rehearse(
         &self,
         old: &LoadedPlugin,
         new: &LoadedPlugin,
+        setup: &Setup,
     ) -> Result<(Option<usize>, Vec<String>), SwapError> {
         let Some(events) = self.slot.last_batch() else {
             return Ok((None, Vec::new()));
         };
-        let new = rehearse(new, &self.endpoints, self.order, &events).await;
-        let old = rehearse(&old.rehearsal(), &self.endpoints, self.order, &events).await;
+        let new = rehearse(new, &setup.endpoints, setup.order, &events).await;
+        let before = self.setup();
+        let old = rehearse(&old.rehearsal(), &before.endpoints, before.order, &events).await;
         let differences = match (old, new) {
             (Ok(old), Ok(new)) if rejects_all(&new, &events) && !rejects_all(&old, &events) => {
                 let reason = new.reject.first().map(|(_, reason)| reason);

@@ -1,6 +1,9 @@
 //! One life of the pipeline: wired from the real parts, run, and ended as planned.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{
     runtime::Builder,
@@ -26,8 +29,11 @@ use crate::{
     metrics::IngressStats,
     network::{BaseUrl, HeaderRules},
     pipeline::{
-        IngressView, Running, SinkView, progress,
+        IngressView, Running, SinkView,
+        egresses::Writers,
+        progress,
         pump::{Route, Unrouted, pump},
+        reload::Reloads,
         summary::Summary,
     },
     plugin::Slot,
@@ -233,7 +239,7 @@ fn start(world: &Shared) -> Running {
             shape_slots: of.shape_slots,
             results: of.results.then(|| results.clone()),
             dead_letters: letters.clone(),
-            sources: sources.clone(),
+            sources: sources.clone().into(),
             stats: Arc::clone(&stats),
             tracer: Default::default(),
             control: controlled,
@@ -281,26 +287,22 @@ fn start(world: &Shared) -> Running {
             counted: stats,
             ledger: Arc::clone(&source.ledger),
         });
-        ingress_tasks.spawn(pump(
-            Scripted::new(world.clone(), number),
-            route,
-            intake.clone(),
-        ));
+        let pumping = pump(Scripted::new(world.clone(), number), route, intake.clone());
+        ingress_tasks.spawn(async move { pumping.await.map(drop) });
     }
     let last_progress = CancellationToken::new();
     let store = Memory {
         world: world.clone(),
     };
     let progress = tokio::spawn(progress::keep(
-        store,
-        sources.clone(),
+        Arc::new(tokio::sync::Mutex::new(store)),
+        Arc::new(Mutex::new(sources.clone())),
         plan.progress_interval,
         last_progress.clone(),
     ));
     Running {
         ingresses,
         sinks: views,
-        egresses: Vec::new(),
         trace_stats: Arc::default(),
         traces: None,
         sources,
@@ -309,12 +311,13 @@ fn start(world: &Shared) -> Running {
         progress,
         intake,
         last_progress,
-        egress_stop,
-        egress_tasks,
+        writers: Writers::of(egress_tasks, egress_stop),
         grace,
         held: None,
-        plugins: Vec::new(),
         plugin_tasks: JoinSet::new(),
+        gone: Vec::new(),
+        live: None,
+        reloads: Reloads::default(),
     }
 }
 

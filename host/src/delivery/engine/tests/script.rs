@@ -1,7 +1,10 @@
 //! A scripted plugin and endpoint, and a sink that runs between them.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -12,13 +15,13 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::{
     delivery::{
-        DEFAULT, Endpoint, Endpoints, Sink, SinkEnd, Source, Way,
+        DEFAULT, Endpoint, Endpoints, Left, Rest, Sink, SinkEnd, Source, Sources, Way,
         control::Control,
         gate::{
             Gate,
             settings::{Concurrency, GateSettings},
         },
-        run,
+        run_on,
         settings::DeliverySettings,
     },
     egress::{EgressHandle, WriteRequest},
@@ -171,6 +174,9 @@ pub(super) struct Running {
     pub(super) results: Arc<Mutex<Vec<String>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<SinkEnd>,
+    left: Arc<Mutex<Option<Rest>>>,
+    /// While it is set, no letter is written.
+    stuck: Arc<AtomicBool>,
     next: u64,
 }
 
@@ -254,29 +260,43 @@ pub(super) fn start_to<T: Transport>(
         shape_slots: 2,
         results: Some(results),
         dead_letters,
-        sources: vec![Source {
+        sources: Sources::from(vec![Source {
             id: "t/in".into(),
             ledger: Arc::clone(&ledger),
             relays: false,
-        }],
+        }]),
         stats: Arc::clone(&stats),
         tracer: Default::default(),
         control: controlled,
     };
     let (queue, intake) = mpsc::channel(1);
+    let left = Arc::new(Mutex::new(None));
+    let leaves = Arc::clone(&left);
+    let running = async move {
+        match run_on(sink, Rest::of(intake)).await {
+            Left::Ended(end) => end,
+            Left::HandedOver(rest) => {
+                *leaves.lock().expect("no panic") = Some(rest);
+                SinkEnd::Done
+            }
+        }
+    };
+    let stuck = Arc::new(AtomicBool::new(false));
     Running {
         control,
         stats,
         ledger,
         queue,
-        letters: collect(letters_queue, |data| {
+        letters: collect(letters_queue, Arc::clone(&stuck), |data| {
             serde_json::from_slice(data).expect("a letter is JSON")
         }),
-        results: collect(results_queue, |data| {
+        results: collect(results_queue, Arc::default(), |data| {
             String::from_utf8_lossy(data).into_owned()
         }),
         seen: Arc::default(),
-        task: tokio::spawn(run(sink, intake)),
+        task: tokio::spawn(running),
+        left,
+        stuck,
         next: 0,
     }
 }
@@ -284,16 +304,23 @@ pub(super) fn start_to<T: Transport>(
 /// An egress in memory.
 fn collect<R: Send + 'static>(
     mut queue: mpsc::Receiver<WriteRequest>,
+    stuck: Arc<AtomicBool>,
     read: fn(&[u8]) -> R,
 ) -> Arc<Mutex<Vec<R>>> {
     let records = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&records);
     tokio::spawn(async move {
         while let Some(request) = queue.recv().await {
+            while stuck.load(SeqCst) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
             sink.lock()
                 .expect("no panic")
                 .extend(request.records.iter().map(|record| read(&record.data)));
-            request.done.send(()).expect("the sink waits");
+            // A sink that was cut off waits no more.
+            if request.done.send(()).is_err() {
+                continue;
+            }
         }
     });
     records
@@ -341,6 +368,25 @@ impl Running {
     /// What the endpoint has seen so far.
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no panic").clone()
+    }
+
+    /// No letter is written any more.
+    pub(super) fn stop_letters(&self) {
+        self.stuck.store(true, SeqCst);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Waits for the end, which does not come by the intake; gives what was handed over, too.
+    pub(super) async fn left(mut self) -> (Finished, Option<Rest>) {
+        let end = (&mut self.task).await.expect("no panic");
+        self.task = tokio::spawn(async { end });
+        let left = Arc::clone(&self.left);
+        let finished = self.finish().await;
+        let rest = left.lock().expect("no panic").take();
+        (finished, rest)
     }
 
     /// Ends the intake, waits for the end, and gives what came of it.

@@ -1,0 +1,150 @@
+//! Sinks that make room: for their next incarnation, or for good.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::oneshot, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    admin::SinkView,
+    dead_letter::{CauseKind, DeadLetter},
+    delivery::{Rest, SinkEnd, Sources, control::Mode},
+    egress::EgressHandle,
+    event::{Arrival, Record},
+    progress::Ledger,
+};
+
+/// How often it is looked whether something has come about.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
+
+/// How long writes may take when nothing else is under way.
+const WRITES: Duration = Duration::from_secs(5);
+
+/// What becomes of a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// Its next incarnation goes on with its queue.
+    ForAnother,
+    /// Nothing comes any more.
+    ForGood,
+}
+
+/// Lets a sink deliver what it has, for `grace` at most, and takes what is left then. None if it ended by itself.
+///
+/// What gets nothing through is not waited for: a sink that is paused, and one whose endpoint is down if another one is to
+/// go on, perhaps with another endpoint. Calls under way come to their end, as nobody would know what became of them.
+pub(super) async fn retire(
+    view: SinkView,
+    mut rest: oneshot::Receiver<Rest>,
+    leaves: Leaves,
+    grace: Duration,
+    hurry: CancellationToken,
+) -> Option<Rest> {
+    let control = &view.control;
+    info!(sink = %view.id, "the sink delivers what it has, and makes room");
+    if leaves == Leaves::ForAnother {
+        control.leave();
+    }
+    tokio::select! {
+        biased;
+        left = &mut rest => return left.ok(),
+        () = hurry.cancelled() => {}
+        () = sleep(grace) => {}
+        () = gets_nothing_through(&view, leaves) => {}
+    }
+    control.hand_over();
+    tokio::select! {
+        biased;
+        left = &mut rest => return said(&view, left.ok()),
+        () = hurry.cancelled() => {}
+        () = sleep(WRITES.min(grace)) => {}
+    }
+    control.cut_off();
+    said(&view, rest.await.ok())
+}
+
+fn said(view: &SinkView, rest: Option<Rest>) -> Option<Rest> {
+    let events = rest.as_ref().map_or(0, |rest| rest.arrivals.len());
+    info!(sink = %view.id, events, "the sink hands over what it could not deliver");
+    rest
+}
+
+async fn gets_nothing_through(view: &SinkView, leaves: Leaves) {
+    let stats = &view.stats;
+    loop {
+        let is_stuck = stats.down.get() > 0 || stats.plugin_failing.get() > 0;
+        if (is_stuck && leaves == Leaves::ForAnother) || view.control.mode() == Mode::Pause {
+            return;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Waits until all events of an ingress have their end, for `grace` at most.
+pub(super) async fn settled(ledger: &Ledger, grace: Duration, hurry: &CancellationToken) {
+    let all = async {
+        while ledger.unsettled() > 0 {
+            sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = all => {}
+        () = hurry.cancelled() => {}
+        () = sleep(grace) => {}
+    }
+}
+
+/// Writes what a sink that was removed has left as dead letters: that is the end of these events.
+pub(super) async fn write_off(
+    view: SinkView,
+    mut rest: Rest,
+    sources: Sources,
+    egress: EgressHandle,
+) -> SinkEnd {
+    let mut events = 0;
+    let mut arrivals: Vec<Arrival> = rest.arrivals.into();
+    loop {
+        if !arrivals.is_empty() {
+            let letters = arrivals.iter().map(|arrival| {
+                let ingress = sources.ingress_of(arrival);
+                letter(&ingress, &view.id, arrival)
+            });
+            if let Err(closed) = egress.write(letters.collect()).await {
+                return SinkEnd::Halted(format!("dead letters cannot be written: {closed}"));
+            }
+            events += arrivals.len();
+            view.stats.dead_lettered.add(arrivals.len());
+            sources.settle(arrivals.iter().map(|arrival| arrival.ticket));
+        }
+        match rest.intake.recv().await {
+            Some(more) => {
+                view.stats.read.add(more.len());
+                arrivals = more;
+            }
+            None => break,
+        }
+    }
+    if events > 0 {
+        warn!(sink = %view.id, events, "what the removed sink could not deliver is in its dead letters");
+    }
+    SinkEnd::Done
+}
+
+fn letter(ingress: &Arc<str>, sink: &str, arrival: &Arrival) -> Record {
+    DeadLetter {
+        event: &arrival.event,
+        ingress,
+        sink: Some(sink),
+        endpoint: None,
+        cause: CauseKind::SinkRemoved,
+        message: "its sink was taken out of the module before it was delivered",
+        given_up: std::time::SystemTime::now(),
+        attempts: 0,
+        first_attempt: None,
+        last_attempt: None,
+        last_response: None,
+    }
+    .to_record()
+}

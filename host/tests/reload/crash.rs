@@ -1,0 +1,88 @@
+//! Crashes and stops in the middle of a reload.
+
+use nix::sys::signal::Signal;
+use nozzle_testkit::{Child, Recorder};
+
+use super::{Rig, ids, module, sink, to, write_records};
+
+const RECORDS: u64 = 40_000;
+
+/// Two files and two sinks; what is read of the second file, and where `t/a` sends to, is the caller's.
+fn text(second: &str, a: &Recorder, b: &Recorder, names: &str) -> String {
+    let ingresses = format!(
+        "  - id: t/in\n    file: {{ path: in.ndjson }}\n{}  - id: t/more\n    file: {{ path: {second} }}\n{}",
+        to(names),
+        to("t/a")
+    );
+    let sinks = [sink("t/a", &a.url(), ""), sink("t/b", &b.url(), "")];
+    module(&ingresses, &sinks, "")
+}
+
+#[track_caller]
+fn all_came(what: &str, bodies: &[String], all: std::ops::Range<u64>) {
+    let mut came = ids(bodies);
+    came.sort_unstable();
+    came.dedup();
+    let missing = all.filter(|id| came.binary_search(id).is_err()).count();
+    assert_eq!(missing, 0, "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_at_any_point_of_a_reload_loses_nothing() {
+    for point in ["reload.stopped", "reload.retired", "reload.begun"] {
+        let endpoints = [(); 3].map(|()| Recorder::start(|_| 200));
+        let [old, new, b] = endpoints;
+        let (old, new, b) = (old.await, new.await, b.await);
+        let rig = Rig::new(&text("one.ndjson", &old, &b, "t/a, t/b"));
+        write_records(rig.path(), "in.ndjson", 0..RECORDS);
+        write_records(rig.path(), "one.ndjson", RECORDS..RECORDS + 50);
+        write_records(rig.path(), "two.ndjson", RECORDS + 50..RECORDS + 100);
+        let mut command = rig.command();
+        let host = Child::start(command.env("NOZZLE_FAIL_POINT", format!("{point}:1")));
+        old.until("some", |bodies| bodies.len() > 20).await;
+
+        rig.write(&text("two.ndjson", &new, &b, "t/b, t/a"));
+        host.signal(Signal::SIGHUP);
+        let crashed = host.finish();
+        let last = rig.start().finish();
+
+        assert_eq!(crashed.code(), -1, "{point}: {}", crashed.stderr);
+        assert_eq!(last.code(), 0, "{point}: {}", last.stderr);
+        let a = [old.accepted(), new.accepted()].concat();
+        all_came(&format!("{point}: t/a"), &a, 0..RECORDS);
+        let second = RECORDS + 50..RECORDS + 100;
+        all_came(&format!("{point}: the other file"), &a, second);
+        all_came(&format!("{point}: t/b"), &b.accepted(), 0..RECORDS);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_the_middle_of_a_reload_is_an_orderly_end() {
+    let (old, new, b) = (
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 200).await,
+    );
+    let rig = Rig::new(&text("one.ndjson", &old, &b, "t/a, t/b"));
+    write_records(rig.path(), "in.ndjson", 0..RECORDS);
+    write_records(rig.path(), "one.ndjson", 0..1);
+    let host = rig.start();
+    old.until("some", |bodies| bodies.len() > 20).await;
+    // Calls that do not end keep the sink from handing over.
+    old.close();
+    old.held(1).await;
+
+    rig.write(&text("one.ndjson", &new, &b, "t/a, t/b"));
+    host.signal(Signal::SIGHUP);
+    host.wait_for("makes room");
+    host.signal(Signal::SIGTERM);
+    old.open();
+    let ended = host.finish();
+    let last = rig.start().finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(last.code(), 0, "{}", last.stderr);
+    let a = [old.accepted(), new.accepted()].concat();
+    all_came("t/a", &a, 0..RECORDS);
+    all_came("t/b", &b.accepted(), 0..RECORDS);
+}
