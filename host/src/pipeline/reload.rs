@@ -174,7 +174,7 @@ impl Running {
     /// Reads the module again when its file changes, at SIGHUP, and when the admin API is told so; `board` shows what
     /// runs then.
     pub fn reload_from(&mut self, file: ModuleFile, board: &Arc<Board>) {
-        let (reloader, requests) = watch::Reloader::new(Arc::clone(board));
+        let (reloader, requests) = watch::Reloader::new(Arc::downgrade(board));
         let file = Arc::new(file);
         let reloader = Arc::new(reloader);
         self.plugin_tasks

@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use tokio::{
@@ -63,11 +63,12 @@ impl ModuleFile {
 #[derive(Debug)]
 pub(super) struct Reloader {
     requests: mpsc::Sender<Request>,
-    board: Arc<Board>,
+    /// It holds this one: what it shows must be gone, and closed, when the host ends.
+    board: Weak<Board>,
 }
 
 impl Reloader {
-    pub(super) fn new(board: Arc<Board>) -> (Self, mpsc::Receiver<Request>) {
+    pub(super) fn new(board: Weak<Board>) -> (Self, mpsc::Receiver<Request>) {
         // One at a time; others wait for their turn.
         let (requests, asked) = mpsc::channel(1);
         (Self { requests, board }, asked)
@@ -78,7 +79,9 @@ impl Reloader {
         let sent = self.requests.send(request).await;
         sent.map_err(|_| ending())?;
         let result = answer.await.unwrap_or_else(|_| Err(ending()));
-        self.board.reloaded(counted(&result));
+        if let Some(board) = self.board.upgrade() {
+            board.reloaded(counted(&result));
+        }
         result
     }
 }
