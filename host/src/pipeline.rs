@@ -192,7 +192,7 @@ impl Running {
         }
         // The sinks may have ended before an ingress's own end was seen here: it may be a failure.
         self.stop_intake();
-        self.reloads.end();
+        self.reloads.end().await;
         while let Some(joined) = self.ingress_tasks.join_next().await {
             if let Ok(Err(error)) = joined {
                 failure.get_or_insert(error);

@@ -108,16 +108,12 @@ impl CliError {
         match self {
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::LogFilter { .. } => Some("try `info`, `debug`, or `nozzle=debug`".to_owned()),
-            Self::Start(StartError::Plugin { source, .. }) => source.hint(),
-            Self::Start(StartError::StateDir(error)) | Self::StateDir(error) => error.hint(),
-            Self::Start(StartError::Store(error)) | Self::Store(error) => error.hint(),
-            Self::Start(StartError::Ingress { source, .. }) | Self::Source(source) => source.hint(),
-            Self::Start(StartError::Egress { source, .. }) => source.hint(),
+            Self::Start(error) => error.hint(),
+            Self::StateDir(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Source(error) => error.hint(),
             Self::Author(error) => error.hint(),
             Self::Package(error) => error.hint(),
-            Self::Start(StartError::Telemetry(_)) => Some(
-                "correct it, or set OTEL_SDK_DISABLED=true to send no traces".to_owned(),
-            ),
             Self::NoDemoPlugin { .. } => {
                 Some("run `make guests` in the repository, or name one with --plugin".to_owned())
             }

@@ -173,11 +173,14 @@ impl RunArgs {
 /// Runs a module to its end, or until a signal.
 pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError> {
     let file = args.file();
-    let mut module = match &file {
+    let module = match &file {
         Some(file) => file.load().map_err(CliError::Config)?,
-        None => args.module()?,
+        None => {
+            let mut module = args.module()?;
+            serve_on(&mut module, args.admin, args.admin_read_only);
+            module
+        }
     };
-    serve_on(&mut module, args.admin, args.admin_read_only);
     if let Some(admin) = &module.admin
         && let Some(exposed) = admin.exposed()
     {

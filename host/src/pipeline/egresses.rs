@@ -117,6 +117,8 @@ impl Writers {
         stop: CancellationToken,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
+        // Those that have ended would be kept until the host ends: each reload may end some.
+        while self.tasks.try_join_next().is_some() {}
         let writer = Writer {
             handle: handle.downgrade(),
             task: self.tasks.spawn(task),

@@ -42,11 +42,13 @@ pub(super) async fn keep(
             () = last.cancelled() => true,
             _ = ticks.tick() => false,
         };
+        let mut store = store.lock().await;
+        // Behind that lock: who holds the store may take one off the list, and knows then that it is stored no more.
         let now = sources
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        match save(&mut *store.lock().await, &now).await {
+        match save(&mut *store, &now).await {
             Ok(()) if failing => {
                 failing = false;
                 info!("progress is stored again");

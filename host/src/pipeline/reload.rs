@@ -13,6 +13,7 @@ mod apply;
 mod prepare;
 mod retire;
 mod watch;
+mod wires;
 
 pub use watch::ModuleFile;
 
@@ -68,7 +69,8 @@ impl ReloadError {
             Self::Leaving(_) => {
                 Some("see what keeps them from being written, and reload again".to_owned())
             }
-            Self::Start(_) | Self::Task(_) => None,
+            Self::Start(error) => error.hint(),
+            Self::Task(_) => None,
         }
     }
 
@@ -147,15 +149,18 @@ impl Reloads {
         }
     }
 
-    /// Whoever asks from now on hears that the host ends.
-    pub(super) fn end(&mut self) {
-        self.preparing.abort_all();
+    /// Whoever asks from now on hears that the host ends; nothing that was opened beside what runs is open then.
+    pub(super) async fn end(&mut self) {
+        self.preparing.shutdown().await;
         self.answer(Err(ending()));
         self.from = None;
     }
 
     fn answer(&mut self, result: Result<Reloaded, NotReloaded>) {
         if let Some(asked) = self.asked.take() {
+            if let Some(from) = &self.from {
+                from.board.reloaded(counted(&result));
+            }
             // Whoever asked may be gone: it is done, and in the log.
             drop(asked.send(result));
         }
@@ -174,7 +179,7 @@ impl Running {
     /// Reads the module again when its file changes, at SIGHUP, and when the admin API is told so; `board` shows what
     /// runs then.
     pub fn reload_from(&mut self, file: ModuleFile, board: &Arc<Board>) {
-        let (reloader, requests) = watch::Reloader::new(Arc::downgrade(board));
+        let (reloader, requests) = watch::Reloader::new();
         let file = Arc::new(file);
         let reloader = Arc::new(reloader);
         self.plugin_tasks

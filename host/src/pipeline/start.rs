@@ -110,6 +110,27 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Plugin { source, .. } => source.hint(),
+            Self::StateDir(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Ingress { source, .. } => source.hint(),
+            Self::Egress { source, .. } => source.hint(),
+            Self::Telemetry(_) => {
+                Some("correct it, or set OTEL_SDK_DISABLED=true to send no traces".to_owned())
+            }
+            Self::Token(_)
+            | Self::PluginHost(_)
+            | Self::Endpoint { .. }
+            | Self::BaseUrl { .. }
+            | Self::Collector(_) => None,
+        }
+    }
+}
+
 /// Starts a module.
 ///
 /// # Errors

@@ -123,7 +123,10 @@ impl SinkPlugin {
     }
 
     /// Lets it serve, from the next batch on.
-    pub(in crate::pipeline) fn reconfigure(&self, to: Reconfigured) {
+    ///
+    /// # Cancel safety
+    /// It may be remembered without serving, as after a crash.
+    pub(in crate::pipeline) async fn reconfigure(&self, to: Reconfigured) {
         *self.setup.lock().unwrap_or_else(PoisonError::into_inner) = to.setup;
         let Some(next) = to.next else { return };
         self.end_trial("the module file has changed");
@@ -140,7 +143,8 @@ impl SinkPlugin {
                 configured: next.configured,
             }
         };
-        if let Err(error) = self.kept.remember(&record, &next.binary) {
+        let kept = self.kept.remember_apart(record.clone(), next.binary);
+        if let Err(error) = kept.await {
             warn!(sink = %self.sink, %error, "the plugin's version cannot be remembered: after a crash the module's file serves");
         }
         self.slot.serve(next.generation);

@@ -149,6 +149,10 @@ impl SinkPlugin {
             Decision::Promote => {
                 // A swap that is under way decides what serves.
                 let Ok(_loading) = self.begin() else { return };
+                // One that has ended since has ended the trial, too.
+                if !self.tries(&generation) {
+                    return;
+                }
                 match self.serve(generation, &binary, None).await {
                     Ok(()) => {
                         info!(sink = %self.sink, generation = number, "the canary has done well: it serves");
@@ -166,6 +170,13 @@ impl SinkPlugin {
                 self.end_trial(&format!("rolled back: {why}"));
             }
         }
+    }
+
+    /// Whether this version is being tried.
+    fn tries(&self, generation: &Arc<Generation<LoadedPlugin>>) -> bool {
+        let state = self.lock();
+        let tried = state.trial.as_ref().map(|trial| &trial.generation);
+        tried.is_some_and(|tried| Arc::ptr_eq(tried, generation))
     }
 
     /// Shapes a batch again, by the version that is compared.
@@ -186,6 +197,7 @@ impl SinkPlugin {
         generation.tally.count(|counts| counts.batches += 1);
         let verdict = {
             let mut state = self.lock();
+            // Another trial may have begun meanwhile.
             let Some(Trial {
                 kind:
                     Kind::Shadow {
@@ -195,7 +207,10 @@ impl SinkPlugin {
                         ..
                     },
                 ..
-            }) = &mut state.trial
+            }) = state
+                .trial
+                .as_mut()
+                .filter(|trial| Arc::ptr_eq(&trial.generation, &generation))
             else {
                 return;
             };

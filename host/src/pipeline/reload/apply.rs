@@ -1,21 +1,26 @@
 //! The change itself: stop, hand over, begin.
 
-use std::{collections::HashMap, sync::PoisonError, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{
     prepare::{Plugin, Prepared},
-    retire::{Leaves, retire, settled, write_off},
+    retire::{Leaves, retire, store_last, write_off},
+    wires::{is_fed_anew, keeps_egresses, letters_depth, stays, without_sink_letters},
 };
 use crate::{
-    admin::Reloaded,
-    config::{Changes, Destination, IngressChange, Module, OnUnrouted, SinkChange, SinkConfig},
+    admin::{Reloaded, SinkView},
+    config::{IngressChange, Module, SinkChange, SinkConfig},
     delivery::{Rest, SinkEnd, control::Mode},
     egress::EgressHandle,
     fail_point::FailPoint,
@@ -25,11 +30,13 @@ use crate::{
         egresses::{Key, open_egress},
         endpoints::fit_endpoints,
         live::{Begin, LiveIngress, LiveSink, OpenIngress, Wiring, attend},
-        progress,
         start::{Claim, begin_source, open_ingress},
     },
     progress::Ledger,
 };
+
+/// How long an egress that goes may take to write what it was given.
+const EGRESS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An ingress that does not read now, by its old place.
 struct Stopped {
@@ -52,7 +59,11 @@ impl Running {
         hurry: &CancellationToken,
     ) -> Result<Reloaded, StartError> {
         let changed = self.change(prepared, hurry).await;
-        self.show();
+        match changed {
+            Ok(_) => self.show(),
+            Err(_) => self.show_begun(),
+        }
+        while self.plugin_tasks.try_join_next().is_some() {}
         changed
     }
 
@@ -88,7 +99,7 @@ impl Running {
             egresses: mut opened,
             reloaded,
         } = prepared;
-        let old = std::sync::Arc::clone(&live.module);
+        let old = Arc::clone(&live.module);
 
         // Before any ingress stops: a sink ends when nobody has its queue.
         let mut sinks: Vec<Option<LiveSink>> = live.sinks.drain(..).map(Some).collect();
@@ -141,24 +152,7 @@ impl Running {
         let (waited, apart): (Vec<usize>, Vec<usize>) = (changes.removed_sinks.iter().copied())
             .partition(|place| !keeps_egresses(&old.sinks[*place], &changes.egresses));
         leaving.extend(waited.iter().map(|place| (*place, Leaves::ForGood)));
-        let mut rests: HashMap<usize, (LiveSink, Option<Rest>)> = HashMap::new();
-        for depth in (0..=old.sinks.len()).rev() {
-            let mut retiring = JoinSet::new();
-            for (place, leaves) in &leaving {
-                let is_next = letters_depth(&old, *place) == depth;
-                let Some(mut sink) = sinks[*place].take_if(|_| is_next) else {
-                    continue;
-                };
-                let rest = std::mem::replace(&mut sink.rest, oneshot::channel().1);
-                let leaves = retire(sink.view.clone(), rest, *leaves, grace, hurry.clone());
-                let place = *place;
-                retiring.spawn(async move { (place, sink, leaves.await) });
-            }
-            while let Some(left) = retiring.join_next().await {
-                let (place, sink, rest) = left.expect("waiting does not panic");
-                rests.insert(place, (sink, rest));
-            }
-        }
+        let mut rests = retire_in_turn(&old, &mut sinks, &leaving, grace, hurry).await;
         for (place, change) in changes.sinks.iter().enumerate() {
             let left = change.before().and_then(|before| rests.get(&before));
             if matches!(left, Some((_, None))) && fresh[place].is_none() {
@@ -171,10 +165,11 @@ impl Running {
         FailPoint::ReloadRetired.pass();
 
         // Nobody writes any more to the egresses that go.
+        let patience = grace.min(EGRESS_PATIENCE);
         for (place, config) in old.egresses.iter().enumerate() {
             if !changes.egresses.contains(&Some(place)) {
                 let key = Key::Egress(config.id.to_string());
-                writers.ended(&key, grace.min(Duration::from_secs(5))).await;
+                writers.ended(&key, patience).await;
             }
         }
         let mut egresses = Vec::new();
@@ -185,7 +180,11 @@ impl Running {
             egresses.push(match (kept, opened.remove(&place)) {
                 (Some(handle), _) => handle,
                 (None, Some(egress)) => writers.spawn(key, id, egress),
-                (None, None) => writers.spawn(key, id, open_egress(config).await?),
+                (None, None) => {
+                    // One that stays, and that nobody wrote to any more.
+                    writers.ended(&key, patience).await;
+                    writers.spawn(key, id, open_egress(config).await?)
+                }
             });
         }
         live.endpoints = endpoints;
@@ -208,14 +207,14 @@ impl Running {
             let before = change.before();
             if let Some(kept) = before.and_then(|place| sinks[place].take()) {
                 if let Plugin::Same(setup) = plugin {
-                    kept.plugin.reconfigure(setup);
+                    kept.plugin.reconfigure(setup).await;
                 }
                 live.sinks.push(kept);
                 continue;
             }
             let left = before.and_then(|place| rests.remove(&place));
             let dead_letters = wiring.dead_letters(config).await?;
-            let begin = begin(config, left, intake, plugin, dead_letters, plugin_tasks);
+            let begin = begin(config, left, intake, plugin, dead_letters, plugin_tasks).await;
             live.sinks.push(wiring.sink(config, begin)?);
         }
         FailPoint::ReloadBegun.pass();
@@ -235,9 +234,9 @@ impl Running {
             sink.attends.abort();
             gone.push(sink.view.clone());
             let (view, sources, hurry) = (sink.view, live.sources.clone(), hurry.clone());
-            let id = std::sync::Arc::clone(&view.id);
+            let id = Arc::clone(&view.id);
             let task = wiring.sink_tasks.spawn(async move {
-                let id = std::sync::Arc::clone(&view.id);
+                let id = Arc::clone(&view.id);
                 let left = match left {
                     Some(left) => left,
                     None => retire(view.clone(), sink.rest, Leaves::ForGood, grace, hurry).await,
@@ -298,29 +297,8 @@ impl Running {
             if let Some(Stopped { live: before, .. }) = before {
                 live.sources.leaves(&before.source.ledger);
             }
-            // One that was removed before may have events that are not settled, too.
             let id = config.id.to_string();
-            let unsettled: Vec<_> = {
-                let stored = live.stored.lock().unwrap_or_else(PoisonError::into_inner);
-                let own = stored.iter().filter(|source| *source.id == *id);
-                own.cloned().collect()
-            };
-            for source in &unsettled {
-                settled(&source.ledger, grace, hurry).await;
-                let open = source.ledger.unsettled();
-                if open > 0 {
-                    warn!(ingress = %id, events = open, "events of the ingress are not settled in time: they are read again, and may be delivered twice");
-                }
-            }
-            let mut store = live.store.lock().await;
-            if let Err(error) = progress::save(&mut *store, &unsettled).await {
-                warn!(ingress = %id, %error, "progress could not be stored: what is settled since is read again");
-            }
-            drop(store);
-            {
-                let mut stored = live.stored.lock().unwrap_or_else(PoisonError::into_inner);
-                stored.retain(|source| *source.id != *id);
-            }
+            store_last(&id, &live.stored, &live.store, grace, hurry).await;
             let claim = match live.claimed.insert(id) {
                 true => Claim::Needed,
                 false => Claim::Done,
@@ -336,6 +314,22 @@ impl Running {
         Ok(reloaded)
     }
 
+    /// Where it stopped half-way: what runs as before is still to be told that the host ends.
+    fn show_begun(&mut self) {
+        let Some(live) = &self.live else { return };
+        let gone = &self.gone;
+        let has_gone = |sink: &SinkView| {
+            let mut gone = gone.iter();
+            gone.any(|gone| Arc::ptr_eq(&gone.stats, &sink.stats))
+        };
+        self.sinks.retain(|sink| {
+            let mut begun = live.sinks.iter();
+            !has_gone(sink) && !begun.any(|begun| begun.view.id == sink.id)
+        });
+        let begun = live.sinks.iter().map(|sink| sink.view.clone());
+        self.sinks.extend(begun);
+    }
+
     /// What is to be seen of it now.
     fn show(&mut self) {
         let Some(live) = &self.live else { return };
@@ -345,9 +339,9 @@ impl Running {
             .iter()
             .map(|read| read.view.clone())
             .collect();
-        let is_live = |ledger: &std::sync::Arc<Ledger>| {
+        let is_live = |ledger: &Arc<Ledger>| {
             let mut live = live.ingresses.iter();
-            live.any(|read| std::sync::Arc::ptr_eq(&read.source.ledger, ledger))
+            live.any(|read| Arc::ptr_eq(&read.source.ledger, ledger))
         };
         // Those that are read no more, until all that they gave is settled and stored.
         self.sources
@@ -362,8 +356,37 @@ impl Running {
     }
 }
 
+/// Takes these sinks, by their old places, and what they leave: those whose letters pass the most other sinks go first.
+async fn retire_in_turn(
+    old: &Module,
+    sinks: &mut [Option<LiveSink>],
+    leaving: &[(usize, Leaves)],
+    grace: Duration,
+    hurry: &CancellationToken,
+) -> HashMap<usize, (LiveSink, Option<Rest>)> {
+    let mut rests = HashMap::new();
+    for depth in (0..=old.sinks.len()).rev() {
+        let mut retiring = JoinSet::new();
+        for (place, leaves) in leaving {
+            let is_next = letters_depth(old, *place) == depth;
+            let Some(mut sink) = sinks[*place].take_if(|_| is_next) else {
+                continue;
+            };
+            let rest = std::mem::replace(&mut sink.rest, oneshot::channel().1);
+            let leaves = retire(sink.view.clone(), rest, *leaves, grace, hurry.clone());
+            let place = *place;
+            retiring.spawn(async move { (place, sink, leaves.await) });
+        }
+        while let Some(left) = retiring.join_next().await {
+            let (place, sink, rest) = left.expect("waiting does not panic");
+            rests.insert(place, (sink, rest));
+        }
+    }
+    rests
+}
+
 /// What a sink begins with, after another incarnation of it or as a new one.
-fn begin(
+async fn begin(
     config: &SinkConfig,
     left: Option<(LiveSink, Option<Rest>)>,
     intake: Option<mpsc::Receiver<Vec<crate::event::Arrival>>>,
@@ -388,11 +411,8 @@ fn begin(
     let mut rest = rest.expect("who hands over has a queue, and who does not gets one");
     let (plugin, attends) = match (plugin, &before) {
         (Plugin::Same(setup), Some(before)) => {
-            before.plugin.reconfigure(setup);
-            (
-                std::sync::Arc::clone(&before.plugin),
-                before.attends.clone(),
-            )
+            before.plugin.reconfigure(setup).await;
+            (Arc::clone(&before.plugin), before.attends.clone())
         }
         (Plugin::New(plugin), before) => {
             if let Some(before) = before {
@@ -418,73 +438,5 @@ fn begin(
         rest,
         control: mode.filter(|mode| *mode != Mode::Run),
         stats: stats.unwrap_or_default(),
-    }
-}
-
-/// Whether what is written there is the same before and after.
-fn stays(key: &Key, module: &Module, egresses: &[Option<usize>]) -> bool {
-    match key {
-        Key::Egress(id) => {
-            let mut all = module.egresses.iter().zip(egresses);
-            all.any(|(egress, before)| before.is_some() && egress.id.to_string() == *id)
-        }
-        Key::File(_) => true,
-        Key::Relay(from, to) => module.sinks.iter().any(|sink| {
-            let named = match sink.dead_letters {
-                Some(Destination::Sink(place)) => module.sinks.get(place),
-                _ => None,
-            };
-            sink.id.to_string() == *from && named.is_some_and(|named| named.id.to_string() == *to)
-        }),
-    }
-}
-
-/// Whether something is wired to a sink that was not before.
-fn is_fed_anew(sink: usize, module: &Module, changes: &Changes) -> bool {
-    let named = Destination::Sink(sink);
-    let mut ingresses = module.ingresses.iter().zip(&changes.ingresses);
-    let mut sinks = module.sinks.iter().zip(&changes.sinks);
-    ingresses.any(|(ingress, change)| {
-        !matches!(change, IngressChange::Kept(_))
-            && (ingress.to.contains(&sink) || ingress.on_unrouted == OnUnrouted::To(named))
-    }) || sinks.any(|(other, change)| {
-        !matches!(change, SinkChange::Kept(_)) && other.dead_letters == Some(named)
-    })
-}
-
-/// Whether all that a sink writes to is written to by others, too.
-fn keeps_egresses(sink: &SinkConfig, egresses: &[Option<usize>]) -> bool {
-    let letters = match sink.dead_letters {
-        Some(Destination::Egress(place)) => Some(place),
-        Some(Destination::Sink(_)) | None => None,
-    };
-    let mut named = sink.results.into_iter().chain(letters);
-    named.all(|place| egresses.contains(&Some(place)))
-}
-
-/// How many sinks a letter of this one may pass.
-fn letters_depth(module: &Module, mut place: usize) -> usize {
-    let mut depth = 0;
-    while let Some(Destination::Sink(next)) = module.sinks[place].dead_letters
-        && depth < module.sinks.len()
-    {
-        depth += 1;
-        place = next;
-    }
-    depth
-}
-
-/// A sink that is gone, with letters that can still be written: to its egress, if that stays, or to its file.
-fn without_sink_letters(sink: &SinkConfig, egresses: &[Option<usize>]) -> SinkConfig {
-    let dead_letters = match sink.dead_letters {
-        Some(Destination::Egress(old)) => egresses
-            .iter()
-            .position(|before| *before == Some(old))
-            .map(Destination::Egress),
-        _ => None,
-    };
-    SinkConfig {
-        dead_letters,
-        ..sink.clone()
     }
 }

@@ -1,6 +1,9 @@
 //! Sinks that make room: for their next incarnation, or for good.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use tokio::{sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +15,8 @@ use crate::{
     delivery::{Rest, SinkEnd, Sources, control::Mode},
     egress::EgressHandle,
     event::{Arrival, Record},
-    progress::Ledger,
+    pipeline::progress::{self, Shared, Stored},
+    progress::{AnyStore, Ledger},
 };
 
 /// How often it is looked whether something has come about.
@@ -81,8 +85,37 @@ async fn gets_nothing_through(view: &SinkView, leaves: Leaves) {
     }
 }
 
-/// Waits until all events of an ingress have their end, for `grace` at most.
-pub(super) async fn settled(ledger: &Ledger, grace: Duration, hurry: &CancellationToken) {
+/// Waits until all events of an ingress that is to be opened anew have their end, for `grace` at most, and stores how far
+/// it came; one that was removed before may have such events, too. From then on its progress is that of what comes.
+pub(super) async fn store_last(
+    id: &str,
+    stored: &Stored,
+    store: &Shared<AnyStore>,
+    grace: Duration,
+    hurry: &CancellationToken,
+) {
+    let stored = || stored.lock().unwrap_or_else(PoisonError::into_inner);
+    let own: Vec<_> = {
+        let stored = stored();
+        let own = stored.iter().filter(|source| *source.id == *id);
+        own.cloned().collect()
+    };
+    for source in &own {
+        settled(&source.ledger, grace, hurry).await;
+        let open = source.ledger.unsettled();
+        if open > 0 {
+            warn!(ingress = %id, events = open, "events of the ingress are not settled in time: they are read again, and may be delivered twice");
+        }
+    }
+    // Before the store is free: nobody is to store it once more, behind what is read then.
+    let mut store = store.lock().await;
+    if let Err(error) = progress::save(&mut *store, &own).await {
+        warn!(ingress = %id, %error, "progress could not be stored: what is settled since is read again");
+    }
+    stored().retain(|source| *source.id != *id);
+}
+
+async fn settled(ledger: &Ledger, grace: Duration, hurry: &CancellationToken) {
     let all = async {
         while ledger.unsettled() > 0 {
             sleep(LOOK).await;
@@ -105,6 +138,8 @@ pub(super) async fn write_off(
 ) -> SinkEnd {
     let mut events = 0;
     let mut arrivals: Vec<Arrival> = rest.arrivals.into();
+    let counted = arrivals.len().min(rest.counted);
+    view.stats.read.add(arrivals.len() - counted);
     loop {
         if !arrivals.is_empty() {
             let letters = arrivals.iter().map(|arrival| {

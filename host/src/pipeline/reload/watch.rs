@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::Arc,
 };
 
 use tokio::{
@@ -13,9 +13,9 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Request, counted, ending};
+use super::{Request, ending};
 use crate::{
-    admin::{Board, NotReloaded, Reloaded, Reloads},
+    admin::{NotReloaded, Reloaded, Reloads},
     config::{Module, Problems},
     pipeline::plugins::{EVERY, Stamp, Watch, stamp_of},
 };
@@ -63,26 +63,20 @@ impl ModuleFile {
 #[derive(Debug)]
 pub(super) struct Reloader {
     requests: mpsc::Sender<Request>,
-    /// It holds this one: what it shows must be gone, and closed, when the host ends.
-    board: Weak<Board>,
 }
 
 impl Reloader {
-    pub(super) fn new(board: Weak<Board>) -> (Self, mpsc::Receiver<Request>) {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
         // One at a time; others wait for their turn.
         let (requests, asked) = mpsc::channel(1);
-        (Self { requests, board }, asked)
+        (Self { requests }, asked)
     }
 
     async fn ask(&self) -> Result<Reloaded, NotReloaded> {
         let (request, answer) = oneshot::channel();
         let sent = self.requests.send(request).await;
         sent.map_err(|_| ending())?;
-        let result = answer.await.unwrap_or_else(|_| Err(ending()));
-        if let Some(board) = self.board.upgrade() {
-            board.reloaded(counted(&result));
-        }
-        result
+        answer.await.unwrap_or_else(|_| Err(ending()))
     }
 }
 

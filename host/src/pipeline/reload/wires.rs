@@ -1,0 +1,74 @@
+//! What is wired to what, before a reload and after it: pure.
+
+use crate::{
+    config::{Changes, Destination, IngressChange, Module, OnUnrouted, SinkChange, SinkConfig},
+    pipeline::egresses::Key,
+};
+
+/// Whether what is written there is the same before and after.
+pub(super) fn stays(key: &Key, module: &Module, egresses: &[Option<usize>]) -> bool {
+    match key {
+        Key::Egress(id) => {
+            let mut all = module.egresses.iter().zip(egresses);
+            all.any(|(egress, before)| before.is_some() && egress.id.to_string() == *id)
+        }
+        Key::File(_) => true,
+        Key::Relay(from, to) => module.sinks.iter().any(|sink| {
+            let named = match sink.dead_letters {
+                Some(Destination::Sink(place)) => module.sinks.get(place),
+                _ => None,
+            };
+            sink.id.to_string() == *from && named.is_some_and(|named| named.id.to_string() == *to)
+        }),
+    }
+}
+
+/// Whether something is wired to a sink that was not before.
+pub(super) fn is_fed_anew(sink: usize, module: &Module, changes: &Changes) -> bool {
+    let named = Destination::Sink(sink);
+    let mut ingresses = module.ingresses.iter().zip(&changes.ingresses);
+    let mut sinks = module.sinks.iter().zip(&changes.sinks);
+    ingresses.any(|(ingress, change)| {
+        !matches!(change, IngressChange::Kept(_))
+            && (ingress.to.contains(&sink) || ingress.on_unrouted == OnUnrouted::To(named))
+    }) || sinks.any(|(other, change)| {
+        !matches!(change, SinkChange::Kept(_)) && other.dead_letters == Some(named)
+    })
+}
+
+/// Whether all that a sink writes to is written to by others, too.
+pub(super) fn keeps_egresses(sink: &SinkConfig, egresses: &[Option<usize>]) -> bool {
+    let letters = match sink.dead_letters {
+        Some(Destination::Egress(place)) => Some(place),
+        Some(Destination::Sink(_)) | None => None,
+    };
+    let mut named = sink.results.into_iter().chain(letters);
+    named.all(|place| egresses.contains(&Some(place)))
+}
+
+/// How many sinks a letter of this one may pass.
+pub(super) fn letters_depth(module: &Module, mut place: usize) -> usize {
+    let mut depth = 0;
+    while let Some(Destination::Sink(next)) = module.sinks[place].dead_letters
+        && depth < module.sinks.len()
+    {
+        depth += 1;
+        place = next;
+    }
+    depth
+}
+
+/// A sink that is gone, with letters that can still be written: to its egress, if that stays, or to its file.
+pub(super) fn without_sink_letters(sink: &SinkConfig, egresses: &[Option<usize>]) -> SinkConfig {
+    let dead_letters = match sink.dead_letters {
+        Some(Destination::Egress(old)) => egresses
+            .iter()
+            .position(|before| *before == Some(old))
+            .map(Destination::Egress),
+        _ => None,
+    };
+    SinkConfig {
+        dead_letters,
+        ..sink.clone()
+    }
+}
