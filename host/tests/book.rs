@@ -8,23 +8,13 @@ use std::{
     process::{Command, Output},
 };
 
+#[path = "book/modules.rs"]
+mod modules;
+
+use modules::modules;
+
 /// What leads out of the repository.
 const ELSEWHERE: [&str; 3] = ["http://", "https://", "mailto:"];
-
-/// The sections of a module that stand by themselves.
-const SECTIONS: [&str; 4] = ["admin", "network", "progress", "telemetry"];
-
-/// A module that a section is added to.
-const MODULE: &str = r#"version: "1"
-ingresses:
-  - id: book/events
-    datagen: { count: 1 }
-    routers: [{ to: [book/sink] }]
-sinks:
-  - id: book/sink
-    plugin: { path: plugins/json_batch.wasm }
-    endpoint: { url: "http://127.0.0.1:8080/" }
-"#;
 
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -123,34 +113,6 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     blocks
 }
 
-/// The modules of a page: those that are whole, and sections that stand by themselves, in a module.
-fn modules(text: &str) -> Vec<String> {
-    let whole_or_sections = |block: String| {
-        if block.starts_with("version:") {
-            return Some(block);
-        }
-        let keys: Vec<&str> = block
-            .lines()
-            .filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()))
-            .filter_map(|line| line.split(':').next())
-            .collect();
-        let is_sections = !keys.is_empty() && keys.iter().all(|key| SECTIONS.contains(key));
-        is_sections.then(|| format!("{MODULE}{block}"))
-    };
-    let blocks = blocks(text, "yaml").into_iter();
-    blocks.filter_map(whole_or_sections).collect()
-}
-
-/// A module whose secrets stand in the environment: their files are not here.
-fn without_files(module: &str) -> String {
-    let mut parts = module.split("${file:");
-    let begin = parts.next().unwrap_or_default().to_owned();
-    parts.fold(begin, |text, part| {
-        let (_, rest) = part.split_once('}').expect("it ends");
-        text + "${env:SECRET}" + rest
-    })
-}
-
 /// An empty folder with the plugins and the program that pages name.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -163,7 +125,13 @@ fn folder(name: &str) -> PathBuf {
     let link = |to: &Path, at: &str| {
         std::os::unix::fs::symlink(to, folder.join(at)).expect("linked");
     };
-    link(&root().join("guest-plugins/dist"), "plugins");
+    fs::create_dir(folder.join("plugins")).expect("made");
+    let dist = root().join("guest-plugins/dist");
+    for plugin in ["json_batch.wasm", "per_record.wasm", "bulk.wasm"] {
+        link(&dist.join(plugin), &format!("plugins/{plugin}"));
+    }
+    // A reader's own.
+    link(&dist.join("json_batch.wasm"), "plugins/score.wasm");
     link(Path::new(env!("CARGO_BIN_EXE_nozzle")), "bin/nozzle");
     folder
 }
@@ -268,38 +236,6 @@ fn pages_link_to_pages() {
 }
 
 #[test]
-fn every_module_passes_check() {
-    let folder = folder("modules");
-    for file in ["tls.crt", "tls.key"] {
-        fs::write(folder.join(file), "").expect("written");
-    }
-    let mut wrong = Vec::new();
-    let mut checked = 0;
-
-    let readme = [root().join("README.md"), root().join("wit/README.md")];
-    for page in pages().into_iter().chain(readme) {
-        for module in modules(&read(&page)) {
-            let module = without_files(&module);
-            fs::write(folder.join("module.yaml"), &module).expect("written");
-            let output = Command::new(env!("CARGO_BIN_EXE_nozzle"))
-                .args(["check", "module.yaml"])
-                .current_dir(&folder)
-                .env("SECRET", "0123456789abcdef")
-                .env("OTLP_KEY", "secret")
-                .output()
-                .expect("it starts");
-            checked += 1;
-            if !output.status.success() {
-                wrong.push(format!("{}:\n{module}\n{}", page.display(), said(&output)));
-            }
-        }
-    }
-
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(checked >= 8, "{checked} modules were checked");
-}
-
-#[test]
 fn verdicts_can_be_seen_as_the_page_says() {
     let said = follow("verdicts");
 
@@ -320,5 +256,26 @@ fn a_host_is_run_as_the_page_on_operations_says() {
 
     for expected in ["`shop/score` is paused", "stopping", "dead letters"] {
         assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn the_metrics_that_pages_name_are_there() {
+    let docs = root().join("docs");
+    let words = |page: &str| -> BTreeSet<String> {
+        let text = read(&docs.join(page));
+        let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+        let metrics = words.filter(|word| word.starts_with("nozzle_"));
+        metrics.map(str::to_owned).collect()
+    };
+    // Made from the code.
+    let all = words("metrics.md");
+
+    for page in ["tuning.md", "operations.md"] {
+        let named = words(page);
+        let unknown: Vec<_> = named.difference(&all).collect();
+
+        assert!(named.len() >= 8, "{page}: {named:?}");
+        assert!(unknown.is_empty(), "{page}: {unknown:?}");
     }
 }
