@@ -141,10 +141,13 @@ fn said(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    address.port().to_string()
+/// Two ports that nobody has.
+fn free_ports() -> [String; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| {
+        let address = listener.local_addr().expect("bound");
+        address.port().to_string()
+    })
 }
 
 /// Does what a page says, in its order: its first module is `module.yaml`, its `sh` blocks are one script. The ports are
@@ -152,7 +155,7 @@ fn free_port() -> String {
 fn follow(page: &str) -> String {
     let folder = folder(page);
     let text = read(&root().join("docs").join(page).with_extension("md"));
-    let (endpoint, admin) = (free_port(), free_port());
+    let [endpoint, admin] = free_ports();
     let here = |text: &str| text.replace("8080", &endpoint).replace("9464", &admin);
     let module = modules(&text).swap_remove(0);
     fs::write(folder.join("module.yaml"), here(&module)).expect("written");
