@@ -54,6 +54,10 @@ test: guests servers build ## Runs every test.
 	guest-plugins/go/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
 	guest-plugins/c/test.sh $(CARGO_TARGET_DIR)/debug/nozzle
 
+book: ## Writes the book to target/book (Python is needed; mdBook comes from PyPI).
+	host/testkit/servers/install.sh host/testkit/book "$(NOZZLE_TEST_SERVERS)/book"
+	"$(NOZZLE_TEST_SERVERS)/book/python/bin/mdbook" build
+
 mutants: guests build ## Plants each bug of host/mutants in a copy of the sources, and has the oracle find it.
 	host/mutants/run.sh
 
@@ -100,4 +104,4 @@ bless: guests servers build ## Rewrites the committed schema, reference and expe
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain rust-guests guests servers build demo test mutants soak interleavings lint bench-servers bench bench-swap micro fuzz fuzz-plugins bless clean
+.PHONY: help toolchain rust-guests guests servers build demo test book mutants soak interleavings lint bench-servers bench bench-swap micro fuzz fuzz-plugins bless clean
