@@ -44,8 +44,8 @@ struct Config {
     /// Whether calls have a token by which the server leaves out what it has stored before (22.2 and later; the table
     /// must be replicated, or have `non_replicated_deduplication_window`).
     deduplicate: bool,
-    /// Settings of the query, beside those of [`SETTINGS`].
-    settings: BTreeMap<String, String>,
+    /// Settings of the query, beside those of [`SETTINGS`]; an empty map sends none, for old servers that do not know them.
+    settings: Option<BTreeMap<String, String>>,
     /// Resolved against the endpoint's URL.
     target: String,
 }
@@ -57,7 +57,7 @@ impl Default for Config {
             database: None,
             columns: Vec::new(),
             deduplicate: true,
-            settings: BTreeMap::new(),
+            settings: None,
             target: String::new(),
         }
     }
@@ -75,7 +75,8 @@ impl Plugin for ClickHouse {
         if config.table.is_empty() {
             return Err("`table` is needed".to_owned());
         }
-        if config.settings.contains_key("insert_deduplication_token") {
+        let written = config.settings.unwrap_or_else(|| owned(SETTINGS));
+        if written.contains_key("insert_deduplication_token") {
             return Err(
                 "`insert_deduplication_token` is the plugin's: see `deduplicate`".to_owned(),
             );
@@ -92,10 +93,12 @@ impl Plugin for ClickHouse {
         }
         query.push_str(" FORMAT JSONEachRow");
         let mut target = Target::new(&config.target).parameter("query", &query);
-        let mut settings = BTreeMap::from(SETTINGS);
-        let written = config.settings.iter();
-        settings.extend(written.map(|(name, value)| (name.as_str(), value.as_str())));
-        for (name, value) in settings {
+        let mut settings = match written.is_empty() {
+            true => BTreeMap::new(),
+            false => owned(SETTINGS),
+        };
+        settings.extend(written);
+        for (name, value) in &settings {
             target = target.parameter(name, value);
         }
         Ok(Self {
@@ -129,6 +132,12 @@ impl Plugin for ClickHouse {
         }
         Ok(shaped)
     }
+}
+
+fn owned<const N: usize>(settings: [(&str, &str); N]) -> BTreeMap<String, String> {
+    settings
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// A name in a query.
