@@ -25,6 +25,11 @@ project() {
     mkdir "$project"
     cp -r template/common/. sdk/. ../../wit "$project"
 }
+# Builds and runs, which take half a minute each, in two lanes: that of the docs beside that of the templates.
+component() {
+    (cd "$1" && "$python" -m nozzle_plugin build "$2.py" --out "$2.wasm")
+    "$nozzle" --log error plugin test --limit-time 60s "$1/$2.wasm" "$3"
+}
 project docs
 ../docs-code.sh ../../docs/plugins-python.md "$project"
 (
@@ -32,11 +37,20 @@ project docs
     types . ./*.py
     "$python" -m unittest
     "$python" -c 'from nozzle_plugin.testing import start; from settings import Items; start(Items, {"id-field": "id"}).shape("{}")'
-    for code in plugin orders scores; do "$python" -m nozzle_plugin build "$code.py" --out "$code.wasm"; done
+    "$python" -m nozzle_plugin build
 )
-for code in orders scores; do "$nozzle" --log error plugin test --limit-time 60s "$project/$code.wasm" "tests/cases/$code"; done
+(for code in orders scores; do component "$project" "$code" "tests/cases/$code"; done) >"$projects/docs.log" 2>&1 &
+docs=$!
+# Its folder goes with the script: it must not outlive it.
+trap 'kill "$docs" 2>/dev/null || true; wait; rm -rf "$projects"' EXIT
 for template in per-record per-batch bulk; do
     project "$template"
     cp -r template/"$template"/. "$project"
-    (cd "$project" && types . ./*.py && "$python" -m unittest && "$python" -m nozzle_plugin build && "$nozzle" --log error plugin test --limit-time 60s plugin.wasm cases)
+    (cd "$project" && types . ./*.py && "$python" -m unittest)
+    component "$project" plugin "$project/cases"
 done
+wait "$docs" || {
+    cat "$projects/docs.log" >&2
+    exit 1
+}
+cat "$projects/docs.log"

@@ -5,7 +5,7 @@ set -euo pipefail
 nozzle="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./tools.sh
-node sdk/tool.mjs test --project tsconfig.test.json {.,bulk,template/*}/test/*.test.ts
+node sdk/tool.mjs test --project tsconfig.test.json {.,bulk}/test/*.test.ts
 "$nozzle" --log error plugin test --limit-time 30s ../dist/typescript_bulk.wasm ../vectors/bulk
 projects="$(mktemp -d)"
 trap 'rm -rf "$projects"' EXIT

@@ -8,6 +8,10 @@ for tool in node npm; do
         exit 1
     }
 done
+(($(node --print 'process.versions.node.split(".")[0]') >= 20)) || {
+    echo "error: plugins in TypeScript need Node.js 20 or later, this is $(node --version)" >&2
+    exit 1
+}
 wanted="$(cat "${BASH_SOURCE[0]}" "$here"/template/common/package*.json | cksum)"
 if [[ ! -f "$tools/installed" || "$(<"$tools/installed")" != "$wanted" ]]; then
     echo "installing the tools for TypeScript into $tools"

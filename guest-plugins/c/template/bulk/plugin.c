@@ -1,4 +1,4 @@
-// Bulk with partial failures: a line a record, and an answer that says what became of each.
+// Bulk with partial failures: the records as one JSON array, and an answer that says what became of each.
 
 #include "nozzle.h"
 
@@ -11,14 +11,24 @@ bool nozzle_configure(nz_str config, nz_str *error) {
     return nz_settings(config, known, sizeof known / sizeof *known, error);
 }
 
-// Sends all records in one request, each on a line of its own.
+// Sends all records that are JSON in one request: one that is none would have the answer's items belong to others.
 bool nozzle_shape(const nz_batch *batch, nz_shaped *shaped, nz_str *error) {
     (void)error;
-    nz_header(&shaped->headers, "content-type", nz_text("application/x-ndjson"));
-    nz_request *request = nz_add_request(shaped, NZ_POST, target);
-    nz_request_joined(request, "", "\n", "\n");
-    for (size_t i = 0; i < batch->events.len; i++)
+    nz_request *request = NULL;
+    nz_header(&shaped->headers, "content-type", nz_text("application/json"));
+    for (size_t i = 0; i < batch->events.len; i++) {
+        nz_str record = nz_event_data(batch, i);
+        if (!nz_json_parse(record.ptr, record.len, NULL)) {
+            nz_reject(shaped, (uint32_t)i, nz_text("the record is no JSON in UTF-8"));
+            continue;
+        }
+        if (request == NULL) {
+            request = nz_add_request(shaped, NZ_POST, target);
+            // The host writes the records between these: they need not be copied here.
+            nz_request_joined(request, "[", ",", "]");
+        }
         nz_request_event(request, (uint32_t)i);
+    }
     return true;
 }
 

@@ -1,4 +1,4 @@
-// Bulk with partial failures: a line a record, and an answer that says what became of each.
+// Bulk with partial failures: the records as one JSON array, and an answer that says what became of each.
 package main
 
 import (
@@ -25,16 +25,26 @@ func newBulk(settings settings) (*bulk, error) {
 	return &bulk{settings}, nil
 }
 
-// Shape sends all records in one request, each on a line of its own.
+// Shape sends all records that are JSON in one request: one that is none would have the answer's items belong to others.
 func (b *bulk) Shape(batch nozzle.Batch) (nozzle.Shaped, error) {
-	return nozzle.Shaped{
-		Headers: []nozzle.Header{{Name: "content-type", Value: "application/x-ndjson"}},
-		Requests: []nozzle.Request{{
+	shaped := nozzle.Shaped{Headers: []nozzle.Header{{Name: "content-type", Value: "application/json"}}}
+	var events []uint32
+	for event := range batch.All() {
+		if _, err := event.JSON(); err != nil {
+			shaped.RejectEvent(event, err)
+			continue
+		}
+		events = append(events, event.Index())
+	}
+	if len(events) > 0 {
+		shaped.Requests = []nozzle.Request{{
 			Target: b.Target,
-			Body:   nozzle.Joined{Separator: "\n", Suffix: "\n"},
-			Events: batch.Indices(),
-		}},
-	}, nil
+			// The host writes the records between these: they need not be copied here.
+			Body:   nozzle.Joined{Prefix: "[", Separator: ",", Suffix: "]"},
+			Events: events,
+		}}
+	}
+	return shaped, nil
 }
 
 // Handle reads the answer: {"items":[{"status":201},{"status":429},{"status":400,"error":"…"}]}.

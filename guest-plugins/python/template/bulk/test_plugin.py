@@ -9,7 +9,7 @@ class MyPluginTest(unittest.TestCase):
     def test_a_record_is_a_line_with_its_id(self) -> None:
         plugin = start(MyPlugin)
 
-        shaped = plugin.shape(TestEvent(b'{"n": 1}', id="a"))
+        shaped = plugin.shape(TestEvent(b'{"n":\n1}', id="a"))
 
         self.assertEqual(shaped.requests[0].content, b'{"id":"a","record":{"n":1}}\n')
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from nozzle_plugin import Batch, Plugin, Shaped, put
+from nozzle_plugin import Batch, Plugin, Reject, Shaped, put
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class MyPlugin(Plugin[Settings]):
                 if isinstance(item, dict) and item.get("hidden"):
                     shaped.drop(event)
                     continue
-                name = quote(event.key or event.id, safe="")
-                shaped.send(put(f"{self.settings.target}/{name}").body(event.data).events(event))
+                name = event.key or event.id
+                if name in (".", ".."):
+                    raise Reject(f"`{name}` would lead to another folder")
+                shaped.send(put(f"{self.settings.target}/{quote(name, safe='')}").body(event.data).events(event))
         return shaped

@@ -24,6 +24,13 @@ use nozzle_plugin::{
 use plugin_kit::{Target, cut, object, verdict};
 use serde::Deserialize;
 
+/// Settings that are sent where the user has not written others: an error's row is counted from the beginning of the call
+/// only where rows are read one by one, and an answer that waits for the end has the error of a later row in its status.
+const SETTINGS: [(&str, &str); 2] = [
+    ("input_format_parallel_parsing", "0"),
+    ("wait_end_of_query", "1"),
+];
+
 /// `plugin.config`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -37,25 +44,20 @@ struct Config {
     /// Whether calls have a token by which the server leaves out what it has stored before (22.2 and later; the table
     /// must be replicated, or have `non_replicated_deduplication_window`).
     deduplicate: bool,
-    /// Settings of the query. Rows are counted from the beginning of the call only where they are read one by one.
-    settings: BTreeMap<String, String>,
+    /// Settings of the query, beside those of [`SETTINGS`]; an empty map sends none, for old servers that do not know them.
+    settings: Option<BTreeMap<String, String>>,
     /// Resolved against the endpoint's URL.
     target: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        let settings = [
-            ("input_format_parallel_parsing", "0"),
-            ("wait_end_of_query", "1"),
-        ];
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {
             table: String::new(),
             database: None,
             columns: Vec::new(),
             deduplicate: true,
-            settings: settings.into_iter().map(owned).collect(),
+            settings: None,
             target: String::new(),
         }
     }
@@ -73,7 +75,8 @@ impl Plugin for ClickHouse {
         if config.table.is_empty() {
             return Err("`table` is needed".to_owned());
         }
-        if config.settings.contains_key("insert_deduplication_token") {
+        let written = config.settings.unwrap_or_else(|| owned(SETTINGS));
+        if written.contains_key("insert_deduplication_token") {
             return Err(
                 "`insert_deduplication_token` is the plugin's: see `deduplicate`".to_owned(),
             );
@@ -90,7 +93,12 @@ impl Plugin for ClickHouse {
         }
         query.push_str(" FORMAT JSONEachRow");
         let mut target = Target::new(&config.target).parameter("query", &query);
-        for (name, value) in &config.settings {
+        let mut settings = match written.is_empty() {
+            true => BTreeMap::new(),
+            false => owned(SETTINGS),
+        };
+        settings.extend(written);
+        for (name, value) in &settings {
             target = target.parameter(name, value);
         }
         Ok(Self {
@@ -124,6 +132,12 @@ impl Plugin for ClickHouse {
         }
         Ok(shaped)
     }
+}
+
+fn owned<const N: usize>(settings: [(&str, &str); N]) -> BTreeMap<String, String> {
+    settings
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// A name in a query.
@@ -199,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_one_insert_of_the_records_that_are_objects() {
-        let config = r#"{"table":"we`ather","database":"d","columns":["a","b"],"settings":{"async_insert":"1"},"deduplicate":false}"#;
+        let config = r#"{"table":"we`ather","database":"d","columns":["a","b"],"settings":{"async_insert":"1","wait_end_of_query":"0"},"deduplicate":false}"#;
         let plugin: ClickHouse = configure(config).expect(config);
 
         let shaped = plugin
@@ -209,7 +223,7 @@ mod tests {
         let request = &shaped.requests[0];
         assert_eq!(
             request.target,
-            "?query=INSERT%20INTO%20%60d%60.%60we%5C%60ather%60%20%28%60a%60%2C%20%60b%60%29%20FORMAT%20JSONEachRow&async_insert=1"
+            "?query=INSERT%20INTO%20%60d%60.%60we%5C%60ather%60%20%28%60a%60%2C%20%60b%60%29%20FORMAT%20JSONEachRow&async_insert=1&input_format_parallel_parsing=0&wait_end_of_query=0"
         );
         assert!(matches!(&request.body, Body::Joined(joined) if joined.separator == b"\n"));
         assert_eq!(request.events, [0, 2]);

@@ -28,13 +28,18 @@ pub enum Outcome {
     Failure(String),
 }
 
-/// Reads a 2xx. No list, an empty one, an answer that is null or no JSON object: all is well.
+/// Reads a 2xx. No list, an empty one, an answer that is null or no object: all is well. An object that is no JSON is not.
 pub fn read(response: &Response) -> Outcome {
     if response.truncated {
         return Outcome::Failure("the function's answer was cut off".to_owned());
     }
-    let Ok(Value::Object(mut answer)) = serde_json::from_slice(&response.body) else {
-        return Outcome::Success;
+    let mut answer = match serde_json::from_slice(&response.body) {
+        Ok(Value::Object(answer)) => answer,
+        // It would have named failures, if that.
+        Err(error) if response.body.trim_ascii_start().starts_with(b"{") => {
+            return Outcome::Failure(format!("the function's answer is no JSON: {error}"));
+        }
+        Ok(_) | Err(_) => return Outcome::Success,
     };
     let items = match answer.remove("batchItemFailures") {
         None | Some(Value::Null) => return Outcome::Success,
@@ -110,6 +115,8 @@ mod tests {
             r#"{"batchItemFailures":[{"id":"a"}]}"#,
             r#"{"batchItemFailures":[{"itemIdentifier":"a"},"b"]}"#,
             r#"{"batchItemFailures":{"a":1}}"#,
+            r#" {"batchItemFailures":[{"itemIdentifier":"a"}"#,
+            "{'batchItemFailures': []}",
         ] {
             let found = read(&response(200, body));
             assert!(matches!(found, Outcome::Failure(_)), "{body}: {found:?}");

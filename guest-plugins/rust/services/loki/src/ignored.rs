@@ -10,6 +10,9 @@ use plugin_kit::{cut, verdict};
 
 use crate::Labels;
 
+/// How Loki names an entry.
+const NAMED: &str = "entry with timestamp ";
+
 /// What an entry of a call is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -48,6 +51,8 @@ pub fn judge(text: &str, entries: &[Entry]) -> Option<Verdict> {
         })
         .collect();
     let found = reasons.iter().flatten().count();
+    // Entries of one time are told by one name: the one that it stands for, and another one that is stored.
+    let is_named = named.matches(NAMED).count() == ignored && found == ignored;
     if found == 0 {
         return None;
     }
@@ -57,7 +62,7 @@ pub fn judge(text: &str, entries: &[Entry]) -> Option<Verdict> {
         .map(|(entry, reason)| match reason {
             Some(reason) => EventVerdict::Reject(format!("Loki: {}", cut(reason))),
             // The others of the stream are stored, if none is ignored without a name.
-            None if entry.labels == *labels && found == ignored => EventVerdict::Delivered,
+            None if entry.labels == *labels && is_named => EventVerdict::Delivered,
             None => EventVerdict::Retry,
         });
     Some(verdict(each.collect()))
@@ -65,10 +70,7 @@ pub fn judge(text: &str, entries: &[Entry]) -> Option<Verdict> {
 
 /// Why the entry of this time was ignored, if it was.
 fn reason(text: &str, nanoseconds: u64) -> Option<&str> {
-    let start = format!(
-        "entry with timestamp {} ignored, reason: '",
-        go_time(nanoseconds)
-    );
+    let start = format!("{NAMED}{} ignored, reason: '", go_time(nanoseconds));
     let (_, rest) = text.split_once(&start)?;
     rest.split_once("',").map(|(reason, _)| reason)
 }
@@ -151,6 +153,16 @@ mod tests {
         assert_eq!(found(&answer("1 out of 2"), &entries), "xrd");
         // One that is ignored without a name: which, is not known.
         assert_eq!(found(&answer("2 out of 2"), &entries), "xrr");
+    }
+
+    #[test]
+    fn an_entry_that_is_ignored_without_a_name_is_not_delivered_where_another_shares_a_time() {
+        let entries = [TIME, TIME, TIME + 1, TIME + 2].map(|time| entry("warn", time));
+        let stream = r#"{app="we\"b", level="warn"}"#;
+
+        let answer = format!("{BEHIND}user 'fake', total ignored: 2 out of 4 for stream: {stream}");
+
+        assert_eq!(found(&answer, &entries), "xxrr");
     }
 
     #[test]

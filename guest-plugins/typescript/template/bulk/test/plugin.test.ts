@@ -8,7 +8,7 @@ import plugin from "../src/plugin";
 test("a record is a line with its id", () => {
   const instance = start(plugin);
 
-  const { requests } = instance.shape([{ id: "a", data: '{"n": 1}' }]);
+  const { requests } = instance.shape([{ id: "a", data: '{"n":\n1}' }]);
 
   assert.equal(bodyText(requests[0]), '{"id":"a","record":{"n":1}}\n');
 });

@@ -1,4 +1,4 @@
-import { definePlugin, put, setting, Shaped } from "nozzle-plugin";
+import { definePlugin, put, Reject, setting, Shaped } from "nozzle-plugin";
 
 interface Item {
   hidden?: boolean;
@@ -16,8 +16,9 @@ export default definePlugin({
     return shaped.each(batch, (event) => {
       const item = event.json<Item | null>();
       if (item?.hidden) return shaped.drop(event);
-      const id = encodeURIComponent(event.key ?? event.id);
-      return shaped.send(put(`${target}/${id}`).body(event.data).events(event));
+      const name = event.key || event.id;
+      if (name === "." || name === "..") throw new Reject(`\`${name}\` would lead to another folder`);
+      return shaped.send(put(`${target}/${encodeURIComponent(name)}`).body(event.data).events(event));
     });
   },
 });
