@@ -45,7 +45,8 @@ pub fn code(headers: &[(String, String)], text: &str) -> Option<Code> {
         .iter()
         .find(|(name, _)| name == "x-clickhouse-exception-code");
     if let Some((_, value)) = header {
-        return value.parse().ok();
+        // An error that cannot be read is one all the same.
+        return Some(value.parse().unwrap_or(0));
     }
     let (_, rest) = text.split_once("Code: ")?;
     let (number, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
@@ -81,6 +82,7 @@ mod tests {
             "Code: 27. DB::Exception: Cannot parse input. (CANNOT_PARSE_INPUT_ASSERTION_FAILED)";
 
         assert_eq!(code(&header("252"), ""), Some(252));
+        assert_eq!(code(&header("?"), ""), Some(0));
         assert_eq!(code(&[], old), Some(241));
         assert_eq!(code(&[], new), Some(27));
         assert_eq!(code(&[], ""), None);

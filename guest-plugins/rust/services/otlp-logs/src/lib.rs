@@ -182,7 +182,7 @@ impl Otlp {
                 Some(refused) if refused.records > 0 => match self.0.partial_success {
                     Partial::Reject => Verdict::Reject(format!(
                         "{} of {events} records were refused, and not which: {}",
-                        refused.records,
+                        refused.records.min(u64::from(events)),
                         cut(&refused.message)
                     )),
                     Partial::Delivered => Verdict::Delivered,
@@ -211,10 +211,12 @@ fn refused(body: &[u8]) -> Option<Refused> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let partial = answer.get("partialSuccess")?;
     let records = match partial.get("rejectedLogRecords") {
-        Some(Value::String(text)) => text.parse().ok()?,
-        Some(number) => number.as_u64()?,
-        None => 0,
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(Value::Null) | None => Some(0),
+        Some(number) => number.as_u64(),
     };
+    // What cannot be read is not taken for none.
+    let records = records.unwrap_or(u64::MAX);
     let message = partial.get("errorMessage").and_then(Value::as_str);
     let message = message.unwrap_or_default().to_owned();
     // A partial success that says nothing is a success.

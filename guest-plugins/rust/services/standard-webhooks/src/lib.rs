@@ -126,7 +126,7 @@ impl Handle for StandardWebhooks {
             ),
             300..=399 => log::error(
                 "the receiver has moved, and redirects are not followed: change the endpoint's URL",
-                &[("location", &response.header("location").unwrap_or("none"))],
+                &[],
             ),
             _ => {}
         }
