@@ -361,6 +361,12 @@ mod tests {
                 "3 of 3 records were refused, and not which: ",
             ),
             (
+                "{}",
+                200,
+                r#"{"partialSuccess":{"rejectedLogRecords":"some"}}"#,
+                "3 of 3 records were refused, and not which: ",
+            ),
+            (
                 r#"{"partial-success":"delivered"}"#,
                 200,
                 partial,
