@@ -64,18 +64,13 @@ impl Plugin for Bulk {
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/x-ndjson");
         let mut body = Vec::new();
-        let mut events = Vec::with_capacity(batch.len() as usize);
-        for event in batch {
-            match event.json() {
-                Ok(json) => {
-                    self.action.write(&event, &mut body);
-                    body.extend_from_slice(&one_line(json));
-                    body.push(b'\n');
-                    events.push(event.index());
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        let events = shaped.gather(batch, |event| {
+            let json = event.json()?;
+            self.action.write(event, &mut body);
+            body.extend_from_slice(&one_line(json));
+            body.push(b'\n');
+            Ok(())
+        });
         if !events.is_empty() {
             let request = Request::post(self.target.as_str());
             shaped.requests.push(request.body(body).events(events));

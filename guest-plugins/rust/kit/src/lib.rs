@@ -1,12 +1,16 @@
-//! What several plugins for real services share: where a value comes from, times, and verdicts for parts of a call.
+//! What several plugins for real services share: where a value comes from, times, what a call is known by again, and verdicts for
+//! parts of a call.
 
 #![warn(missing_docs)]
 
 pub mod bulk;
+mod fingerprint;
 mod source;
 mod target;
+pub mod testing;
 mod time;
 
+pub use fingerprint::Fingerprint;
 pub use source::Source;
 pub use target::Target;
 pub use time::{Time, Unit};

@@ -121,13 +121,7 @@ impl Plugin for PerRecord {
                 shaped = shaped.header(name, value);
             }
         }
-        shaped.requests.reserve(batch.len() as usize);
-        for event in batch {
-            match self.request(&event) {
-                Ok(request) => shaped.requests.push(request.events([event.index()])),
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        shaped.each(batch, |event| self.request(event));
         Ok(shaped)
     }
 }

@@ -1,6 +1,8 @@
 //! Building answers to `shape`.
 
-use crate::{Body, Method, Rejection, Request, Shaped, bindings::nozzle::plugin::types::Joined};
+use crate::{
+    Batch, Body, Event, Method, Rejection, Request, Shaped, bindings::nozzle::plugin::types::Joined,
+};
 
 impl Shaped {
     /// An answer without anything in it yet.
@@ -39,6 +41,39 @@ impl Shaped {
             event: index,
             reason: reason.into(),
         });
+    }
+
+    /// A request for each event, which delivers that one alone. An event whose request is an error is dead-lettered with it.
+    pub fn each<'a>(
+        &mut self,
+        batch: &'a Batch,
+        mut request: impl FnMut(&Event<'a>) -> Result<Request, String>,
+    ) {
+        self.requests.reserve(batch.len() as usize);
+        for event in batch {
+            match request(&event) {
+                Ok(request) => self.requests.push(request.events([event.index()])),
+                Err(reason) => self.reject_event(event.index(), reason),
+            }
+        }
+    }
+
+    /// The indices of the events that `take` has taken, for a request that delivers them together. An event for which it
+    /// gives an error is dead-lettered with it.
+    #[must_use = "an event without a request is a contract violation"]
+    pub fn gather<'a>(
+        &mut self,
+        batch: &'a Batch,
+        mut take: impl FnMut(&Event<'a>) -> Result<(), String>,
+    ) -> Vec<u32> {
+        let mut events = Vec::with_capacity(batch.len() as usize);
+        for event in batch {
+            match take(&event) {
+                Ok(()) => events.push(event.index()),
+                Err(reason) => self.reject_event(event.index(), reason),
+            }
+        }
+        events
     }
 }
 

@@ -21,7 +21,7 @@ use nozzle_plugin::{
     Batch, Call, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped,
     Verdict, export_sink,
 };
-use plugin_kit::{Target, cut, object, verdict};
+use plugin_kit::{Fingerprint, Target, cut, object, verdict};
 use serde::Deserialize;
 
 /// Settings that are sent where the user has not written others: an error's row is counted from the beginning of the call
@@ -109,21 +109,19 @@ impl Plugin for ClickHouse {
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/x-ndjson");
-        let mut events = Vec::with_capacity(batch.len() as usize);
-        let mut token = Token::default();
-        for event in batch {
-            match object(&event) {
-                Ok(_) => {
-                    token.add(event.id());
-                    events.push(event.index());
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        let mut ids = Fingerprint::default();
+        let events = shaped.gather(batch, |event| {
+            object(event)?;
+            ids.add(event.id());
+            Ok(())
+        });
         if !events.is_empty() {
             let mut target = self.target.clone();
             if self.deduplicate {
-                target = target.parameter("insert_deduplication_token", &token.finish());
+                target = target.parameter(
+                    "insert_deduplication_token",
+                    &format!("{:032x}", ids.value()),
+                );
             }
             let request = Request::post(target.finish());
             shaped
@@ -143,31 +141,6 @@ fn owned<const N: usize>(settings: [(&str, &str); N]) -> BTreeMap<String, String
 /// A name in a query.
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
-}
-
-/// FNV-1a of 128 bits over the ids of a call: nobody gains from two calls with the same one.
-struct Token(u128);
-
-impl Default for Token {
-    fn default() -> Self {
-        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
-    }
-}
-
-impl Token {
-    fn add(&mut self, id: &str) {
-        // No UTF-8 has this byte: `a`, `b` is not `ab`.
-        for byte in id.bytes().chain([0xff]) {
-            self.0 ^= u128::from(byte);
-            self.0 = self
-                .0
-                .wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-        }
-    }
-
-    fn finish(&self) -> String {
-        format!("{:032x}", self.0)
-    }
 }
 
 /// The verdict of an error. Nothing of the call is stored.
@@ -228,20 +201,6 @@ mod tests {
         assert!(matches!(&request.body, Body::Joined(joined) if joined.separator == b"\n"));
         assert_eq!(request.events, [0, 2]);
         assert_eq!(shaped.reject.len(), 2);
-    }
-
-    #[test]
-    fn a_token_is_the_same_for_the_same_records_alone() {
-        let token = |ids: &[&str]| {
-            let mut token = Token::default();
-            ids.iter().for_each(|id| token.add(id));
-            token.finish()
-        };
-
-        assert_eq!(token(&["a", "b"]), token(&["a", "b"]));
-        for other in [&["b", "a"][..], &["ab"], &["a"], &["a", "b", "c"]] {
-            assert_ne!(token(&["a", "b"]), token(other));
-        }
     }
 
     #[test]

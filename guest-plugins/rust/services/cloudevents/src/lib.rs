@@ -126,40 +126,30 @@ impl Plugin for CloudEvents {
 impl CloudEvents {
     fn one_by_one(&self, batch: &Batch) -> Shaped {
         let mut shaped = Shaped::new();
-        shaped.requests.reserve(batch.len() as usize);
         if self.mode == Mode::Structured {
             shaped = shaped.header("content-type", STRUCTURED);
         }
-        for event in batch {
-            let request = match self.mode {
-                Mode::Binary => self.binary(&event),
-                Mode::Structured | Mode::Batched => self.structured(&event),
-            };
-            match request {
-                Ok(request) => shaped.requests.push(request.events([event.index()])),
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        shaped.each(batch, |event| match self.mode {
+            Mode::Binary => self.binary(event),
+            Mode::Structured | Mode::Batched => self.structured(event),
+        });
         shaped
     }
 
     fn batched(&self, batch: &Batch) -> Shaped {
         let mut shaped = Shaped::new().header("content-type", BATCHED);
         let mut body = vec![b'['];
-        let mut events = Vec::with_capacity(batch.len() as usize);
-        for event in batch {
+        let events = shaped.gather(batch, |event| {
             let before = body.len();
-            if !events.is_empty() {
+            if before > 1 {
                 body.push(b',');
             }
-            match self.write(&event, &mut body) {
-                Ok(()) => events.push(event.index()),
-                Err(reason) => {
-                    body.truncate(before);
-                    shaped.reject_event(event.index(), reason);
-                }
+            let written = self.write(event, &mut body);
+            if written.is_err() {
+                body.truncate(before);
             }
-        }
+            written
+        });
         body.push(b']');
         if !events.is_empty() {
             let request = Request::post(self.target.as_str());

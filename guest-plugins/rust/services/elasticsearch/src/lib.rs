@@ -102,16 +102,10 @@ impl Plugin for Elasticsearch {
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/x-ndjson");
         let mut body = Vec::new();
-        let mut events = Vec::with_capacity(batch.len() as usize);
-        for event in batch {
-            match self.lines(&event) {
-                Ok(lines) => {
-                    body.extend_from_slice(&lines);
-                    events.push(event.index());
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        let events = shaped.gather(batch, |event| {
+            body.extend_from_slice(&self.lines(event)?);
+            Ok(())
+        });
         if !events.is_empty() {
             let request = Request::post(self.target.as_str());
             shaped.requests.push(request.body(body).events(events));

@@ -1,18 +1,13 @@
 //! A request's id: a GUID that endpoints know a request by when it comes again.
 
+use plugin_kit::Fingerprint;
+
 /// Made from the ids of the request's events, in their order: it is the same for the same events, in another attempt as
 /// after a restart, and another one for any others.
 pub fn request_id<'a>(events: impl IntoIterator<Item = &'a str>) -> String {
-    // FNV-1a of 128 bits.
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let mut hash = OFFSET;
-    for id in events {
-        // No UTF-8 has 0xff: it ends an id, so that `a`, `b` is not `ab`.
-        for byte in id.bytes().chain([0xff]) {
-            hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
-        }
-    }
+    let mut ids = Fingerprint::default();
+    events.into_iter().for_each(|id| ids.add(id));
+    let hash = ids.value();
     // Version 8, "custom", of the variant of RFC 9562.
     let version = (hash >> 64) as u64 & !0xf000 | 0x8000;
     let variant = hash as u64 & !(0b11 << 62) | 0b10 << 62;

@@ -150,17 +150,11 @@ impl Plugin for InfluxDb {
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "text/plain; charset=utf-8");
         let mut body = String::new();
-        let mut events = Vec::with_capacity(batch.len() as usize);
-        for event in batch {
-            match self.point(&event) {
-                Ok(point) => {
-                    body.push_str(&point.line);
-                    body.push('\n');
-                    events.push(event.index());
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        let events = shaped.gather(batch, |event| {
+            body.push_str(&self.point(event)?.line);
+            body.push('\n');
+            Ok(())
+        });
         if !events.is_empty() {
             let request = Request::post(self.target.as_str());
             shaped.requests.push(request.body(body).events(events));

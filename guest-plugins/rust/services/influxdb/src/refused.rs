@@ -119,6 +119,8 @@ fn without_count(message: &str) -> &str {
 mod tests {
     use serde_json::json;
 
+    use plugin_kit::testing::letters;
+
     use super::*;
 
     fn point(tag: &str, value: Value) -> Point {
@@ -129,18 +131,7 @@ mod tests {
     }
 
     fn found(answer: Value, points: &[Point]) -> String {
-        match judge(answer.to_string().as_bytes(), points) {
-            None => String::new(),
-            Some(Verdict::Each(each)) => each
-                .iter()
-                .map(|verdict| match verdict {
-                    EventVerdict::Delivered => 'd',
-                    EventVerdict::Retry => 'r',
-                    EventVerdict::Reject(_) => 'x',
-                })
-                .collect(),
-            other => panic!("{other:?}"),
-        }
+        letters(judge(answer.to_string().as_bytes(), points))
     }
 
     fn points() -> [Point; 3] {

@@ -7,6 +7,7 @@
 
 use nozzle_plugin::{EventVerdict, Verdict};
 use plugin_kit::{cut, verdict};
+use template_text::time::rfc3339;
 
 use crate::Labels;
 
@@ -77,15 +78,11 @@ fn reason(text: &str, nanoseconds: u64) -> Option<&str> {
 
 /// As Go prints a time: `2024-05-06 15:58:50.25 +0000 UTC`.
 fn go_time(nanoseconds: u64) -> String {
-    let (seconds, fraction) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    let mut text = format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    );
+    // So many nanoseconds end in the year 2554.
+    let time = rfc3339(nanoseconds / 1_000_000).unwrap_or_default();
+    let (seconds, _) = time.split_once('.').unwrap_or((&time, ""));
+    let mut text = seconds.replace('T', " ");
+    let fraction = nanoseconds % 1_000_000_000;
     if fraction > 0 {
         text.push_str(format!(".{fraction:09}").trim_end_matches('0'));
     }
@@ -93,21 +90,10 @@ fn go_time(nanoseconds: u64) -> String {
     text
 }
 
-/// The Gregorian date of a day since 1970-01-01: years begin in March, so that leap days come last.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * of_era + of_era / 4 - of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + of_era + u64::from(month <= 2);
-    (year, month, day)
-}
-
 #[cfg(test)]
 mod tests {
+    use plugin_kit::testing::letters;
+
     use super::*;
 
     fn entry(level: &str, nanoseconds: u64) -> Entry {
@@ -121,18 +107,7 @@ mod tests {
     }
 
     fn found(text: &str, entries: &[Entry]) -> String {
-        match judge(text, entries) {
-            None => String::new(),
-            Some(Verdict::Each(each)) => each
-                .iter()
-                .map(|verdict| match verdict {
-                    EventVerdict::Delivered => 'd',
-                    EventVerdict::Retry => 'r',
-                    EventVerdict::Reject(_) => 'x',
-                })
-                .collect(),
-            other => panic!("{other:?}"),
-        }
+        letters(judge(text, entries))
     }
 
     const BEHIND: &str = "entry with timestamp 2024-05-06 15:58:50.25 +0000 UTC ignored, reason: 'entry too far behind, oldest acceptable timestamp is: 2024-05-07T10:25:30Z',\n";

@@ -85,16 +85,11 @@ impl Plugin for Loki {
             shaped = shaped.header("x-scope-orgid", tenant);
         }
         let mut streams: BTreeMap<Labels, Vec<Value>> = BTreeMap::new();
-        let mut events = Vec::with_capacity(batch.len() as usize);
-        for event in batch {
-            match self.entry(&event) {
-                Ok((entry, value)) => {
-                    streams.entry(entry.labels).or_default().push(value);
-                    events.push(event.index());
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        let events = shaped.gather(batch, |event| {
+            let (entry, value) = self.entry(event)?;
+            streams.entry(entry.labels).or_default().push(value);
+            Ok(())
+        });
         if !events.is_empty() {
             let streams: Vec<Value> = streams
                 .into_iter()

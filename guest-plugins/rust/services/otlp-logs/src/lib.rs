@@ -87,16 +87,10 @@ impl Plugin for Otlp {
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/json");
         let mut records = Vec::with_capacity(batch.len() as usize);
-        let mut events = Vec::with_capacity(batch.len() as usize);
-        for event in batch {
-            match self.record(&event) {
-                Ok(record) => {
-                    records.push(record);
-                    events.push(event.index());
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        let events = shaped.gather(batch, |event| {
+            records.push(self.record(event)?);
+            Ok(())
+        });
         if !events.is_empty() {
             let resource = self.0.resource.iter();
             let resource = attributes(resource.map(|(name, value)| (name.as_str(), value.clone())));

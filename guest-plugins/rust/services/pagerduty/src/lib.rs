@@ -98,16 +98,9 @@ impl Plugin for PagerDuty {
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/json");
-        shaped.requests.reserve(batch.len() as usize);
-        for event in batch {
-            match self.event(&event) {
-                Ok(body) => {
-                    let request = Request::post("").body(body.to_string());
-                    shaped.requests.push(request.events([event.index()]));
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        shaped.each(batch, |event| {
+            Ok(Request::post("").body(self.event(event)?.to_string()))
+        });
         Ok(shaped)
     }
 }

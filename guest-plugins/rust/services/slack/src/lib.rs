@@ -94,16 +94,9 @@ impl Plugin for Slack {
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/json");
-        shaped.requests.reserve(batch.len() as usize);
-        for event in batch {
-            match self.message(&event) {
-                Ok(message) => {
-                    let request = Request::post("").body(message.to_string());
-                    shaped.requests.push(request.events([event.index()]));
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        shaped.each(batch, |event| {
+            Ok(Request::post("").body(self.message(event)?.to_string()))
+        });
         Ok(shaped)
     }
 }

@@ -82,17 +82,11 @@ impl Plugin for Splunk {
             shaped = shaped.header("x-splunk-request-channel", channel);
         }
         let mut body = String::new();
-        let mut events = Vec::with_capacity(batch.len() as usize);
-        for event in batch {
-            match self.event(&event) {
-                Ok(text) => {
-                    body.push_str(&text);
-                    body.push('\n');
-                    events.push(event.index());
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        let events = shaped.gather(batch, |event| {
+            body.push_str(&self.event(event)?);
+            body.push('\n');
+            Ok(())
+        });
         if !events.is_empty() {
             let request = Request::post(self.0.target.as_str());
             shaped.requests.push(request.body(body).events(events));
@@ -210,6 +204,8 @@ mod tests {
         testing::{TestEvent, events},
     };
 
+    use plugin_kit::testing::letters;
+
     use super::*;
 
     fn shape(config: &str, data: &str) -> Result<String, String> {
@@ -303,19 +299,7 @@ mod tests {
         ];
 
         for (body, expected) in table {
-            let found = match judge(body.as_bytes(), 3) {
-                Some(Verdict::Each(each)) => each
-                    .iter()
-                    .map(|verdict| match verdict {
-                        EventVerdict::Delivered => 'd',
-                        EventVerdict::Retry => 'r',
-                        EventVerdict::Reject(_) => 'x',
-                    })
-                    .collect(),
-                None => String::new(),
-                other => panic!("{other:?}"),
-            };
-            assert_eq!(found, expected, "{body}");
+            assert_eq!(letters(judge(body.as_bytes(), 3)), expected, "{body}");
         }
     }
 }

@@ -73,16 +73,9 @@ impl Plugin for StandardWebhooks {
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/json");
-        shaped.requests.reserve(batch.len() as usize);
-        for event in batch {
-            match self.payload(&event) {
-                Ok(body) => {
-                    let request = Request::post(self.target.as_str()).body(body);
-                    shaped.requests.push(request.events([event.index()]));
-                }
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        shaped.each(batch, |event| {
+            Ok(Request::post(self.target.as_str()).body(self.payload(event)?))
+        });
         Ok(shaped)
     }
 }

@@ -20,13 +20,7 @@ impl Plugin for Bulk {
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/json");
-        let mut events = Vec::new();
-        for event in batch {
-            match event.json() {
-                Ok(_) => events.push(event.index()),
-                Err(reason) => shaped.reject_event(event.index(), reason),
-            }
-        }
+        let events = shaped.gather(batch, |event| event.json().map(drop));
         if !events.is_empty() {
             let request = Request::post("bulk").joined("[", ",", "]");
             shaped.requests.push(request.events(events));

@@ -30,18 +30,13 @@ impl Plugin for Items {
 
     fn shape(&self, batch: &Batch) -> Result<Shaped, String> {
         let mut shaped = Shaped::new().header("content-type", "application/json");
-        for event in batch {
-            match (event.json(), event.key()) {
-                (Err(reason), _) => shaped.reject_event(event.index(), reason),
-                (_, Some(key)) if is_segment(key) => {
-                    let target = format!("{}/{key}", self.0.folder);
-                    // The host takes the body from the record: it is not copied here.
-                    let request = Request::put(target).joined("", "", "");
-                    shaped.requests.push(request.events([event.index()]));
-                }
-                _ => shaped.reject_event(event.index(), "the key is no segment of a path"),
-            }
-        }
+        shaped.each(batch, |event| {
+            event.json()?;
+            let key = event.key().filter(|key| is_segment(key));
+            let key = key.ok_or("the key is no segment of a path")?;
+            // The host takes the body from the record: it is not copied here.
+            Ok(Request::put(format!("{}/{key}", self.0.folder)).joined("", "", ""))
+        });
         Ok(shaped)
     }
 }
