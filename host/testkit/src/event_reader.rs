@@ -1,7 +1,5 @@
 //! Readers of CloudEvents that nobody here wrote, each in a process of its own.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use crate::{line_process::LineProcess, servers::events_folder, verifier::described};
@@ -16,11 +14,10 @@ impl EventReader {
     /// # Panics
     /// When it is not installed.
     pub fn python() -> Self {
-        let mut command = Command::new(events_folder().join("python/bin/python"));
-        command
-            .args(["-u", "-c", include_str!("../events/read.py")])
-            .env("PYTHONUTF8", "1");
-        Self(LineProcess::start(command))
+        Self(LineProcess::python(
+            &events_folder(),
+            include_str!("../events/read.py"),
+        ))
     }
 
     /// `cloudevents` from npm.
@@ -28,12 +25,10 @@ impl EventReader {
     /// # Panics
     /// When it is not installed.
     pub fn node() -> Self {
-        let mut command = Command::new("node");
-        command
-            .args(["--input-type=module", "-e"])
-            .arg(include_str!("../events/read.mjs"))
-            .env("NODE_PATH", events_folder().join("node/node_modules"));
-        Self(LineProcess::start(command))
+        Self(LineProcess::node(
+            &events_folder(),
+            include_str!("../events/read.mjs"),
+        ))
     }
 
     /// The events of a request as it stood on the wire, HTTP/1.1 without chunks: `[{"attributes": {…}, "data": …}]`, with

@@ -1,7 +1,5 @@
 //! A function of AWS Lambda behind its URL, in a process of its own.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use crate::{line_process::LineProcess, servers::events_folder, verifier::described};
@@ -17,11 +15,10 @@ impl FunctionUrl {
     /// # Panics
     /// When it is not installed.
     pub fn start() -> Self {
-        let mut command = Command::new(events_folder().join("python/bin/python"));
-        command
-            .args(["-u", "-c", include_str!("../events/function.py")])
-            .env("PYTHONUTF8", "1");
-        Self(LineProcess::start(command))
+        Self(LineProcess::python(
+            &events_folder(),
+            include_str!("../events/function.py"),
+        ))
     }
 
     /// The status and body that it answers a request with, as it stood on the wire, HTTP/1.1 without chunks.

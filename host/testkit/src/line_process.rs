@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -16,6 +17,28 @@ pub(crate) struct LineProcess {
 }
 
 impl LineProcess {
+    /// A script of Python, with the packages that are installed in `folder`.
+    ///
+    /// # Panics
+    /// When they are not.
+    pub(crate) fn python(folder: &Path, script: &str) -> Self {
+        let mut command = Command::new(folder.join("python/bin/python"));
+        command.args(["-u", "-c", script]).env("PYTHONUTF8", "1");
+        Self::start(command)
+    }
+
+    /// A module of JavaScript, with the packages that are installed in `folder`.
+    ///
+    /// # Panics
+    /// When Node.js is not.
+    pub(crate) fn node(folder: &Path, script: &str) -> Self {
+        let mut command = Command::new("node");
+        command
+            .args(["--input-type=module", "-e", script])
+            .env("NODE_PATH", folder.join("node/node_modules"));
+        Self::start(command)
+    }
+
     /// # Panics
     /// When it cannot be started.
     pub(crate) fn start(mut command: Command) -> Self {

@@ -1,7 +1,5 @@
 //! Verifiers of signatures that nobody here wrote, each in a process of its own.
 
-use std::process::Command;
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
@@ -17,11 +15,10 @@ impl Verifier {
     /// # Panics
     /// When they are not installed.
     pub fn python() -> Self {
-        let mut command = Command::new(auth_folder().join("python/bin/python"));
-        command
-            .args(["-u", "-c", include_str!("../auth/verify.py")])
-            .env("PYTHONUTF8", "1");
-        Self(LineProcess::start(command))
+        Self(LineProcess::python(
+            &auth_folder(),
+            include_str!("../auth/verify.py"),
+        ))
     }
 
     /// `standardwebhooks` and `http-message-signatures` from npm.
@@ -29,12 +26,10 @@ impl Verifier {
     /// # Panics
     /// When they are not installed.
     pub fn node() -> Self {
-        let mut command = Command::new("node");
-        command
-            .args(["--input-type=module", "-e"])
-            .arg(include_str!("../auth/verify.mjs"))
-            .env("NODE_PATH", auth_folder().join("node/node_modules"));
-        Self(LineProcess::start(command))
+        Self(LineProcess::node(
+            &auth_folder(),
+            include_str!("../auth/verify.mjs"),
+        ))
     }
 
     /// Verifies a request as it stood on the wire, HTTP/1.1 without chunks. `kind` is `webhooks`, `signature` or `sigv4`.
