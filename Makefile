@@ -28,6 +28,9 @@ guests: rust-guests ## Builds the plugins of every language into guest-plugins/d
 	guest-plugins/go/build.sh
 	guest-plugins/c/build.sh
 
+vectors: guests ## Builds the plugins of every language, and runs the vectors of their jobs against each.
+	cargo test --workspace --locked --test guests -- --nocapture
+
 # With the tests' features, so that `make test` compiles no dependency again.
 build: toolchain ## Builds the host.
 	cargo build --workspace --locked --bins --tests
@@ -89,6 +92,10 @@ bench-swap: guests ## Measures what swaps cost the records that come meanwhile, 
 	cargo build --release --locked -p nozzle -p nozzle-bench
 	$(CARGO_TARGET_DIR)/release/bench-swap --rounds $(or $(ROUNDS),7) --seconds $(or $(SWAP_SECONDS),5) --rate $(or $(RATE),2000)
 
+bench-guests: guests ## Measures the same plugin in every language, with a release build of the host. ROUNDS=5
+	cargo build --release --locked -p nozzle -p nozzle-bench
+	$(CARGO_TARGET_DIR)/release/bench-guests --rounds $(or $(ROUNDS),5)
+
 micro: guests ## Micro-benchmarks of shape, handle and the batcher.
 	cargo bench --locked -p nozzle
 
@@ -104,4 +111,4 @@ bless: guests servers build ## Rewrites the committed schema, reference and expe
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain rust-guests guests servers build demo test book mutants soak interleavings lint bench-servers bench bench-swap micro fuzz fuzz-plugins bless clean
+.PHONY: help toolchain rust-guests guests vectors servers build demo test book mutants soak interleavings lint bench-servers bench bench-swap bench-guests micro fuzz fuzz-plugins bless clean

@@ -42,6 +42,14 @@ pub struct Took {
     pub peak_mib: f64,
 }
 
+/// The median, which lies between the two in the middle where there are two; of no values it is no number.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+    f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
+}
+
 /// Runs a command as the only child of this process, so that its usage is the children's usage. With `until`, it is
 /// told to end (SIGTERM) when the sink has everything.
 ///

@@ -20,7 +20,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use nozzle_bench::Error;
+use nozzle_bench::{Error, measure::median};
 use nozzle_testkit::plugin;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -172,7 +172,7 @@ fn print(rounds: &[Vec<Took>], args: Args) {
             let both = rounds
                 .iter()
                 .filter_map(|parts| Some((parts.get(place)?, parts.first()?)));
-            median(both.map(|(took, quiet)| take(took, quiet)).collect())
+            median(both.map(|(took, quiet)| take(took, quiet)))
         };
         println!(
             "| {name} | {:.0} | {:.0} | {:.1} | {:.1} | {:.2} |",
@@ -191,15 +191,6 @@ fn print(rounds: &[Vec<Took>], args: Args) {
             first.memory, last.memory
         );
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
-    f64::midpoint(
-        middle(values.len().saturating_sub(1) / 2),
-        middle(values.len() / 2),
-    )
 }
 
 /// A host that reads its standard input.

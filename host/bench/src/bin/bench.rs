@@ -10,7 +10,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use nozzle_bench::{
     Error, From, RECORD, WORKLOADS, Workload, kinesis,
-    measure::{Took, Until, counted, measure},
+    measure::{Took, Until, counted, measure, median},
     module,
 };
 use nozzle_testkit::{credentials, plugins};
@@ -111,17 +111,16 @@ fn run(workload: &Workload, records: u64, rounds: usize) -> Result<(), Error> {
         bare.push(round(workload, records, kinesis, Program::BareLoop)?);
     }
     let millions = records as f64 / 1e6;
-    let mut ratios: Vec<f64> = host
-        .iter()
-        .zip(&bare)
-        .map(|(host, bare)| host.cpu / bare.cpu)
-        .collect();
-    let ratio = median(&mut ratios);
+    let ratio = median(
+        host.iter()
+            .zip(&bare)
+            .map(|(host, bare)| host.cpu / bare.cpu),
+    );
     for (name, runs, ratio) in [
         ("Nozzle", &host, format!("{ratio:.2}")),
         ("bare loop", &bare, "1".to_owned()),
     ] {
-        let of = |take: fn(&Took) -> f64| median(&mut runs.iter().map(take).collect::<Vec<_>>());
+        let of = |take: fn(&Took) -> f64| median(runs.iter().map(take));
         let (rate, cpu) = (
             records as f64 / of(|took| took.wall),
             of(|took| took.cpu) / millions,
@@ -133,11 +132,6 @@ fn run(workload: &Workload, records: u64, rounds: usize) -> Result<(), Error> {
         );
     }
     Ok(())
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[derive(Debug, Clone, Copy)]
