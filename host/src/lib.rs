@@ -15,6 +15,7 @@ pub mod auth;
 pub mod author;
 pub mod aws;
 pub mod batch;
+mod causes;
 pub mod cli;
 pub mod config;
 pub mod dead_letter;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 27] = [
+const ARROWS: [(&str, &[&str]); 28] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -99,10 +99,11 @@ const ARROWS: [(&str, &[&str]); 27] = [
     ("outcome", &[]),
     ("progress", &["aws"]),
     ("router", &[]),
+    ("causes", &[]),
     ("shutdown", &[]),
     ("trace", &["http"]),
 ];
-const FOR_ALL: [&str; 4] = ["event", "outcome", "metrics", "fail_point"];
+const FOR_ALL: [&str; 5] = ["causes", "event", "outcome", "metrics", "fail_point"];
 
 /// Dependencies with one owner.
 const OWNERS: [(&str, &[&str]); 23] = [

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reload::{NotReloaded, NotReloadedKind};
-use crate::plugin::SwapError;
+use crate::{causes::explain, plugin::SwapError};
 
 /// Problem details by RFC 9457; `hint` says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,7 +68,7 @@ impl From<SwapError> for Refusal {
         Self::Swap {
             name,
             status,
-            detail: error.chain(),
+            detail: explain(&error),
             hint: error.hint(),
         }
     }

@@ -5,6 +5,8 @@ use std::{error::Error, fmt};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::causes::explain;
+
 /// What can be done about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
@@ -84,7 +86,7 @@ impl Failure {
                 said(FailureKind::Transient, "no answer in time".to_owned())
             }
             other => {
-                let causes = causes(other);
+                let causes = explain(other);
                 let kind = match causes.to_lowercase() {
                     text if text.contains("credential") || text.contains("identity") => {
                         FailureKind::Credentials
@@ -178,20 +180,6 @@ fn kind_of(code: &str) -> FailureKind {
         // InternalFailure, ServiceUnavailable, and whatever a server in between answers.
         _ => FailureKind::Transient,
     }
-}
-
-/// The error's causes, each once, from the outside in.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut said: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        next = cause.source();
-        let text = cause.to_string();
-        if said.last() != Some(&text) {
-            said.push(text);
-        }
-    }
-    said.join(": ")
 }
 
 #[cfg(test)]

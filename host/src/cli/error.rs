@@ -1,10 +1,11 @@
 //! What went wrong, in prose: the message, its causes, one hint, and an exit code.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use super::{author::AuthorError, package::PackageError};
 use crate::{
     admin::{BindError, FetchError},
+    causes::causes,
     config::Problems,
     event::{now_ms, rfc3339},
     ingress::IngressError,
@@ -138,12 +139,7 @@ impl CliError {
 
     /// The same as a line of JSON, as logs are written: also where nothing is logged yet.
     pub(super) fn log(&self) {
-        let mut causes = Vec::new();
-        let mut source = Error::source(self);
-        while let Some(cause) = source {
-            causes.push(cause.to_string());
-            source = cause.source();
-        }
+        let causes: Vec<_> = causes(self).map(ToString::to_string).collect();
         let line = serde_json::json!({
             "timestamp": rfc3339(now_ms()),
             "level": "error",
@@ -166,10 +162,8 @@ impl CliError {
             }
         }
         eprint(&format!("error: {self}"));
-        let mut source = Error::source(self);
-        while let Some(cause) = source {
+        for cause in causes(self) {
             eprint(&format!("  caused by: {cause}"));
-            source = cause.source();
         }
         if let Some(hint) = self.hint() {
             eprint(&format!("  hint: {hint}"));

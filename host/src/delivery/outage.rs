@@ -1,8 +1,8 @@
 //! Tells an endpoint that is down from an event that fails: pure, driven by the caller's clock.
 //!
-//! An endpoint failure counts against an event only if the endpoint has answered since the event's
-//! attempt before; a 429 never counts as one of its attempts, as it speaks of the rate of all calls. When several fail in a row without an answer between them, the endpoint is
-//! *down*: calls go one at a time, as probes, until one is answered.
+//! An endpoint failure counts against an event only if the endpoint has answered since the event's attempt before; a 429 never
+//! counts as one of its attempts, as it speaks of the rate of all calls. When several fail in a row without an answer between
+//! them, the endpoint is *down*: calls go one at a time, as probes, until one is answered.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{Egress, WriteRequest};
-use crate::{event::Record, metrics::EgressStats};
+use crate::{causes::explain, event::Record, metrics::EgressStats};
 
 /// Records in one write, about: what waits beyond is in the next.
 const MAX_RECORDS: usize = 10_000;
@@ -53,12 +53,8 @@ async fn write(id: &str, egress: &mut impl Egress, records: &[Record], stats: &E
         stats.failed_writes.add(1);
         stats.failing.set(1);
         if !failed {
-            let problem: &dyn std::error::Error = &problem;
-            let cause = problem
-                .source()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            error!(egress = %id, %problem, %cause, "an egress cannot be written; its events are held until it can");
+            let problem = explain(&problem);
+            error!(egress = %id, problem, "an egress cannot be written; its events are held until it can");
             failed = true;
         }
         tokio::time::sleep(pause).await;

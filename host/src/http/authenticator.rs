@@ -4,17 +4,13 @@ use std::{sync::Arc, time::SystemTime};
 
 use http::{HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
 
-use super::{
-    lease::Lent,
-    settings::NamedFile,
-    tokens::Tokens,
-    watch::{Watched, explain},
-};
+use super::{lease::Lent, settings::NamedFile, tokens::Tokens, watch::Watched};
 use crate::{
     auth::{
         AuthError, AuthSettings, Outgoing, Signer,
         sigv4::{Credentials, SigV4},
     },
+    causes::explain,
     outcome::Failure,
 };
 

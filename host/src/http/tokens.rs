@@ -10,12 +10,15 @@ use super::{
     HttpClient, Request,
     lease::{Grant, Lease, Lent},
     settings::NamedFile,
-    watch::{Watched, explain},
+    watch::Watched,
 };
-use crate::auth::{
-    AuthError, AuthSettings,
-    oauth2::{Token, TokenRequest, read_answer},
-    settings::OAuth2Settings,
+use crate::{
+    auth::{
+        AuthError, AuthSettings,
+        oauth2::{Token, TokenRequest, read_answer},
+        settings::OAuth2Settings,
+    },
+    causes::explain,
 };
 
 /// A token request, connection and all.

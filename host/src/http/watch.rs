@@ -20,6 +20,7 @@ use tokio::{sync::Mutex, time::Instant};
 use tracing::{info, warn};
 
 use super::settings::NamedFile;
+use crate::causes::explain;
 
 /// Between two looks at the files.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -122,17 +123,6 @@ impl<T: Send + Sync + 'static> Watched<T> {
         }
         *last = (Instant::now(), contents);
     }
-}
-
-/// The error and its causes, in one line.
-pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    texts.join(": ")
 }
 
 fn contents(files: &[NamedFile]) -> Contents {

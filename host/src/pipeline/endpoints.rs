@@ -1,6 +1,6 @@
 //! Opens the endpoints of a module, each once for all of its sinks.
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 use http::header::CONTENT_ENCODING;
 use tokio::time::Instant;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::StartError;
 use crate::{
     auth::AuthSettings,
+    causes::explain,
     config::{EndpointConfig, Mark, Module, SinkConfig},
     delivery::{Endpoint, Endpoints, gate::Gate, settings::DeliverySettings},
     http::HttpClient,
@@ -69,12 +70,7 @@ pub fn try_endpoint(config: &EndpointConfig) -> Result<(), (Mark, String)> {
     let Err(error) = HttpClient::new(&config.settings, 1) else {
         return Ok(());
     };
-    let mut message = format!("the {} cannot be used: {error}", config.name);
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
+    let message = format!("the {} cannot be used: {}", config.name, explain(&error));
     Err((config.places.get(error.key()), message))
 }
 

@@ -30,6 +30,7 @@ use tracing::{info, warn};
 
 use self::{kept::Kept, trial::Trial};
 use crate::{
+    causes::explain,
     event::{now_ms, rfc3339},
     fail_point::FailPoint,
     metrics::{PluginStats, SwapResult},
@@ -149,7 +150,7 @@ impl SinkPlugin {
             }
             Err(error) => {
                 self.stats.swaps.count(SwapResult::Refused);
-                let error = error.chain();
+                let error = explain(&error);
                 warn!(sink = %self.sink, error, "a new version of the plugin was refused; the one before serves on");
             }
         }

@@ -17,7 +17,7 @@ mod wires;
 
 pub use watch::ModuleFile;
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -29,6 +29,7 @@ use self::prepare::Prepared;
 use super::{Running, StartError};
 use crate::{
     admin::{Board, NotReloaded, NotReloadedKind, Reloaded},
+    causes::explain,
     config::{Fixed, Problems},
     metrics::ReloadResult,
     plugin::SwapError,
@@ -75,15 +76,9 @@ impl ReloadError {
     }
 
     fn told(&self) -> NotReloaded {
-        let mut words = vec![self.to_string()];
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            words.push(error.to_string());
-            cause = error.source();
-        }
         NotReloaded {
             kind: NotReloadedKind::Refused,
-            detail: words.join(": "),
+            detail: explain(self),
             hint: self.hint(),
         }
     }

@@ -124,16 +124,6 @@ pub enum SwapError {
 }
 
 impl SwapError {
-    /// It and what lies under it, in a line.
-    pub fn chain(&self) -> String {
-        let first: Option<&dyn std::error::Error> = Some(self);
-        let chain = std::iter::successors(first, |error| error.source());
-        chain
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ")
-    }
-
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

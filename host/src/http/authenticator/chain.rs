@@ -8,6 +8,7 @@ use crate::{
         sigv4::{Credentials, SigV4},
     },
     aws::{self, settings::AwsSettings},
+    causes::explain,
     http::lease::{Grant, Lease, Lent},
 };
 
@@ -50,7 +51,7 @@ impl Chain {
 /// Asks the chain from its beginning: a profile that was changed is read again.
 async fn fetch(service: String, aws: AwsSettings) -> Result<Grant<Keys>, String> {
     let keys = Box::pin(aws::keys(&aws)).await;
-    let keys = keys.map_err(|error| super::explain(&error))?;
+    let keys = keys.map_err(|error| explain(&error))?;
     let until = keys.credentials.expiry();
     let lifetime = until.map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
     let sigv4 = SigV4::new(&service, &keys.region);
