@@ -93,9 +93,13 @@ impl Service<Uri> for Dialer {
     }
 }
 
-/// Opens connections to one URL, all of it within one limit.
+/// Opens connections to one URL, all of it within one limit. The client clones it for every request, with a connection or
+/// without: it is a pointer.
 #[derive(Debug, Clone)]
-pub(super) struct Connector {
+pub(super) struct Connector(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     inner: HttpsConnector<Dialer>,
     limit: Duration,
     /// Whether TLS without HTTP/2 is of no use.
@@ -158,12 +162,12 @@ impl Connector {
             hop: HttpsConnector::new(tcp.clone(), to_proxy, false, names()),
             tcp,
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             inner: HttpsConnector::new(dialer, tls, false, own_names),
             limit: endpoint.connect_timeout,
             needs_http2,
             through,
-        })
+        })))
     }
 }
 
@@ -172,16 +176,22 @@ impl Service<Uri> for Connector {
     type Error = BoxError;
     type Future = Connecting<Self::Response>;
 
-    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> task::Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> task::Poll<Result<(), BoxError>> {
+        task::Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let (connecting, limit) = (self.inner.call(uri), self.limit);
-        let (needs_http2, through) = (self.needs_http2, self.through.clone());
+        let shared = Arc::clone(&self.0);
         Box::pin(async move {
+            let Shared {
+                limit,
+                needs_http2,
+                through,
+                ..
+            } = &*shared;
             let failed = |kind, text: String| Err(io::Error::new(kind, text).into());
-            let stream = match tokio::time::timeout(limit, connecting).await {
+            let connecting = shared.inner.clone().call(uri);
+            let stream = match tokio::time::timeout(*limit, connecting).await {
                 Ok(connected) => connected?,
                 Err(_) => {
                     let text = format!(
@@ -191,7 +201,7 @@ impl Service<Uri> for Connector {
                 }
             };
             let is_tls = matches!(stream, MaybeHttpsStream::Https(_));
-            if needs_http2 && is_tls && !stream.connected().is_negotiated_h2() {
+            if *needs_http2 && is_tls && !stream.connected().is_negotiated_h2() {
                 let text = "the endpoint did not choose HTTP/2 (`endpoint.http` is `http2`)";
                 return failed(io::ErrorKind::Unsupported, text.to_owned());
             }
