@@ -122,7 +122,8 @@ async fn what_a_removed_sink_cannot_deliver_is_in_its_dead_letters() {
     let host = rig.start();
     host.wait_for("the endpoint is down");
     let full = |bodies: &[String]| ids(bodies).len() >= 10_000;
-    fine.until("the records that fill the buffer of `t/b`", full).await;
+    fine.until("the records that fill the buffer of `t/b`", full)
+        .await;
 
     rig.reload(
         &host,
