@@ -44,7 +44,7 @@ followed! {
     a_host_is_steered_as_the_page_on_the_admin_api_says: "admin", says ["`shop/score` is paused"];
     dead_letters_are_delivered_again_as_their_page_says: "dead-letters", says ["would be sent"];
     a_grant_that_is_missing_is_asked_for_as_the_page_says: "grants", says [];
-    the_first_ten_minutes_go_as_the_introduction_says: "introduction", says ["1,000 read = ", "rejected"];
+    the_first_ten_minutes_go_as_the_introduction_says: "introduction", says ["1,000 read = ", "dead letters"];
     progress_is_shown_as_the_page_on_kinesis_says: "kinesis", says ["shop/orders"];
     a_host_is_run_as_the_page_on_operations_says: "operations", says ["`shop/score` is paused", "stopping", "dead letters"];
     packages_are_pushed_and_signed_as_their_page_says: "packaging", says [];
@@ -53,6 +53,7 @@ followed! {
     plugins_are_swapped_as_their_page_says: "swapping", says [];
     a_plugin_is_tested_as_its_page_says: "testing-plugins", says [" 0 failed", "curl"];
     a_plugin_is_measured_as_the_page_on_tuning_says: "tuning", says ["500 a batch"];
+    records_come_and_go_as_the_page_on_sources_says: "sources", says ["1,000 read = 1,000 delivered", "3 read = 3 delivered", "\"status\":200"];
     verdicts_can_be_seen_as_the_page_says: "verdicts", says ["400 read = ", "rejected-by-verdict"];
     a_plugin_without_an_sdk_is_built_as_the_contract_says: "wit/README", says ["nozzle:plugin/shaper"];
 }
