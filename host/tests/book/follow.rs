@@ -8,12 +8,11 @@ use std::{
     sync::LazyLock,
 };
 
-use nozzle_testkit::{RegistryAuth, Server};
 use regex::Regex;
 
 use super::{
     blocks::{Block, blocks},
-    modules, pages, read, root,
+    packages, pages, root,
 };
 
 /// Pages whose code in Rust is compiled with the project of `plugins-rust`.
@@ -21,11 +20,12 @@ pub(crate) const RUST: [&str; 2] = ["README", "plugins-rust"];
 
 /// A test for each page with something to run.
 macro_rules! followed {
-    ($($test:ident: $page:literal, says $says:expr;)*) => {
-        /// The pages that are followed.
-        pub(crate) const PAGES: &[&str] = &[$($page),*];
+    ($pages:ident: $($(#[$attribute:meta])* $test:ident: $page:literal, says $says:expr;)*) => {
+        /// Pages that are followed.
+        pub(crate) const $pages: &[&str] = &[$($page),*];
 
         $(
+            $(#[$attribute])*
             #[test]
             fn $test() {
                 let said = follow($page);
@@ -40,6 +40,7 @@ macro_rules! followed {
 }
 
 followed! {
+    PAGES:
     the_readme_can_be_followed: "README", says [];
     a_host_is_steered_as_the_page_on_the_admin_api_says: "admin", says ["`shop/score` is paused"];
     dead_letters_are_delivered_again_as_their_page_says: "dead-letters", says ["would be sent"];
@@ -55,7 +56,20 @@ followed! {
     a_plugin_is_measured_as_the_page_on_tuning_says: "tuning", says ["500 a batch"];
     records_come_and_go_as_the_page_on_sources_says: "sources", says ["1,000 read = 1,000 delivered", "3 read = 3 delivered", "\"status\":200"];
     verdicts_can_be_seen_as_the_page_says: "verdicts", says ["400 read = ", "rejected-by-verdict"];
-    a_plugin_without_an_sdk_is_built_as_the_contract_says: "wit/README", says ["nozzle:plugin/shaper"];
+    a_plugin_without_an_sdk_is_built_as_the_contract_says: "wit/README", says ["Component built successfully"];
+}
+
+// `cargo test --test book -- --ignored` follows them word for word; `guest-plugins/*/test.sh` builds the same projects each time.
+followed! {
+    FETCHING:
+    #[ignore = "fetches packages"]
+    a_plugin_in_typescript_is_made_as_its_page_says: "plugins-typescript", says ["1,000 read = 1,000 delivered"];
+    #[ignore = "fetches packages"]
+    a_plugin_in_python_is_made_as_its_page_says: "plugins-python", says ["1,000 read = 1,000 delivered"];
+    #[ignore = "fetches packages"]
+    a_plugin_in_go_is_made_as_its_page_says: "plugins-go", says ["1,000 read = 1,000 delivered"];
+    #[ignore = "fetches packages"]
+    a_plugin_in_c_is_made_as_its_page_says: "plugins-c", says ["1,000 read = 1,000 delivered"];
 }
 
 /// The name of a page: without its ending, and without `docs/`.
@@ -103,11 +117,13 @@ fn free_ports() -> [String; 2] {
 }
 
 /// The blocks of a page as one script.
-fn script(blocks: &[Block]) -> String {
+fn script(blocks: &[Block], may_fetch: bool) -> String {
     let mut script = String::new();
     for block in blocks {
-        if block.mark("not run:").is_some() {
-            continue;
+        match block.mark("not run:") {
+            Some("fetches packages") if may_fetch => {}
+            Some(_) => continue,
+            None => {}
         }
         if block.language == "text" {
             script.extend(block.mark("by:").map(|by| format!("{by} || true\n")));
@@ -153,7 +169,7 @@ fn follow(page: &str) -> String {
     let path = [format!("docs/{page}.md"), format!("{page}.md")].map(|path| root().join(path));
     let path = path.into_iter().find(|path| path.is_file());
     let mut all = blocks(&path.expect("a page"));
-    let registry = (page == "packaging").then(|| registry(&folder, &mut all));
+    let registry = (page == "packaging").then(|| packages::registry(&folder, &mut all));
     let [endpoint, admin] = free_ports();
     let here = |text: &str| {
         let lines = text.split_inclusive('\n').map(|line| {
@@ -175,17 +191,25 @@ fn follow(page: &str) -> String {
     fs::write(folder.join("prelude.sh"), here(include_str!("prelude.sh"))).expect("written");
     // Who asks for a password gets an empty one.
     fs::write(folder.join("stdin"), "\n".repeat(100)).expect("written");
-    let script = here(&format!("source ./prelude.sh\n{}", script(&all)));
+    let may_fetch = FETCHING.contains(&page);
+    let script = script(&all, may_fetch);
+    let script = here(&format!("source ./prelude.sh\n{script}"));
+    let seconds = if may_fetch { "1800" } else { "300" };
     let programs = std::env::var("PATH").expect("a path");
-    let tools = nozzle_testkit::python_toolchain();
-    let programs = format!(
-        "{}:{}:{programs}",
-        folder.join("bin").display(),
-        tools.display()
-    );
+    let mut programs = format!("{}:{programs}", folder.join("bin").display());
+    if page == "wit/README" {
+        programs += &format!(":{}", nozzle_testkit::python_toolchain().display());
+    }
 
     let output = Command::new("timeout")
-        .args(["--kill-after=10", "300", "bash", "-euxo", "pipefail", "-c"])
+        .args([
+            "--kill-after=10",
+            seconds,
+            "bash",
+            "-euxo",
+            "pipefail",
+            "-c",
+        ])
         .arg(&script)
         .current_dir(&folder)
         .stdin(fs::File::open(folder.join("stdin")).expect("written"))
@@ -204,6 +228,8 @@ fn follow(page: &str) -> String {
         .env_remove("RUSTFLAGS")
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .env("DOCKER_CONFIG", folder.join("docker"))
+        // Where secret keys go otherwise is its user's home.
+        .env("MINISIGN_CONFIG_DIR", folder.join("minisign"))
         .output()
         .expect("bash and timeout are there");
 
@@ -211,7 +237,7 @@ fn follow(page: &str) -> String {
     assert!(output.status.success(), "{page}: {}\n{said}", output.status);
     shows(&all, &said);
     if registry.is_some() {
-        packages_pass_check(&all, &folder);
+        packages::modules_pass_check(&all, &folder);
     }
     said
 }
@@ -252,7 +278,8 @@ fn write_code(page: &str, all: &[Block], folder: &Path) {
                 .expect("written");
         }
     }
-    for block in all.iter().filter(|block| block.language == "python") {
+    let is_python = |block: &&Block| page == "wit/README" && block.language == "python";
+    for block in all.iter().filter(is_python) {
         let file = block
             .text
             .split_whitespace()
@@ -263,66 +290,6 @@ fn write_code(page: &str, all: &[Block], folder: &Path) {
     if page == "wit/README" {
         std::os::unix::fs::symlink(root().join("wit"), folder.join("wit")).expect("linked");
     }
-}
-
-/// The registry of the page on packages in place of the one that it names, with the plugin that it names.
-fn registry(folder: &Path, all: &mut [Block]) -> Server {
-    let storage = folder.join("registry");
-    fs::create_dir(&storage).expect("made");
-    let server = Server::registry(&storage, RegistryAuth::Open);
-    let address = server.url().trim_start_matches("http://").to_owned();
-    let component = root().join("guest-plugins/dist/json_batch.wasm");
-    fs::copy(component, folder.join("score.wasm")).expect("copied");
-    let output = Command::new(env!("CARGO_BIN_EXE_nozzle"))
-        .args(["plugin", "push", "score.wasm"])
-        .arg(format!("oci://{address}/acme/score:1.0"))
-        .current_dir(folder)
-        .output()
-        .expect("it starts");
-    let said = said(&output);
-    let digest = said.split("@sha256:").nth(1).expect("it is pinned");
-    let digest: String = digest.chars().take_while(char::is_ascii_hexdigit).collect();
-    for block in all.iter_mut() {
-        // What is printed is compared without digests.
-        if block.language != "text" {
-            block.text = block
-                .text
-                .replace("sha256:5f0c…", &format!("sha256:{digest}"));
-        }
-        block.text = block.text.replace("registry.example", &address);
-    }
-    nozzle_testkit::minisign_program(&folder.join("bin/minisign"));
-    server
-}
-
-/// The modules of the page on packages, with the packages and the key that following it has made.
-fn packages_pass_check(all: &[Block], folder: &Path) {
-    let key = read(&folder.join("minisign.pub"));
-    let key = key.lines().nth(1).expect("a key");
-    let signature = folder.join("score.wasm.minisig");
-    fs::copy(signature, folder.join("plugins/score.wasm.minisig")).expect("signed");
-    let shown = Regex::new("minisign: RW[0-9A-Za-z+/]{54}").expect("an expression");
-    let mut checked = 0;
-    for block in all.iter().filter(|block| block.mark("not run:").is_none()) {
-        for module in modules::of_block(block) {
-            let module = shown.replace_all(&module, format!("minisign: {key}"));
-            fs::write(folder.join("module.yaml"), module.as_bytes()).expect("written");
-            let output = Command::new(env!("CARGO_BIN_EXE_nozzle"))
-                .args(["check", "module.yaml"])
-                .current_dir(folder)
-                .env("XDG_CACHE_HOME", folder.join("cache"))
-                .output()
-                .expect("it starts");
-            assert!(
-                output.status.success(),
-                "{}: {}",
-                block.place(),
-                said(&output)
-            );
-            checked += 1;
-        }
-    }
-    assert!(checked >= 2, "{checked} modules");
 }
 
 /// A page that nobody follows any more has nothing to run.
