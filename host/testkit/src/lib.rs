@@ -25,11 +25,11 @@ pub use function_url::FunctionUrl;
 pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
 pub use os_faults::{OsFault, OsFaults};
 pub use packages::{
-    REGISTRY_USER, RegistryAuth, minisign_key, minisign_sign, oras_pull, oras_push,
-    oras_push_signature, wkg_pull, wkg_push,
+    REGISTRY_USER, RegistryAuth, minisign_key, minisign_program, minisign_sign, oras_pull,
+    oras_push, oras_push_signature, wkg_pull, wkg_push,
 };
 pub use process::{Child, Ended};
-pub use python::python;
+pub use python::{python, python_toolchain};
 pub use recorder::Recorder;
 pub use schemathesis::{Conformance, schemathesis};
 pub use servers::{ACCOUNT, Server, free_port};

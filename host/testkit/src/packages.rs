@@ -1,6 +1,7 @@
 //! A registry, and the tools of others for what is in it.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -161,16 +162,34 @@ pub fn minisign_sign(folder: &Path, file: &Path) {
     minisign(folder, &["-S", "-s", "minisign.key", "-m", &file]);
 }
 
-fn minisign(keys: &Path, arguments: &[&str]) {
-    let mut command = Command::new(program("minisign"));
-    // Debian's own place for libraries of this kind of machine, which is not known here.
+/// Writes a program that is `minisign`, for a shell that is to find it.
+///
+/// # Panics
+/// When it is not installed, or the file cannot be written.
+pub fn minisign_program(file: &Path) {
+    let libraries = libraries().into_string().expect("text");
+    let program = program("minisign");
+    // The machine's own is called by its path: this file may be found before it.
+    let script = format!(
+        "#!/bin/sh\nexport LD_LIBRARY_PATH='{libraries}' PATH=/usr/local/bin:/usr/bin:/bin\nexec '{}' \"$@\"\n",
+        program.display()
+    );
+    std::fs::write(file, script).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(file, mode).expect("it is ours");
+}
+
+/// Debian's own place for libraries of this kind of machine, which is not known here.
+fn libraries() -> OsString {
     let libraries = std::fs::read_dir(folder().join("debian/usr/lib"));
     let libraries = libraries.into_iter().flatten().flatten();
     let libraries: Vec<_> = libraries.map(|entry| entry.path()).collect();
-    command.env(
-        "LD_LIBRARY_PATH",
-        std::env::join_paths(libraries).expect("no colons"),
-    );
+    std::env::join_paths(libraries).expect("no colons")
+}
+
+fn minisign(keys: &Path, arguments: &[&str]) {
+    let mut command = Command::new(program("minisign"));
+    command.env("LD_LIBRARY_PATH", libraries());
     let output = command
         .args(arguments)
         .current_dir(keys)

@@ -2,12 +2,13 @@
 
 use std::{
     io::Write,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 use serde_json::Value;
 
-use crate::servers::folder;
+use crate::servers::{folder, folder_of_all, installed};
 
 /// Runs a script with the packages of `make servers`; gives the JSON that it prints.
 ///
@@ -26,4 +27,12 @@ pub fn python(script: &str, input: &[u8]) -> Value {
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "the script failed: see above");
     serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+}
+
+/// The programs with which `make guests` builds plugins in Python.
+///
+/// # Panics
+/// When they are not installed.
+pub fn python_toolchain() -> PathBuf {
+    installed(folder_of_all().join("toolchains/python"), "make guests").join("python/bin")
 }

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use super::{blocks, folder, pages, read, root, said};
+use super::{
+    blocks::{Block, blocks},
+    follow::{self, folder, said},
+    pages, root,
+};
 
 /// The parts of a module.
 const PARTS: [&str; 8] = [
@@ -33,30 +37,57 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
 ];
 
-/// The modules of a page: those that are whole, and those that its parts of modules make with the least beside them.
-/// Left out are blocks of other programs, and those in which `…` stands for something.
-pub(crate) fn modules(text: &str) -> Vec<String> {
-    let mut modules = Vec::new();
-    for block in blocks(text, "yaml") {
-        let entries = entries(&block);
-        let is_of = |known: &[&str]| entries.iter().all(|(key, _)| known.contains(key));
-        if block.contains('…') || entries.is_empty() {
-            continue;
-        } else if block.starts_with("version:") {
-            modules.push(block);
-        } else if is_of(&PARTS) {
-            modules.push(completed(&block, &entries));
-        } else if is_of(&["endpoint"]) {
-            modules.push(completed(&sink(&indented(&block, 4)), &[("sinks", "")]));
-        } else if is_of(&["auth"]) {
-            // Each is an alternative.
-            for (_, auth) in &entries {
-                let endpoint = format!("{ENDPOINT}{}", indented(auth, 6));
-                modules.push(completed(&sink(&endpoint), &[("sinks", "")]));
-            }
-        }
+/// The modules of a block: the one that it is, or those that its parts of modules make with the least beside them. None where
+/// it is of something else, or `…` stands for something.
+pub(crate) fn of_block(block: &Block) -> Vec<String> {
+    let is_left_out = ["not run:", "of another program"]
+        .iter()
+        .any(|mark| block.mark(mark).is_some());
+    if block.language != "yaml" || is_left_out {
+        return Vec::new();
     }
-    modules
+    let text = without_margin(&block.text).replace("5f0c…", &"0".repeat(64));
+    let lines = text.split_inclusive('\n');
+    let text: String = lines.filter(|line| !line.starts_with('#')).collect();
+    let entries = entries(&text);
+    let is_of = |known: &[&str]| entries.iter().all(|(key, _)| known.contains(key));
+    if text.contains('…') || entries.is_empty() {
+        Vec::new()
+    } else if text.starts_with("version:") {
+        vec![text]
+    } else if is_of(&PARTS) {
+        vec![completed(&text, &entries)]
+    } else if is_of(&["plugin"]) {
+        vec![completed(
+            &sink(&indented(&text, 4), ENDPOINT),
+            &[("sinks", "")],
+        )]
+    } else if is_of(&["endpoint"]) {
+        vec![completed(
+            &sink(PLUGIN, &indented(&text, 4)),
+            &[("sinks", "")],
+        )]
+    } else if is_of(&["auth"]) {
+        // Each is an alternative.
+        let alternatives = entries.iter().map(|(_, auth)| {
+            let endpoint = format!("{ENDPOINT}{}", indented(auth, 6));
+            completed(&sink(PLUGIN, &endpoint), &[("sinks", "")])
+        });
+        alternatives.collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// Without what its first line is indented by.
+fn without_margin(text: &str) -> String {
+    let margin = text.len() - text.trim_start_matches(' ').len();
+    let lines = text.lines().map(|line| {
+        let mut characters = line.chars();
+        characters.by_ref().take(margin).for_each(drop);
+        format!("{}\n", characters.as_str())
+    });
+    lines.collect()
 }
 
 /// The keys at the left margin, each with its lines.
@@ -83,8 +114,8 @@ fn indented(text: &str, by: usize) -> String {
     lines.map(|line| format!("{:by$}{line}\n", "")).collect()
 }
 
-fn sink(endpoint: &str) -> String {
-    format!("sinks:\n  - id: book/sink\n{PLUGIN}{endpoint}")
+fn sink(plugin: &str, endpoint: &str) -> String {
+    format!("sinks:\n  - id: book/sink\n{plugin}{endpoint}")
 }
 
 /// Parts of a module, with a version, and with ingresses and sinks if there are none.
@@ -107,6 +138,7 @@ fn completed(parts: &str, entries: &[(&str, &str)]) -> String {
         let sinks = module.split("\nsinks:\n").nth(1).unwrap_or_default();
         let ids = sinks
             .lines()
+            .take_while(|line| line.starts_with([' ', '#']))
             .filter_map(|line| line.strip_prefix("  - id: "));
         let ids: Vec<&str> = ids.collect();
         module += &format!(
@@ -145,8 +177,11 @@ fn every_module_passes_check() {
     let mut checked = 0;
 
     let readme = [root().join("README.md"), root().join("wit/README.md")];
-    for page in pages().into_iter().chain(readme) {
-        for module in modules(&read(&page)) {
+    // The packages of that page are there only while it is followed.
+    let mut all = pages();
+    all.retain(|page| follow::name(page) != "packaging");
+    for block in all.iter().chain(&readme).flat_map(|page| blocks(page)) {
+        for module in of_block(&block) {
             // Certificates are made, and seen to work, in the tests for TLS.
             if module.contains("ca-file:") {
                 continue;
@@ -161,7 +196,7 @@ fn every_module_passes_check() {
                 .expect("it starts");
             checked += 1;
             if !output.status.success() {
-                wrong.push(format!("{}:\n{module}\n{}", page.display(), said(&output)));
+                wrong.push(format!("{}:\n{module}\n{}", block.place(), said(&output)));
             }
         }
     }
