@@ -25,7 +25,7 @@ mod workshop;
 pub use bench::{Bench, BenchError};
 pub use case::Case;
 pub use check::{Checked, Trial};
-pub use diff::{Line, LineKind};
+pub use diff::{Difference, Line, LineKind};
 pub use files::{CasesError, case_files};
 pub use mistake::Mistake;
 pub use outcome::{CaseEnd, Update};
