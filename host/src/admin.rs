@@ -1,6 +1,6 @@
 //! The admin address of a host: metrics, health, status, and changes to what runs, for those who run it.
 //!
-//! Whoever reaches it sees ids and numbers, never a record or a secret.
+//! Whoever reaches it sees ids and numbers, never a secret; records are seen by those alone who may change what runs, and ask for them.
 //!
 //! # Invariants
 //! - It costs delivery nothing: counters are read when somebody asks, and connections are few and short.
@@ -18,6 +18,7 @@ mod listen;
 mod openapi;
 mod problem;
 mod process;
+mod record;
 mod reload;
 mod routes;
 mod serve;
@@ -32,6 +33,7 @@ pub use audit::TARGET as AUDIT;
 pub use client::{Address, Client, FetchError};
 pub use openapi::openapi;
 pub use problem::Problem;
+pub use record::{AlreadyRecorded, Ask, Recorded, RecordedCase, RecordedEnd, Records};
 pub use reload::{
     NotReloaded, NotReloadedKind, Reloaded, ReloadedIngresses, ReloadedSinks, Reloads,
 };

@@ -12,6 +12,7 @@ mod log;
 mod numbers;
 mod package;
 mod progress;
+mod record;
 mod reload;
 mod replay;
 mod run;

@@ -39,6 +39,7 @@ use std::{
 use self::{check::Checker, shape::ModuleYaml, tree::Node};
 use crate::{
     admin::settings::AdminSettings,
+    auth::Secret,
     delivery::{gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::{FileEgressSettings, KinesisEgressSettings},
     http::settings::EndpointSettings,
@@ -74,6 +75,8 @@ pub struct Module {
     pub admin: Option<AdminSettings>,
     /// Where traces go, beside what the environment says.
     pub telemetry: Option<OtlpSettings>,
+    /// What was filled in for each `${…}`.
+    pub filled_in: Vec<Secret>,
 }
 
 /// `namespace/name`.

@@ -19,6 +19,7 @@ pub mod gate;
 pub mod outage;
 pub mod retry;
 pub mod settings;
+pub mod tap;
 pub mod verdict;
 mod ways;
 
@@ -68,4 +69,6 @@ pub struct Sink<P, T> {
     pub tracer: Tracer,
     /// What it is told from outside.
     pub control: control::Controlled,
+    /// Where it is recorded.
+    pub tap: tap::Tapped,
 }

@@ -8,6 +8,7 @@ mod live;
 pub mod plugins;
 mod progress;
 mod pump;
+mod record;
 mod relay;
 mod reload;
 #[cfg(test)]

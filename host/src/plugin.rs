@@ -75,6 +75,11 @@ pub trait Plugin: Send + Sync + 'static {
     /// Whether the plugin exports `handling`.
     fn handles(&self) -> bool;
 
+    /// What it is, for whoever records it.
+    fn identity(&self) -> Arc<Identity> {
+        Arc::default()
+    }
+
     /// From an outcome to a verdict and results. Called only where [`Plugin::handles`] is true.
     ///
     /// # Errors
@@ -84,6 +89,17 @@ pub trait Plugin: Send + Sync + 'static {
         call: CurrentCall,
         outcome: Outcome,
     ) -> impl Future<Output = Result<Handled, PluginError>> + Send;
+}
+
+/// What makes one plugin of a sink another than the one before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The component's SHA-256 digest, in hexadecimal.
+    pub digest: String,
+    /// `plugin.config` as JSON text.
+    pub config: String,
+    /// What it was granted.
+    pub grants: settings::GrantSettings,
 }
 
 /// What the guest's `current-call` functions read.

@@ -8,6 +8,8 @@ mod cases;
 mod check;
 #[path = "author/new.rs"]
 mod new;
+#[path = "author/record.rs"]
+mod record;
 #[path = "author/requests.rs"]
 mod requests;
 
@@ -57,8 +59,8 @@ fn said(folder: &Path, args: &[&str]) -> String {
 fn help_is_what_it_was() {
     let folder = tempfile::tempdir().expect("a folder");
 
-    let texts =
-        ["new", "check", "test", "run", "bench"].map(|name| said(folder.path(), &[name, "--help"]));
+    let texts = ["new", "check", "test", "run", "bench", "record"]
+        .map(|name| said(folder.path(), &[name, "--help"]));
 
     insta::assert_snapshot!(texts.join("\n=====\n"));
 }

@@ -29,6 +29,7 @@ const ARROWS: [(&str, &[&str]); 28] = [
         &[
             "admin",
             "auth",
+            "author",
             "config",
             "dead_letter",
             "delivery",

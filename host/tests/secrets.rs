@@ -412,3 +412,77 @@ fn no_secret_stands_in_an_error_either() {
         }
     }
 }
+
+#[test]
+fn no_secret_stands_in_what_is_recorded() {
+    let echo = Echo::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_module(folder, &echo, "200", "dead-letter");
+    // Records that hold secrets of the host, as they are and in base64, and a plugin that was told one.
+    let module = folder.join("module.yaml");
+    let text = std::fs::read_to_string(&module).expect("written");
+    let notes: Vec<String> = ["header", "bearer", "property", "plain", "query"]
+        .iter()
+        .flat_map(|name| [canary(name), BASE64_STANDARD.encode(canary(name))])
+        .collect();
+    let fields = format!(
+        "id: {{ sequence: {{}} }}, note: {{ choice: [\"{}\"] }}",
+        notes.join(" ")
+    );
+    let config = format!("config: {{ headers: {{ x-note: {} }} }}", canary("basic"));
+    let text = text
+        .replace(
+            "file: { path: in.ndjson }",
+            &format!("datagen: {{ rate: 20, fields: {{ {fields} }} }}"),
+        )
+        .replace(
+            "per_record.wasm }",
+            &format!("per_record.wasm, {config} }}"),
+        );
+    std::fs::write(&module, text).expect("written");
+    let admin = ["--admin", "unix:admin.sock"];
+    let run = [
+        "run",
+        "module.yaml",
+        "--properties",
+        "groups.json",
+        "--state-dir",
+        "state",
+    ];
+    let host = nozzle(folder, &echo, "200", &[&run[..], &admin].concat());
+    host.wait_for("metrics, health and status are served");
+    let record = |name: &str| {
+        let sink = format!("t/{name}");
+        let args = ["plugin", "record", &sink, "--batches", "1"];
+        nozzle(folder, &echo, "200", &[&args[..], &admin].concat()).finish()
+    };
+    for _ in 0..DEADLINE.as_millis() / 20 {
+        if !record("header").stderr.contains("the host is starting") {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+
+    let mut found = Vec::new();
+    for (name, _) in SINKS {
+        let recorded = record(name);
+        assert_eq!(recorded.code(), 0, "{name}: {}", recorded.stderr);
+        let said = format!("{}{}", recorded.stdout, recorded.stderr);
+        found.extend(leaks(name, &said));
+        assert!(said.contains("something was taken out of 1 case"), "{said}");
+    }
+    found.extend(leaks_in_files(&folder.join("cases")));
+    drop(host);
+
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let first = std::fs::read_to_string(folder.join("cases/t-header-001.yaml"));
+    let first = first.expect("a case");
+    for part in [
+        "x-note: '[removed]'",
+        "removed: secrets of the host",
+        "****",
+    ] {
+        assert!(first.contains(part), "{part}: {first}");
+    }
+}

@@ -21,7 +21,7 @@ use super::{
     audit::{self, Peer},
     openapi::openapi,
     problem::Refusal,
-    process,
+    process, record,
     routes::{Does, Found, Need, Route, find},
     status::{SinkMode, SinkStatus},
     swap,
@@ -67,14 +67,11 @@ pub(super) async fn answer(
     let answered = match &asked {
         Found::Route(route, id) => {
             let sink = id.as_deref().unwrap_or_default();
+            let line =
+                (route.need == Need::Change).then(|| audit::Line::new(*peer, route.id, sink));
             let answered = ask(&head, body, route, sink, board, access, patience).await;
-            if route.need == Need::Change {
-                audit::line(
-                    peer,
-                    route.id,
-                    sink,
-                    answered.as_ref().map(|done| &*done.result),
-                );
+            if let Some(line) = line {
+                line.ends(answered.as_ref().map(|done| &*done.result));
             }
             answered.map(|done| done.answered)
         }
@@ -163,6 +160,13 @@ async fn ask(
             return reload(board).await;
         }
         Does::Swap => unreachable!("it has a body, and was done"),
+        Does::Record => {
+            let ask = record::ask(head.uri.query())?;
+            let view = the_sink(board, sink)?;
+            // It waits for what comes.
+            patience.store(true, Relaxed);
+            return recorded(&view, ask).await;
+        }
         Does::Rollback => {
             let view = the_sink(board, sink)?;
             patience.store(true, Relaxed);
@@ -226,6 +230,23 @@ fn drain_host(board: &Board) -> Result<Done, Refusal> {
             then: Some(board.drain.clone()),
         },
         result: "the host drains".to_owned(),
+    })
+}
+
+async fn recorded(view: &SinkView, ask: record::Ask) -> Result<Done, Refusal> {
+    if view.control.has_ended() {
+        return Err(Refusal::SinkEnded(view.id.to_string()));
+    }
+    let records = view.records.as_ref().ok_or(Refusal::Starting)?;
+    let recorded = records.record(ask).await;
+    let recorded = recorded.map_err(|_| Refusal::Recorded(view.id.to_string()))?;
+    Ok(Done {
+        answered: json_of(StatusCode::OK, &recorded).into(),
+        result: format!(
+            "recorded {} of {} batches",
+            recorded.cases.len(),
+            ask.batches
+        ),
     })
 }
 

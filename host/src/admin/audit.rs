@@ -35,8 +35,45 @@ impl fmt::Display for Peer {
 /// The target of the lines: a filter names it to leave them out, or to have nothing else.
 pub const TARGET: &str = "audit";
 
-pub(super) fn line(who: &Peer, what: &str, sink: &str, result: Result<&str, &Refusal>) {
-    let sink = (!sink.is_empty()).then_some(sink);
+/// The line of one change; dropped without an end, it says that nobody has waited for it.
+#[derive(Debug)]
+pub(super) struct Line {
+    who: Peer,
+    what: &'static str,
+    sink: Option<String>,
+    has_ended: bool,
+}
+
+impl Line {
+    pub(super) fn new(who: Peer, what: &'static str, sink: &str) -> Self {
+        Self {
+            who,
+            what,
+            sink: (!sink.is_empty()).then(|| sink.to_owned()),
+            has_ended: false,
+        }
+    }
+
+    /// What has come of it.
+    pub(super) fn ends(mut self, result: Result<&str, &Refusal>) {
+        self.has_ended = true;
+        line(&self.who, self.what, self.sink.as_deref(), result);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        let Self {
+            who, what, sink, ..
+        } = self;
+        warn!(target: TARGET, %who, what, sink, result = "gone", "who asked for a change by the admin API has gone before it was done");
+    }
+}
+
+fn line(who: &Peer, what: &str, sink: Option<&str>, result: Result<&str, &Refusal>) {
     match result {
         Ok(result) => info!(target: TARGET, %who, what, sink, result, "changed by the admin API"),
         Err(refusal) => {

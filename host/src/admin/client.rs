@@ -187,6 +187,21 @@ impl Client {
         self.read(asked.await?)
     }
 
+    /// Asks for a change that takes this time by itself.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post_within<T: DeserializeOwned>(
+        &self,
+        time: Duration,
+        path: &str,
+    ) -> Result<T, FetchError> {
+        // To write and to read what has come meanwhile takes its time, too.
+        let limit = time + 6 * LIMIT;
+        let asked = self.ask_within(limit, Method::POST, path, Bytes::new());
+        self.read(asked.await?)
+    }
+
     fn read<T: DeserializeOwned>(&self, value: Value) -> Result<T, FetchError> {
         serde_json::from_value(value)
             .map_err(|error| self.foreign(format!("its answer is no status: {error}")))

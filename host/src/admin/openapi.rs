@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     api::{Changed, Draining, Ingresses, Live, Plugins, Ready, Sinks},
     problem::Problem,
+    record::{self, Recorded},
     reload::Reloaded,
     routes::{Does, Need, ROUTES, Route},
     status::{SinkStatus, Status},
@@ -31,7 +32,7 @@ pub fn openapi() -> Value {
             "title": "Nozzle's admin address",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-            "description": "What a host shows of itself, and what it can be told while it runs. Whoever asks sees ids and numbers, never a record or a secret.",
+            "description": "What a host shows of itself, and what it can be told while it runs. Whoever asks sees ids and numbers, never a secret; records in the answer of `record-sink` alone.",
         },
         "servers": [{ "url": "http://127.0.0.1:9464", "description": "where it is if nothing is said" }],
         "paths": paths,
@@ -79,15 +80,18 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
             })
         })
         .collect();
-    if route.does == Does::Swap {
-        parameters.extend(swap::parameters().map(|(name, schema, description)| {
-            json!({
-                "name": name, "in": "query", "required": false,
-                "description": description,
-                "schema": schema,
-            })
-        }));
-    }
+    let more = match route.does {
+        Does::Swap => swap::parameters().to_vec(),
+        Does::Record => record::parameters().to_vec(),
+        _ => Vec::new(),
+    };
+    parameters.extend(more.into_iter().map(|(name, schema, description)| {
+        json!({
+            "name": name, "in": "query", "required": false,
+            "description": description,
+            "schema": schema,
+        })
+    }));
     let mut operation = json!({
         "operationId": route.id,
         "summary": route.summary,
@@ -156,6 +160,9 @@ fn refusals(route: &Route) -> Vec<(u16, &'static str)> {
     if matches!(route.does, Does::Pause | Does::Resume | Does::Drain) {
         refusals.push((409, "The sink has ended."));
     }
+    if route.does == Does::Record {
+        refusals.push((409, "The sink is being recorded, or has ended."));
+    }
     refusals
 }
 
@@ -181,6 +188,7 @@ fn answered(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         Does::DrainHost => of::<Draining>(schemas),
         Does::Reload => of::<Reloaded>(schemas),
         Does::Swap | Does::Rollback => of::<Swapped>(schemas),
+        Does::Record => of::<Recorded>(schemas),
     };
     json!({ "description": "The answer.", "content": { "application/json": { "schema": schema } } })
 }

@@ -46,6 +46,8 @@ pub(super) enum Refusal {
         there: Vec<String>,
     },
     SinkEnded(String),
+    /// It is being recorded.
+    Recorded(String),
     NoModuleFile,
     Reload(NotReloaded),
     Parameter(String),
@@ -117,6 +119,7 @@ impl Refusal {
             Self::Starting => "starting",
             Self::NoSink { .. } => "no-such-sink",
             Self::SinkEnded(_) => "sink-ended",
+            Self::Recorded(_) => "recording-under-way",
             Self::Parameter(_) => "parameter",
             Self::NoModuleFile => "no-module-file",
             Self::Reload(error) => match error.kind {
@@ -144,7 +147,7 @@ impl Refusal {
             Self::NotFound | Self::NoSink { .. } => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SinkEnded(_) => StatusCode::CONFLICT,
+            Self::SinkEnded(_) | Self::Recorded(_) => StatusCode::CONFLICT,
         }
     }
 
@@ -247,6 +250,11 @@ impl Refusal {
                 },
                 Some(error.detail.clone()),
                 error.hint.clone(),
+            ),
+            Self::Recorded(id) => (
+                "the sink is being recorded",
+                Some(format!("somebody else records `{id}`")),
+                some("wait until that is done: at most 20 minutes"),
             ),
             Self::SinkEnded(id) => (
                 "the sink has ended",

@@ -32,6 +32,7 @@ pub(super) enum Does {
     Reload,
     Swap,
     Rollback,
+    Record,
 }
 
 /// A method of a path.
@@ -75,7 +76,7 @@ const fn post(path: &'static str, does: Does, id: &'static str, summary: &'stati
 }
 
 #[rustfmt::skip]
-pub(super) const ROUTES: [Route; 16] = [
+pub(super) const ROUTES: [Route; 17] = [
     get("/metrics", Does::Metrics, "metrics", "Every metric, in the text format 0.0.4 or as OpenMetrics 1.0."),
     open(get("/live", Does::Live, "live", "Says that the process runs.")),
     open(get("/ready", Does::Ready, "ready", "Says whether the host is ready, and why not.")),
@@ -90,6 +91,7 @@ pub(super) const ROUTES: [Route; 16] = [
     get("/v1/ingresses", Does::Ingresses, "list-ingresses", "The ingresses, and how far each partition is settled."),
     post("/v1/sinks/{namespace}/{name}/swap", Does::Swap, "swap-plugin", "Another version of the sink's plugin: the component in the body, or, without one, what the module names now. It is compiled, checked and rehearsed on the last batch; whatever fails leaves the one before serving."),
     post("/v1/sinks/{namespace}/{name}/rollback", Does::Rollback, "rollback-plugin", "The version of the plugin that served before serves again."),
+    post("/v1/sinks/{namespace}/{name}/record", Does::Record, "record-sink", "The next batches of the sink, with what its plugin makes of them and what comes of their calls, as cases of `nozzle plugin test`: the answer holds records. Known secrets are taken out. It waits until all calls of so many batches have their end, or the time is over; who goes away ends it."),
     post("/v1/reload", Does::Reload, "reload-module", "The module file is read again. What is equal goes on untouched; a sink that differs hands over what it holds to its next incarnation, an ingress that differs is opened anew behind what is settled. Whatever fails leaves all as it was."),
     post("/v1/drain", Does::DrainHost, "drain-host", "The host reads no more, delivers what it has, and ends: as at SIGTERM."),
 ];

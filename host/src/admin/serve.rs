@@ -33,7 +33,7 @@ use crate::auth::Secret;
 const CONNECTIONS: usize = 32;
 /// From the connection to the end of its answer.
 const LIMIT: Duration = Duration::from_secs(10);
-/// What a new version of a plugin may take beyond that: it is compiled.
+/// What a new version of a plugin may take beyond that, as it is compiled, or a recording, which waits for what comes.
 const SWAP_LIMIT: Duration = Duration::from_secs(1800);
 /// The head of a request: hyper's least.
 const MAX_HEAD: usize = 8 * 1024;

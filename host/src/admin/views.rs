@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::Records;
 use crate::{
     delivery::control::Control,
     metrics::{EgressStats, IngressStats, PluginStats, SinkStats, TraceStats},
@@ -44,6 +45,8 @@ pub struct SinkView {
     pub plugin: Arc<PluginStats>,
     /// Says what version of its plugin serves, and replaces it; none in the simulation.
     pub swaps: Option<Arc<dyn Swaps>>,
+    /// Records what passes through it; none in the simulation.
+    pub records: Option<Arc<dyn Records>>,
     /// Tells it what to do.
     pub control: Control,
 }

@@ -135,14 +135,15 @@ fn is_exact(bytes: &[u8]) -> bool {
     numbers.all(|digits| digits.len() <= 15)
 }
 
-fn as_text(bytes: &Bytes) -> Body {
+pub(super) fn as_text(bytes: &Bytes) -> Body {
     match std::str::from_utf8(bytes) {
         Ok(text) => Body::Text(text.to_owned()),
         Err(_) => Body::Base64(bytes.clone()),
     }
 }
 
-fn response(wanted: &ResponseView, found: Option<&Handled>, fill: Fill) -> ResponseView {
+/// What came of a call, with what the plugin has said to it.
+pub(super) fn response(wanted: &ResponseView, found: Option<&Handled>, fill: Fill) -> ResponseView {
     let verdict = found.map_or(VerdictView::ByStatus, |found| {
         verdict(wanted.verdict.as_ref(), &found.verdict)
     });

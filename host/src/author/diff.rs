@@ -1,9 +1,12 @@
 //! How what was found differs from what was expected, line by line.
 
+use serde::Serialize;
+use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use super::{
     show,
+    tree::Tree,
     view::{Body, View},
 };
 
@@ -32,14 +35,63 @@ pub enum LineKind {
     Gap,
 }
 
+/// A value that differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// Where it stands below `expect`, such as `requests[0].responses[1].verdict`.
+    pub path: String,
+    /// What was expected; none if nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Value>,
+    /// What was found; none if nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<Value>,
+}
+
+/// The values that differ, in the order of the file.
+pub(super) fn differences(wanted: &View, found: &View) -> Vec<Difference> {
+    let (wanted, found) = opened(wanted, found);
+    let value = |view: &View| Tree::Map(show::tree(view)).to_json();
+    let mut differences = Vec::new();
+    compare(
+        String::new(),
+        Some(&value(&wanted)),
+        Some(&value(&found)),
+        &mut differences,
+    );
+    differences
+}
+
+fn compare(path: String, one: Option<&Value>, other: Option<&Value>, out: &mut Vec<Difference>) {
+    match (one, other) {
+        (one, other) if one == other => {}
+        (Some(Value::Object(one)), Some(Value::Object(other))) => {
+            let more = other.keys().filter(|key| !one.contains_key(*key));
+            for key in one.keys().chain(more) {
+                let path = match path.is_empty() {
+                    true => key.clone(),
+                    false => format!("{path}.{key}"),
+                };
+                compare(path, one.get(key), other.get(key), out);
+            }
+        }
+        (Some(Value::Array(one)), Some(Value::Array(other))) => {
+            for place in 0..one.len().max(other.len()) {
+                let path = format!("{path}[{place}]");
+                compare(path, one.get(place), other.get(place), out);
+            }
+        }
+        (expected, found) => out.push(Difference {
+            path,
+            expected: expected.cloned(),
+            found: found.cloned(),
+        }),
+    }
+}
+
 /// The lines that differ, with some around them.
 pub(super) fn diff(wanted: &View, found: &View) -> Vec<Line> {
-    let (mut wanted, mut found) = (wanted.clone(), found.clone());
-    for (wanted, found) in wanted.requests.iter_mut().zip(&mut found.requests) {
-        if let (Some(wanted), Some(found)) = (&mut wanted.body, &mut found.body) {
-            open(wanted, found);
-        }
-    }
+    let (wanted, found) = opened(wanted, found);
     let (wanted, found) = (show::expect(&wanted, 0), show::expect(&found, 0));
     let diff = TextDiff::from_lines(&wanted, &found);
     let mut lines = Vec::new();
@@ -62,6 +114,17 @@ pub(super) fn diff(wanted: &View, found: &View) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// Both, with bodies that differ as values where they are JSON.
+fn opened(wanted: &View, found: &View) -> (View, View) {
+    let (mut wanted, mut found) = (wanted.clone(), found.clone());
+    for (wanted, found) in wanted.requests.iter_mut().zip(&mut found.requests) {
+        if let (Some(wanted), Some(found)) = (&mut wanted.body, &mut found.body) {
+            open(wanted, found);
+        }
+    }
+    (wanted, found)
 }
 
 /// Two texts that are JSON are shown as such, if that is where they differ: value by value.

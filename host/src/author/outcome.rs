@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::{
     case::{Case, Wanted},
     compare::{Fill, Found, FoundRequest, masked},
-    diff::{Line, diff},
+    diff::{Difference, Line, diff, differences},
     mistake::Mistake,
     update,
     view::{Given, Texts, View},
@@ -20,6 +20,7 @@ use crate::{
         verdict::{Seen, Verdict, judge},
     },
     event::Event,
+    http::Request,
     network::{BaseUrl, HeaderRules},
     outcome::Outcome,
     plugin::{
@@ -37,7 +38,7 @@ pub enum Update {
 }
 
 /// What came of a case.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum CaseEnd {
     /// It is as expected.
     Passed,
@@ -51,6 +52,8 @@ pub enum CaseEnd {
         hint: Option<String>,
         /// What differs, line by line, if that is the reason.
         diff: Vec<Line>,
+        /// The same, value by value.
+        differences: Vec<Difference>,
     },
 }
 
@@ -60,6 +63,7 @@ impl CaseEnd {
             reason: reason.into(),
             hint: None,
             diff: Vec::new(),
+            differences: Vec::new(),
         }
     }
 }
@@ -115,6 +119,7 @@ impl Workshop {
                     reason: mistake.to_string(),
                     hint: mistake.hint(),
                     diff: Vec::new(),
+                    differences: Vec::new(),
                 });
             }
         };
@@ -143,6 +148,7 @@ fn judge_case(case: &Case, wanted: &View, found: &Found, update: Update) -> Case
         reason: reason.to_owned(),
         hint: found.requests.iter().enumerate().find_map(no_text),
         diff: diff(wanted, &seen),
+        differences: differences(wanted, &seen),
     }
 }
 
@@ -183,13 +189,8 @@ async fn find(plugin: &LoadedPlugin, case: &Case, wanted: &View) -> Result<Found
             handled.push(handle(plugin, &shaped, events, *attempt, outcome, &at).await?);
         }
         requests.push(FoundRequest {
-            method: method(shaped.method),
-            endpoint: shaped.endpoint.clone().filter(|name| name != DEFAULT),
-            target: shaped.target.clone(),
-            headers: texts(&sent.headers),
-            body: sent.body,
-            events: shaped.events.clone(),
             handled,
+            ..found_request(&shaped, sent)
         });
     }
     Ok(Found {
@@ -198,6 +199,19 @@ async fn find(plugin: &LoadedPlugin, case: &Case, wanted: &View) -> Result<Found
         drop,
         reject,
     })
+}
+
+/// A request as the plugin made it and as it would be sent, without what comes of it.
+pub(super) fn found_request(shaped: &ShapedRequest, sent: Request) -> FoundRequest {
+    FoundRequest {
+        method: method(shaped.method),
+        endpoint: shaped.endpoint.clone().filter(|name| name != DEFAULT),
+        target: shaped.target.clone(),
+        headers: texts(&sent.headers),
+        body: sent.body,
+        events: shaped.events.clone(),
+        handled: Vec::new(),
+    }
 }
 
 fn texts(headers: &HeaderMap) -> Texts {

@@ -11,10 +11,18 @@ use super::{
 };
 use crate::outcome::Failure;
 
-type Entries = Vec<(String, Tree)>;
+/// Keys and values, in order.
+pub(super) type Entries = Vec<(String, Tree)>;
 
 /// The lines below `expect:`, from this column on.
 pub(super) fn expect(view: &View, indent: usize) -> String {
+    let mut out = String::new();
+    write_map(&tree(view), &mut out, indent);
+    out
+}
+
+/// What stands below `expect:`.
+pub(super) fn tree(view: &View) -> Entries {
     let mut entries = Entries::new();
     if let Some(error) = &view.error {
         entry(&mut entries, "error", words(error));
@@ -36,9 +44,7 @@ pub(super) fn expect(view: &View, indent: usize) -> String {
         });
         entry(&mut entries, "reject", Tree::List(reject.collect()));
     }
-    let mut out = String::new();
-    write_map(&entries, &mut out, indent);
-    out
+    entries
 }
 
 fn entry(entries: &mut Entries, key: &str, value: Tree) {
@@ -80,7 +86,7 @@ pub(super) fn words(words: &Words) -> Tree {
     }
 }
 
-fn texts(texts: &Texts) -> Tree {
+pub(super) fn texts(texts: &Texts) -> Tree {
     let entries = texts.iter();
     Tree::Map(
         entries
@@ -89,7 +95,7 @@ fn texts(texts: &Texts) -> Tree {
     )
 }
 
-fn body(entries: &mut Entries, name: &str, body: &Body) {
+pub(super) fn body(entries: &mut Entries, name: &str, body: &Body) {
     match body {
         Body::Empty => entry(entries, "empty", Tree::Plain("true".to_owned())),
         Body::Text(text) => entry(entries, name, Tree::text(text)),

@@ -36,6 +36,21 @@ impl Tree {
         }
     }
 
+    /// The same as JSON.
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Text(text) => text.as_str().into(),
+            Self::Plain(text) => serde_json::from_str(text).unwrap_or_default(),
+            Self::Numbers(numbers) => numbers.clone().into(),
+            Self::List(items) => items.iter().map(Self::to_json).collect(),
+            Self::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| (key.clone(), value.to_json()))
+                .collect(),
+        }
+    }
+
     /// As YAML behind a key: what begins on the key's line, and the lines below.
     pub(super) fn write(&self, out: &mut String, indent: usize) {
         match self {

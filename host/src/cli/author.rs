@@ -6,14 +6,19 @@ mod new;
 mod run;
 mod test;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::error::CliError;
 use crate::{
     author::{
         BenchError, CasesError, Mistake, PreviewError, ProjectError, Workshop, WorkshopError,
+        events_of,
     },
     config::Problems,
+    event::Event,
     plugin::{LoadError, settings::PluginLimits},
 };
 
@@ -166,6 +171,15 @@ fn config(text: &str) -> Result<String, String> {
         Ok(value) => Ok(value.to_string()),
         Err(error) => Err(format!("it is no JSON: {error}")),
     }
+}
+
+/// The records of a file, one on each line.
+fn events(path: &Path) -> Result<Vec<Arc<Event>>, AuthorError> {
+    let read = std::fs::read(path).map_err(|source| AuthorError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(events_of(&read.into()))
 }
 
 async fn workshop(plugin: &Path, limits: &LimitArgs) -> Result<Workshop, AuthorError> {

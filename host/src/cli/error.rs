@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{author::AuthorError, package::PackageError};
+use super::{author::AuthorError, package::PackageError, record::RecordError};
 use crate::{
     admin::{BindError, FetchError},
     causes::causes,
@@ -67,6 +67,8 @@ pub(super) enum CliError {
     Author(AuthorError),
     #[error(transparent)]
     Package(PackageError),
+    #[error(transparent)]
+    Record(RecordError),
     #[error("standard output cannot be written")]
     Stdout(#[source] io::Error),
     #[error("a source failed")]
@@ -99,6 +101,7 @@ impl CliError {
             Self::NoDemoPlugin { .. } | Self::PluginFile { .. } => 3,
             Self::Author(error) => error.exit_code(),
             Self::Package(error) => error.exit_code(),
+            Self::Record(_) => 1,
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
             Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,
             Self::Unsettled { .. } => 5,
@@ -115,6 +118,7 @@ impl CliError {
             Self::Source(error) => error.hint(),
             Self::Author(error) => error.hint(),
             Self::Package(error) => error.hint(),
+            Self::Record(error) => error.hint(),
             Self::NoDemoPlugin { .. } => {
                 Some("run `make guests` in the repository, or name one with --plugin".to_owned())
             }

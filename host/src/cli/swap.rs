@@ -8,6 +8,7 @@ use super::{
     error::CliError,
     host::HostArgs,
     letters::say,
+    record::{RecordArgs, record},
     steer::{SinkArgs, id, json},
     table::aligned,
     top::print,
@@ -27,6 +28,8 @@ pub(super) enum VersionCommand {
     Swap(SwapArgs),
     /// Goes back to the version that served before.
     Rollback(SinkArgs),
+    /// Writes the next batches of a sink of a running host as cases: records, requests, responses and verdicts.
+    Record(RecordArgs),
 }
 
 /// What `nozzle plugin list` can be told.
@@ -79,6 +82,7 @@ pub(super) async fn versions(command: VersionCommand) -> Result<(), CliError> {
     match command {
         VersionCommand::List(args) => list(args).await,
         VersionCommand::Swap(args) => swap(args).await,
+        VersionCommand::Record(args) => record(args).await,
         VersionCommand::Rollback(args) => {
             let path = format!("/v1/sinks/{}/rollback", args.sink);
             let client = args.host.client()?;

@@ -178,6 +178,7 @@ impl<'a> Checker<'a> {
             progress: progress.unwrap_or_default(),
             admin,
             telemetry,
+            filled_in: self.root.filled_in(),
         })
     }
 

@@ -13,7 +13,7 @@ use super::{
     OnUnrouted, Places, SinkConfig,
     check::{check_header, check_url, default_fields},
     file_of,
-    interpolate::{Sources, fill, fill_pieces},
+    interpolate::{Sources, fill_pieces},
     shape::delivery::{MAX_BATCH_RECORDS, MAX_CALLS},
     units::LONGEST,
 };
@@ -91,8 +91,7 @@ pub enum Source {
 pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     let known = |text: &str| Id::parse(text).ok_or_else(|| format!("`{text}` is no id"));
     let filled = |flag: &str, text: &str| {
-        fill(text, sources)
-            .map(|filled| filled.text)
+        fill_pieces(text, sources)
             .map_err(|unfilled| format!("{flag}: {}; {}", unfilled.message, unfilled.hint))
     };
     let mut delivery = DeliverySettings::default();
@@ -116,8 +115,9 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         parsed.map_err(|hint| format!("--allow `{text}` names no addresses: {hint}"))
     });
     let network = Arc::new(AddressRules::new(allow.collect::<Result<_, _>>()?));
-    let url = check_url(&filled("--url", &flags.url)?)
-        .map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
+    let (url, pieces) = filled("--url", &flags.url)?;
+    let mut filled_in = pieces.filled_in;
+    let url = check_url(&url.text).map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
     let mut endpoint = EndpointSettings::new(url, flags.url.clone());
     network.check_url(&endpoint.url).map_err(|refused| {
         let (url, kind) = (&flags.url, refused.kind);
@@ -133,14 +133,13 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         let (name, value) = header
             .split_once(':')
             .ok_or("--auth-header is written `name: value`")?;
-        let (value, pieces) = fill_pieces(value.trim(), sources).map_err(|unfilled| {
-            format!("--auth-header: {}; {}", unfilled.message, unfilled.hint)
-        })?;
+        let (value, pieces) = filled("--auth-header", value.trim())?;
+        filled_in.extend(pieces.filled_in);
         let (name, _) = check_header(name.trim(), &value.text)
             .map_err(|reason| format!("--auth-header: {reason}"))?;
         endpoint.auth = Some(AuthSettings::Header {
             name,
-            value: Secret::new(&value.text, pieces),
+            value: Secret::new(&value.text, pieces.all),
         });
     }
     let config = match flags.plugin_config {
@@ -254,6 +253,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         progress: ProgressSettings::default(),
         admin: None,
         telemetry: None,
+        filled_in,
     })
 }
 

@@ -7,7 +7,7 @@ use super::{
     properties::Groups,
     read_text,
 };
-use crate::auth::{Piece, one_line};
+use crate::auth::{Piece, Secret, one_line};
 
 /// Where values come from.
 pub struct Sources {
@@ -27,6 +27,15 @@ pub(super) struct Filled {
     pub(super) secret: bool,
 }
 
+/// What a text was put together from.
+#[derive(Default)]
+pub(super) struct Pieces {
+    /// All of it, in order: a secret that is read again is made of these.
+    pub(super) all: Vec<Piece>,
+    /// What was filled in, each by itself.
+    pub(super) filled_in: Vec<Secret>,
+}
+
 /// Why a reference cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unfilled {
@@ -42,16 +51,16 @@ impl Unfilled {
 }
 
 /// Fills in the references of `text`; `$${` stands for `${`.
+#[cfg(any(test, fuzzing))]
 pub(super) fn fill(text: &str, sources: &Sources) -> Result<Filled, Unfilled> {
     let (filled, _) = fill_pieces(text, sources)?;
     Ok(filled)
 }
 
-/// The same, and what the text was put together from, for a secret that is read again.
-pub(super) fn fill_pieces(text: &str, sources: &Sources) -> Result<(Filled, Vec<Piece>), Unfilled> {
+/// The same, and what the text was put together from.
+pub(super) fn fill_pieces(text: &str, sources: &Sources) -> Result<(Filled, Pieces), Unfilled> {
     let mut out = String::with_capacity(text.len());
-    let mut secret = false;
-    let mut pieces = Vec::new();
+    let mut pieces = Pieces::default();
     // What is fixed, behind the last piece.
     let mut fixed = String::new();
     let mut rest = text;
@@ -71,21 +80,30 @@ pub(super) fn fill_pieces(text: &str, sources: &Sources) -> Result<(Filled, Vec<
         };
         let value = look_up(name, sources)?;
         match name.strip_prefix("file:") {
-            None => fixed.push_str(&value),
+            None => {
+                fixed.push_str(&value);
+                pieces.filled_in.push(Secret::fixed(&value));
+            }
             Some(path) => {
                 out.push_str(&fixed);
                 out.push_str(&value);
-                pieces.push(Piece::Text(std::mem::take(&mut fixed)));
-                pieces.push(Piece::File(sources.folder.join(path)));
+                let file = Piece::File(sources.folder.join(path));
+                let again = Secret::new(&value, vec![file.clone()]);
+                pieces.filled_in.push(again);
+                pieces.all.push(Piece::Text(std::mem::take(&mut fixed)));
+                pieces.all.push(file);
             }
         }
-        secret = true;
         rest = after;
     }
     fixed.push_str(rest);
     out.push_str(&fixed);
-    pieces.push(Piece::Text(fixed));
-    Ok((Filled { text: out, secret }, pieces))
+    pieces.all.push(Piece::Text(fixed));
+    let filled = Filled {
+        text: out,
+        secret: !pieces.filled_in.is_empty(),
+    };
+    Ok((filled, pieces))
 }
 
 fn look_up(name: &str, sources: &Sources) -> Result<String, Unfilled> {
@@ -216,7 +234,7 @@ mod tests {
         let text = "$${x} ${Api:key}-${file:a}${file:a}/${env:HOME}";
 
         let (filled, pieces) = fill_pieces(text, &sources).expect("it can be filled in");
-        let secret = crate::auth::Secret::new(&filled.text, pieces);
+        let secret = crate::auth::Secret::new(&filled.text, pieces.all);
         let same = secret.reread().expect("it is there");
         write("new");
         let changed = secret.reread().expect("it is there");

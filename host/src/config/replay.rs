@@ -192,6 +192,7 @@ impl Module {
             admin: None,
             network: self.network,
             telemetry: self.telemetry,
+            filled_in: self.filled_in,
             progress: ProgressSettings {
                 store: StoreSettings::Embedded,
                 ..self.progress

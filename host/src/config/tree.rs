@@ -8,7 +8,7 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use saphyr_parser::{Marker, Span};
 
 use super::{
-    interpolate::{Filled, Sources, Unfilled, fill_pieces},
+    interpolate::{Filled, Pieces, Sources, Unfilled, fill_pieces},
     problem::{Mark, Problem},
 };
 use crate::auth::{Piece, Secret};
@@ -41,6 +41,8 @@ pub(super) struct Text {
     pub(super) secret: bool,
     /// What `value` was put together from.
     pub(super) secret_of: Secret,
+    /// What was filled in, each by itself.
+    pub(super) filled_in: Vec<Secret>,
     /// Why a reference could not be filled in; then `value` means nothing.
     pub(super) unfilled: Option<Unfilled>,
 }
@@ -113,14 +115,16 @@ impl Node {
                 };
                 Data::Text(match filled {
                     Ok((filled, pieces)) => Text {
-                        secret_of: Secret::new(&filled.text, pieces),
+                        secret_of: Secret::new(&filled.text, pieces.all),
                         value: filled.text,
                         written,
                         secret: filled.secret,
+                        filled_in: pieces.filled_in,
                         unfilled: None,
                     },
                     Err(unfilled) => Text {
                         secret_of: Secret::fixed(""),
+                        filled_in: Vec::new(),
                         value: String::new(),
                         written,
                         secret: true,
@@ -191,6 +195,19 @@ impl Node {
         }
     }
 
+    /// All that was filled in at or below this value.
+    pub(super) fn filled_in(&self) -> Vec<Secret> {
+        match &self.data {
+            Data::Text(text) => text.filled_in.clone(),
+            Data::List(items) => items.iter().flat_map(Self::filled_in).collect(),
+            Data::Map(entries) => {
+                let nodes = entries.iter().map(|(.., node)| node);
+                nodes.flat_map(Self::filled_in).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The first value at or below this one that holds a secret.
     pub(super) fn first_secret(&self) -> Option<Mark> {
         match &self.data {
@@ -246,12 +263,16 @@ impl Node {
 }
 
 /// A text that refers to nothing.
-fn unfilled(text: &str) -> (Filled, Vec<Piece>) {
+fn unfilled(text: &str) -> (Filled, Pieces) {
     let filled = Filled {
         text: text.to_owned(),
         secret: false,
     };
-    (filled, vec![Piece::Text(text.to_owned())])
+    let pieces = Pieces {
+        all: vec![Piece::Text(text.to_owned())],
+        ..Pieces::default()
+    };
+    (filled, pieces)
 }
 
 fn key_text(key: &MarkedYaml<'_>) -> Option<String> {

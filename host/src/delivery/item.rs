@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{breaker::Mark, gate::Load, verdict::Seen};
+use super::{breaker::Mark, gate::Load, tap::CallTape, verdict::Seen};
 use crate::{
     batch::Pending,
     event::{Arrival, Record},
@@ -106,6 +106,8 @@ pub(super) struct Call {
     pub(super) memory: usize,
     /// Its span, which ends with it.
     pub(super) trace: CallSpan,
+    /// What is recorded of it, if somebody records.
+    pub(super) tape: Option<CallTape>,
 }
 
 impl Call {

@@ -16,12 +16,13 @@ use super::{
     plugins::{self, SinkPlugin},
     progress::{Shared, Stored},
     pump::{Route, Unrouted, pump},
+    record::{KnownSecrets, Recorder},
     unrouted,
 };
 use crate::{
     admin::{IngressView, SinkView},
     config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted, SinkConfig},
-    delivery::{self, Left, Rest, Sink, SinkEnd, Source, Sources, Way, control::Control},
+    delivery::{self, Left, Rest, Sink, SinkEnd, Source, Sources, Way, control::Control, tap::Tap},
     egress::EgressHandle,
     event::Arrival,
     ingress::AnyIngress,
@@ -47,6 +48,8 @@ pub(super) struct Live {
     pub(super) endpoints: Vec<Opened>,
     pub(super) sinks: Vec<LiveSink>,
     pub(super) ingresses: Vec<LiveIngress>,
+    /// What recordings leave out.
+    pub(super) secrets: KnownSecrets,
     /// Sinks that there are no more, whose last events still have to be written somewhere.
     pub(super) removed: Vec<(String, AbortHandle)>,
 }
@@ -93,6 +96,8 @@ pub(super) struct Wiring<'a> {
     /// By the places of the module's.
     pub(super) egresses: &'a [EgressHandle],
     pub(super) queues: &'a [mpsc::Sender<Vec<Arrival>>],
+    /// What recordings leave out.
+    pub(super) secrets: &'a KnownSecrets,
     pub(super) writers: &'a mut Writers,
     pub(super) sink_tasks: &'a mut SinkTasks,
 }
@@ -143,6 +148,8 @@ impl Wiring<'_> {
             }
         };
         let (control, controlled) = Control::new();
+        let (tap, tapped) = Tap::new();
+        let recorder = Recorder::new(config, tap, self.secrets.clone());
         if let Some(mode) = begin.control {
             control.tell(mode);
         }
@@ -161,12 +168,14 @@ impl Wiring<'_> {
             stats: Arc::clone(&begin.stats),
             tracer: self.tracer.of_sink(&id, "", None),
             control: controlled,
+            tap: tapped,
         };
         let view = SinkView {
             id: Arc::clone(&id),
             stats: begin.stats,
             plugin: begin.plugin.stats(),
             swaps: Some(Arc::clone(&begin.plugin) as Arc<dyn Swaps>),
+            records: Some(Arc::new(recorder)),
             control,
         };
         let (leave, rest) = oneshot::channel();

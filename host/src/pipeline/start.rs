@@ -17,6 +17,7 @@ use super::{
     live::{Begin, Live, OpenIngress, Wiring, attend},
     plugins,
     progress::{self, Shared, Stored},
+    record::KnownSecrets,
     reload::Reloads,
 };
 use crate::{
@@ -172,6 +173,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let (queues, intakes): (Vec<_>, Vec<_>) = module.sinks.iter().map(|_| mpsc::channel(1)).unzip();
     let mut sink_tasks = JoinSet::new();
     let endpoints = open_endpoints(&module, |_| None)?;
+    let secrets = KnownSecrets::default();
+    secrets.know(&module);
     let mut wiring = Wiring {
         module: &module,
         state_dir: &path,
@@ -180,6 +183,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         endpoints: &endpoints,
         egresses: &egresses,
         queues: &queues,
+        secrets: &secrets,
         writers: &mut writers,
         sink_tasks: &mut sink_tasks,
     };
@@ -247,6 +251,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             endpoints,
             sinks,
             ingresses: read,
+            secrets,
             removed: Vec::new(),
         }),
         reloads: Reloads::default(),

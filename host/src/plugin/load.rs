@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wasmtime::component::Component;
 
 use super::{
-    Candidate, LoadError, LoadedPlugin,
+    Candidate, Identity, LoadError, LoadedPlugin,
     bindings::exports::nozzle::plugin::{handling, shaping},
     compile::NotCompiled,
     contract,
@@ -175,7 +175,19 @@ impl PluginHost {
             Arc::clone(&log),
         );
         let ticker = Arc::clone(&self.ticker);
-        Ok(LoadedPlugin::new(pool, log, binary.digest, path, ticker))
+        let identity = Identity {
+            digest: binary.hex_digest(),
+            config: settings.config.clone(),
+            grants: settings.grants.clone(),
+        };
+        Ok(LoadedPlugin::new(
+            pool,
+            log,
+            binary.digest,
+            identity,
+            path,
+            ticker,
+        ))
     }
 
     async fn compile(

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    CurrentCall, Handled, LoadError, Plugin, PluginError, Shaped,
+    CurrentCall, Handled, Identity, LoadError, Plugin, PluginError, Shaped,
     engine::Ticker,
     instance::{MakeError, Pool},
     lift,
@@ -16,6 +16,7 @@ pub struct LoadedPlugin {
     pool: Arc<Pool>,
     log: Arc<GuestLog>,
     digest: Digest,
+    identity: Arc<Identity>,
     origin: PathBuf,
     held: Arc<Held>,
     /// Without epochs nothing would end its loops.
@@ -52,6 +53,7 @@ impl LoadedPlugin {
         pool: Pool,
         log: Arc<GuestLog>,
         digest: Digest,
+        identity: Identity,
         origin: PathBuf,
         ticker: Arc<Ticker>,
     ) -> Self {
@@ -60,6 +62,7 @@ impl LoadedPlugin {
             pool: Arc::new(pool),
             log,
             digest,
+            identity: Arc::new(identity),
             origin,
             ticker,
         }
@@ -86,6 +89,7 @@ impl LoadedPlugin {
             pool: self.pool.rehearsal(),
             log: Arc::clone(&self.log),
             digest: self.digest,
+            identity: Arc::clone(&self.identity),
             origin: self.origin.clone(),
             held: Arc::clone(&self.held),
             ticker: Arc::clone(&self.ticker),
@@ -174,6 +178,10 @@ impl Plugin for LoadedPlugin {
 
     fn handles(&self) -> bool {
         self.pool.handles()
+    }
+
+    fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.identity)
     }
 
     async fn handle(&self, call: CurrentCall, outcome: Outcome) -> Result<Handled, PluginError> {

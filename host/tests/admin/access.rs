@@ -40,6 +40,8 @@ fn routes() -> Vec<(String, String)> {
         .iter()
         .flat_map(|(path, methods)| {
             let path = path.replace("{namespace}", "t").replace("{name}", "sink");
+            // Nothing passes, and it is not to wait for long.
+            let path = path.replace("/record", "/record?seconds=1");
             let methods = methods.as_object().expect("methods").keys();
             methods.map(move |method| (method.to_uppercase(), path.clone()))
         })

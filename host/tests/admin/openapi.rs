@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use nozzle_testkit::{Child, Recorder, schemathesis};
+use nozzle_testkit::{Child, DEADLINE, Recorder, schemathesis};
 use serde_json::Value;
 
 use super::host::{Host, Sink, nozzle, write_module};
 
-/// The same document, with the sink that there is as an example.
+/// The same document, with the sinks that there are as examples.
 fn with_examples(document: &Value) -> Value {
     let mut document = document.clone();
     let paths = document["paths"].as_object_mut().expect("paths");
@@ -15,14 +15,17 @@ fn with_examples(document: &Value) -> Value {
         .values_mut()
         .flat_map(|path| path.as_object_mut().expect("methods").values_mut());
     for operation in operations {
+        let is_recording = operation["operationId"] == "record-sink";
         let parameters = operation
             .get_mut("parameters")
             .and_then(Value::as_array_mut);
         for parameter in parameters.into_iter().flatten() {
-            let example = if parameter["name"] == "name" {
-                "sink"
-            } else {
-                "t"
+            let example = match parameter["name"].as_str() {
+                // A recording would wait for what does not come.
+                Some("name") if is_recording => "ended",
+                Some("name") => "sink",
+                Some("namespace") => "t",
+                _ => continue,
             };
             parameter["example"] = example.into();
         }
@@ -49,7 +52,12 @@ async fn the_host_answers_as_its_document_says() {
     let endpoint = Recorder::start(|_| 200).await;
     endpoint.close();
     let folder = tempfile::tempdir().expect("a folder");
-    write_module(folder.path(), 3, &[Sink("sink", &endpoint.url(), "")]);
+    let other = Recorder::start(|_| 200).await;
+    let sinks = [
+        Sink("sink", &endpoint.url(), ""),
+        Sink("ended", &other.url(), ""),
+    ];
+    write_module(folder.path(), 3, &sinks);
     let token = "0123456789abcdef";
     let module = folder.path().join("module.yaml");
     let text = std::fs::read_to_string(&module).expect("a module");
@@ -57,6 +65,13 @@ async fn the_host_answers_as_its_document_says() {
     let host = Host::start_at(folder.path(), &[]);
     host.until("/ready", |answer| answer.status == 200);
     let header = format!("authorization: Bearer {token}\r\n");
+    for _ in 0..DEADLINE.as_millis() / 20 {
+        let sink = host.ask("GET", "/v1/sinks/t/ended", &header);
+        if sink.body.contains("\"mode\":\"ended\"") {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
     let served = host.ask("GET", "/v1/openapi.json", &header);
     let document: Value = serde_json::from_str(&served.body).expect("JSON");
     let printed = Child::start(nozzle().arg("openapi")).finish();
@@ -64,14 +79,17 @@ async fn the_host_answers_as_its_document_says() {
     std::fs::write(&schema, with_examples(&document).to_string()).expect("written");
 
     let url = format!("http://{}", host.address);
-    // The first would end the host. A component that the second is sent is as good as its bytes, whatever the document says.
-    let choices: [&[&str]; 2] = [
+    // The first would end the host. A component that the last is sent is as good as its bytes, whatever the document says.
+    let choices: [&[&str]; 3] = [
         &[
             "--exclude-operation-id",
             "drain-host",
             "--exclude-operation-id",
             "swap-plugin",
+            "--exclude-operation-id",
+            "record-sink",
         ],
+        &["--include-operation-id", "record-sink"],
         &[
             "--include-operation-id",
             "swap-plugin",

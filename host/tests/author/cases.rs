@@ -257,6 +257,37 @@ fn what_cannot_run_is_never_written_as_an_expectation() {
 }
 
 #[test]
+fn one_document_says_of_each_case_whether_it_passed_and_what_differs() {
+    let spoilt = GOOD
+        .replace("method: post", "method: put")
+        .replace("[2]]'", "[3],4]'")
+        .replace("verdict: by-status", "verdict: delivered");
+    let both = cases(&[
+        ("good.yaml", GOOD),
+        ("spoilt.yaml", &spoilt),
+        (
+            "drop.yaml",
+            "events: [{ data: '1' }]\nexpect: { drop: [0] }\n",
+        ),
+    ]);
+    let good = cases(&[("good.yaml", GOOD)]);
+
+    let failed = test(both.path(), "json_batch.wasm", &["--json"]);
+    let passed = test(good.path(), "json_batch.wasm", &["--json"]);
+    let updated = test(both.path(), "json_batch.wasm", &["--json", "--update"]);
+
+    let (document, rest) = failed.split_once("\n}\n").expect("a document");
+    let document = format!("{document}\n}}");
+    assert!(rest.starts_with("error: 2 of 3 cases failed"), "{rest}");
+    assert!(rest.ends_with("exit code 1\n"), "{rest}");
+    let read: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+    assert_eq!((&read["passed"], &read["failed"]), (&1.into(), &2.into()));
+    insta::assert_snapshot!(document);
+    assert!(passed.ends_with("\n}\nexit code 0\n"), "{passed}");
+    assert!(updated.contains("\"updated\": 2"), "{updated}");
+}
+
+#[test]
 fn a_case_grants_what_the_sink_would() {
     let text = "\
 grants: { keyvalue: true }

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{AuthorError, LimitArgs, config};
+use super::{AuthorError, LimitArgs, config, events};
 use crate::{
     author::{Bench, events_of},
     cli::{
@@ -44,13 +44,7 @@ pub(super) async fn bench(args: BenchArgs) -> Result<(), AuthorError> {
     let before = args.baseline.as_ref().map(baseline).transpose()?;
     let records = match &args.events {
         None => samples(),
-        Some(path) => {
-            let read = fs::read(path).map_err(|source| AuthorError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            events_of(&read.into())
-        }
+        Some(path) => events(path)?,
     };
     if cfg!(debug_assertions) {
         say(

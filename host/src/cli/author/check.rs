@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{AuthorError, LimitArgs, config, workshop};
+use super::{AuthorError, LimitArgs, config, events, workshop};
 use crate::{
-    author::{Checked, Trial, events_of},
+    author::{Checked, Trial},
     cli::{
         letters::{print, say},
         numbers::grouped,
@@ -29,16 +29,7 @@ pub(in crate::cli) struct CheckArgs {
 
 /// Loads the plugin, and lets it shape and handle what every plugin meets one day. Nothing is sent.
 pub(super) async fn check(args: CheckArgs) -> Result<(), AuthorError> {
-    let own = match &args.events {
-        None => Vec::new(),
-        Some(path) => {
-            let read = std::fs::read(path).map_err(|source| AuthorError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            events_of(&read.into())
-        }
-    };
+    let own = args.events.as_deref().map_or(Ok(Vec::new()), events)?;
     let workshop = workshop(&args.plugin, &args.limits).await?;
     let checked = workshop.check(&args.config, &own).await;
     let checked = checked.map_err(AuthorError::Plugin)?;

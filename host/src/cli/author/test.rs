@@ -2,8 +2,10 @@
 
 use std::{
     io::{IsTerminal, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
+
+use serde_json::{Value, json};
 
 use super::{AuthorError, LimitArgs, workshop};
 use crate::{
@@ -31,6 +33,9 @@ pub(in crate::cli) struct TestArgs {
     /// Only cases whose path contains this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Prints one JSON document: of each case its name, its file, whether it passed, and what differs.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -45,22 +50,24 @@ pub(super) async fn test(args: TestArgs) -> Result<(), AuthorError> {
     };
     let is_terminal = stdout().is_terminal();
     let (mut updated, mut failed) = (0, 0);
+    let mut said = Vec::new();
     for case in &cases {
         let end = workshop.run(case, update).await;
-        match end.map_err(AuthorError::Plugin)? {
-            CaseEnd::Passed => print(&format!("pass    {}\n", case.name)),
+        let end = end.map_err(AuthorError::Plugin)?;
+        match &end {
+            CaseEnd::Passed => {}
+            CaseEnd::Failed { .. } => failed += 1,
             CaseEnd::Updated(text) => {
-                case.write(&text).map_err(|source| AuthorError::Write {
+                case.write(text).map_err(|source| AuthorError::Write {
                     path: PathBuf::from(&case.name),
                     source,
                 })?;
                 updated += 1;
-                print(&format!("update  {}\n", case.name));
             }
-            CaseEnd::Failed { reason, hint, diff } => {
-                failed += 1;
-                print(&failure(case, &reason, hint.as_deref(), &diff, is_terminal));
-            }
+        }
+        match args.json {
+            true => said.push(to_json(case, &end)),
+            false => print(&line(case, &end, is_terminal)),
         }
     }
     let all = cases.len();
@@ -69,10 +76,17 @@ pub(super) async fn test(args: TestArgs) -> Result<(), AuthorError> {
         updated => format!(", {updated} updated"),
     };
     let passed = all - failed - updated;
-    print(&format!(
-        "\n{}: {passed} passed, {failed} failed{also}\n",
-        counted(all as u64, "case")
-    ));
+    print(&match args.json {
+        true => {
+            let document =
+                json!({ "passed": passed, "failed": failed, "updated": updated, "cases": said });
+            format!("{document:#}\n")
+        }
+        false => format!(
+            "\n{}: {passed} passed, {failed} failed{also}\n",
+            counted(all as u64, "case")
+        ),
+    });
     match failed {
         0 => Ok(()),
         failed => Err(AuthorError::Failed { failed, all }),
@@ -94,6 +108,39 @@ fn read(args: &TestArgs) -> Result<Vec<Case>, AuthorError> {
         return Err(AuthorError::NoSuchCase { filter });
     }
     Ok(cases.into_iter().filter_map(Result::ok).collect())
+}
+
+fn line(case: &Case, end: &CaseEnd, is_terminal: bool) -> String {
+    match end {
+        CaseEnd::Passed => format!("pass    {}\n", case.name),
+        CaseEnd::Updated(_) => format!("update  {}\n", case.name),
+        CaseEnd::Failed {
+            reason, hint, diff, ..
+        } => failure(case, reason, hint.as_deref(), diff, is_terminal),
+    }
+}
+
+fn to_json(case: &Case, end: &CaseEnd) -> Value {
+    let file = Path::new(&case.name);
+    let mut said = json!({
+        "name": file.file_stem().unwrap_or_default().to_string_lossy(),
+        "file": case.name,
+        "about": case.about,
+        "passed": *end == CaseEnd::Passed,
+        "updated": matches!(end, CaseEnd::Updated(_)),
+    });
+    if let CaseEnd::Failed {
+        reason,
+        hint,
+        differences,
+        ..
+    } = end
+    {
+        said["reason"] = json!(reason);
+        said["hint"] = json!(hint);
+        said["differences"] = json!(differences);
+    }
+    said
 }
 
 /// Red was expected, green was found.

@@ -20,6 +20,7 @@ use crate::{
         letters::{self, EXCERPT},
         outage::Against,
         retry,
+        tap::Judged,
         verdict::{Rejected, Seen, Verdict, judge},
     },
     event::Record,
@@ -27,7 +28,7 @@ use crate::{
     http::Transport,
     metrics::{SinkStats, StatusClass},
     outcome::{Failure, Outcome, retry_after},
-    plugin::{CurrentCall, EventVerdict, Plugin, Tally},
+    plugin::{CurrentCall, EventVerdict, Handled, Plugin, Tally},
 };
 
 /// What came of one attempt.
@@ -374,6 +375,7 @@ async fn attempt<P: Plugin, T: Transport>(
     let handles = call.shaped_by.handles();
     let excerpt = excerpt(&outcome, handles);
     let _held = ResponseMemory::hold(&sink.stats, &outcome);
+    let taped = call.tape.is_some().then(|| outcome.clone());
     let (handled, results) = if handles {
         let current = CurrentCall {
             attempt: call.attempts(),
@@ -391,7 +393,22 @@ async fn attempt<P: Plugin, T: Transport>(
     } else {
         (None, Vec::new())
     };
+    let taped = taped.map(|outcome| {
+        let said = handled.as_ref().and_then(|said| said.as_ref().ok());
+        Judged {
+            attempt: call.attempts(),
+            outcome,
+            handled: said.map(|verdict| Handled {
+                verdict: verdict.clone(),
+                results: results.clone(),
+            }),
+        }
+    });
     let verdict = judge(&seen, handled, call.items.len(), &sink.settings.status);
+    if let (Some(tape), Some(judged)) = (&call.tape, taped) {
+        let is_used = !matches!(verdict, Verdict::PluginFailed(_));
+        tape.judged(is_used.then_some(judged));
+    }
     // Nothing that a plugin said is used where its verdict is not.
     let used = sink.results.is_some() && !matches!(verdict, Verdict::PluginFailed(_));
     let results = if used { results } else { Vec::new() };

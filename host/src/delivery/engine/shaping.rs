@@ -16,6 +16,7 @@ use crate::{
         prepare::prepare,
         retry,
         settings::{OnGivenUp, Order},
+        tap::BatchTape,
     },
     event::Event,
     http::{Request, Transport},
@@ -33,6 +34,8 @@ pub(super) struct ShapeDone {
     result: Result<Plan, ShapeFailure>,
     /// Where the batch's span stands.
     trace: Option<trace::Context>,
+    /// What is recorded of it, if somebody records.
+    tape: Option<BatchTape>,
 }
 
 /// A batch's calls, and the events that need none; events by batch index.
@@ -124,12 +127,22 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 .collect();
             sink.plugin.comes(&events);
             let span = sink.tracer.batch(&events);
-            let result = match shape(&generation.plugin, &events).await {
+            let identity = || generation.plugin.identity();
+            let tape = sink.tap.batch(&events, generation.number, identity);
+            let answer = generation.plugin.shape(&events).await;
+            if let Some(tape) = &tape {
+                tape.shaped(answer.as_ref());
+            }
+            let result = match answer {
                 Ok(shaped) => {
                     compare(&sink.plugin, &events, &shaped);
-                    plan(shaped, &sink.endpoints, sink.settings.order, &events)
+                    let plan = plan(shaped, &sink.endpoints, sink.settings.order, &events);
+                    if let (Some(tape), Err(_)) = (&tape, &plan) {
+                        tape.unusable();
+                    }
+                    plan
                 }
-                Err(failure) => Err(failure),
+                Err(error) => Err(not_shaped(error)),
             };
             let calls = result.as_ref().map(|plan| plan.calls.len());
             let trace = span.ended(calls.map_err(ShapeFailure::reason));
@@ -138,6 +151,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 by: generation,
                 result,
                 trace,
+                tape,
             }
         });
     }
@@ -148,6 +162,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             by,
             result,
             trace,
+            tape,
         } = match done {
             Ok(done) => done,
             Err(error) => return self.task_failed(&error),
@@ -169,7 +184,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         match result {
             Ok(plan) => {
                 self.shape_works();
-                self.take_plan(items, plan, &by, trace.as_ref());
+                self.take_plan(items, plan, &by, trace.as_ref(), tape.as_ref());
             }
             Err(ShapeFailure::NoInstance(reason)) => {
                 self.sink.stats.plugin_failures.add(1);
@@ -190,6 +205,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         plan: Plan,
         by: &Arc<dyn Judge>,
         batch: Option<&trace::Context>,
+        tape: Option<&BatchTape>,
     ) {
         by.tally().count(|counts| {
             counts.events += items.len() as u64;
@@ -197,7 +213,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         });
         let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
         let mut take = |index: u32| slots.get_mut(index as usize).and_then(Option::take);
-        for prepared in plan.calls {
+        for (place, prepared) in plan.calls.into_iter().enumerate() {
             let items: Vec<Item> = prepared
                 .shaped
                 .events
@@ -217,6 +233,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 before: None,
                 memory: prepared.memory,
                 trace,
+                tape: tape.map(|tape| tape.call(place)),
             });
         }
         let dropped: Vec<Item> = plan.drop.into_iter().filter_map(&mut take).collect();
@@ -350,12 +367,16 @@ pub fn calls_of(
 }
 
 async fn shape(plugin: &impl Plugin, events: &[Arc<Event>]) -> Result<Shaped, ShapeFailure> {
-    plugin.shape(events).await.map_err(|error| match error {
+    plugin.shape(events).await.map_err(not_shaped)
+}
+
+fn not_shaped(error: PluginError) -> ShapeFailure {
+    match error {
         PluginError::Instance(reason) => ShapeFailure::NoInstance(reason),
         error => ShapeFailure::Batch {
             cause: letters::plugin_failed(&error),
         },
-    })
+    }
 }
 
 /// Gives a copy to the version that is compared, if there is one and it has time.

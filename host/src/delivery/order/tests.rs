@@ -87,6 +87,7 @@ fn call(items: Vec<Item>) -> Call {
         before: None,
         memory: 0,
         trace: Default::default(),
+        tape: None,
     }
 }
 

@@ -191,6 +191,7 @@ impl Running {
         fit_endpoints(&module, &live.endpoints);
 
         // The sinks begin, with what those before them have left.
+        live.secrets.know(&module);
         let mut wiring = Wiring {
             module: &module,
             state_dir: &live.state_dir,
@@ -199,6 +200,7 @@ impl Running {
             endpoints: &live.endpoints,
             egresses: &egresses,
             queues: &queues,
+            secrets: &live.secrets,
             writers,
             sink_tasks,
         };

@@ -243,6 +243,7 @@ fn start(world: &Shared) -> Running {
             stats: Arc::clone(&stats),
             tracer: Default::default(),
             control: controlled,
+            tap: Default::default(),
         };
         let (queue, intake) = mpsc::channel(1);
         queues.push(queue);
@@ -251,6 +252,7 @@ fn start(world: &Shared) -> Running {
             stats,
             plugin: Arc::default(),
             swaps: None,
+            records: None,
             control,
         });
         let world = world.clone();

@@ -268,6 +268,7 @@ pub(super) fn start_to<T: Transport>(
         stats: Arc::clone(&stats),
         tracer: Default::default(),
         control: controlled,
+        tap: Default::default(),
     };
     let (queue, intake) = mpsc::channel(1);
     let left = Arc::new(Mutex::new(None));
