@@ -25,11 +25,7 @@ const BACKLOG: u32 = 128;
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener, Option<Identity>),
-    Unix {
-        listener: UnixListener,
-        /// For as long as it is listened on.
-        _file: SocketFile,
-    },
+    Unix(UnixListener),
 }
 
 /// A connection before TLS.
@@ -55,12 +51,15 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    pub(super) async fn bind(settings: &AdminSettings) -> Result<Self, BindError> {
+    /// Listens; on a Unix socket for as long as its file is kept.
+    pub(super) async fn bind(
+        settings: &AdminSettings,
+    ) -> Result<(Self, Option<SocketFile>), BindError> {
         match &settings.listen {
             Listen::Tcp(address) => {
                 let identity = settings.tls.as_ref().map(Identity::read).transpose()?;
                 let listener = TcpListener::bind(address).await?;
-                Ok(Self::Tcp(listener, identity))
+                Ok((Self::Tcp(listener, identity), None))
             }
             Listen::Unix(path) => {
                 remove_stale(path).await?;
@@ -69,10 +68,7 @@ impl Listener {
                 let file = SocketFile(path.clone());
                 // Nobody can connect before it listens.
                 std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-                Ok(Self::Unix {
-                    listener: socket.listen(BACKLOG)?,
-                    _file: file,
-                })
+                Ok((Self::Unix(socket.listen(BACKLOG)?), Some(file)))
             }
         }
     }
@@ -83,7 +79,7 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 Ok((Accepted::Tcp(stream), Peer::Tcp(peer)))
             }
-            Self::Unix { listener, .. } => {
+            Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let credentials = stream.peer_cred().ok();
                 let peer = Peer::Unix {
@@ -111,7 +107,7 @@ impl Listener {
     pub(super) fn port(&self) -> Option<u16> {
         match self {
             Self::Tcp(listener, _) => Some(listener.local_addr().ok()?.port()),
-            Self::Unix { .. } => None,
+            Self::Unix(_) => None,
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{
     access::Access,
     answer::answer,
     audit::Peer,
-    listen::{Accepted, Listener},
+    listen::{Accepted, Listener, SocketFile},
     settings::AdminSettings,
     tls::TlsError,
 };
@@ -57,6 +57,8 @@ pub struct Admin {
     port: Option<u16>,
     access: Arc<Access>,
     task: JoinHandle<()>,
+    /// Here and not with the task, which may end behind the process.
+    _file: Option<SocketFile>,
 }
 
 /// What every connection works with.
@@ -73,7 +75,7 @@ impl Admin {
     /// # Errors
     /// When the address cannot be used.
     pub async fn bind(settings: &AdminSettings, board: Arc<Board>) -> Result<Self, BindError> {
-        let listener = Listener::bind(settings).await?;
+        let (listener, file) = Listener::bind(settings).await?;
         let port = listener.port();
         let access = Arc::new(Access::new(settings.clone()));
         let shared = Shared {
@@ -82,7 +84,12 @@ impl Admin {
             access: Arc::clone(&access),
         };
         let task = tokio::spawn(accept(Arc::new(shared)));
-        Ok(Self { port, access, task })
+        Ok(Self {
+            port,
+            access,
+            task,
+            _file: file,
+        })
     }
 
     /// The port that it has; none on a Unix socket.
