@@ -135,7 +135,7 @@ fn script(blocks: &[Block], may_fetch: bool) -> String {
             }
             for line in block.text.lines() {
                 let (command, _) = line.split_once(" #").unwrap_or((line, ""));
-                script += &format!("{command} &\n");
+                script += &format!("{command} &\nPID=$!\n");
                 if command.contains("--admin") {
                     script += "up\n";
                 }
