@@ -51,7 +51,7 @@ followed! {
     packages_are_pushed_and_signed_as_their_page_says: "packaging", says [];
     a_plugin_in_rust_is_made_as_its_page_says: "plugins-rust", says ["1,000 read = 1,000 delivered"];
     a_module_is_changed_as_the_page_on_reloading_says: "reloading", says [];
-    plugins_are_swapped_as_their_page_says: "swapping", says [];
+    plugins_are_swapped_as_their_page_says: "swapping", says ["is served by generation 4", "is compared with the one that serves", "canary of generation 6"];
     a_plugin_is_tested_as_its_page_says: "testing-plugins", says [" 0 failed", "curl"];
     a_plugin_is_measured_as_the_page_on_tuning_says: "tuning", says ["500 a batch"];
     records_come_and_go_as_the_page_on_sources_says: "sources", says ["1,000 read = 1,000 delivered", "3 read = 3 delivered", "\"status\":200"];
@@ -135,7 +135,7 @@ fn script(blocks: &[Block], may_fetch: bool) -> String {
             }
             for line in block.text.lines() {
                 let (command, _) = line.split_once(" #").unwrap_or((line, ""));
-                script += &format!("{command} &\n");
+                script += &format!("{command} &\nPID=$!\n");
                 if command.contains("--admin") {
                     script += "up\n";
                 }

@@ -1,8 +1,8 @@
 # What the commands of a page take for granted; marks above its blocks name these functions. The ports are replaced as those of a
 # page are.
 
-# What a page leaves running ends with it; `jobs` forgets none that was started.
-trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+# What a page leaves running ends with it, and at once: without its endpoint a host would wait. `jobs` forgets none that was started.
+trap 'kill -KILL $(jobs -p) 2>/dev/null || true' EXIT
 # One order of what is said.
 exec 2>&1
 
@@ -125,4 +125,9 @@ expect:
               - delivered
               - reject: no such field
 END
+}
+
+# Waits until the plugin of the sink is of this generation.
+generation() {
+    until nozzle plugin list >listed && grep -qE "shop/score +$1 " listed; do sleep 0.2; done
 }
