@@ -159,6 +159,17 @@ impl Writers {
         }
     }
 
+    /// Forgets those that have ended, but for egresses of the module, whose numbers are still shown.
+    pub(super) fn forget(&mut self, module: &[EgressConfig]) {
+        self.known.retain(|known| {
+            let is_named = |egress: &EgressConfig| match &known.key {
+                Key::Egress(id) => egress.id.to_string() == *id,
+                Key::File(_) | Key::Relay(..) => false,
+            };
+            !known.task.is_finished() || module.iter().any(is_named)
+        });
+    }
+
     /// Those of the module, in its order, then the others.
     pub(super) fn views(&self, module: &[EgressConfig]) -> Vec<EgressView> {
         let of_module = |key: &Key| match key {
