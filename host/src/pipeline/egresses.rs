@@ -198,3 +198,43 @@ impl Writers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Id;
+
+    fn stdout(id: &str) -> EgressConfig {
+        EgressConfig {
+            id: Id::parse(id).expect("an id"),
+            kind: EgressKind::Stdout,
+        }
+    }
+
+    #[tokio::test]
+    async fn writers_that_have_ended_are_forgotten_but_for_those_that_the_module_names() {
+        let mut writers = Writers::default();
+        let spawn = |writers: &mut Writers, key: Key| {
+            writers.spawn(
+                key,
+                "t/out".to_owned(),
+                AnyEgress::Stdout(StdoutEgress::default()),
+            )
+        };
+        let key = |id: &str| Key::Egress(id.to_owned());
+        for number in 0..100 {
+            drop(spawn(&mut writers, key(&format!("t/gone{number}"))));
+            writers
+                .ended(&key(&format!("t/gone{number}")), Duration::ZERO)
+                .await;
+        }
+        drop(spawn(&mut writers, key("t/named")));
+        writers.ended(&key("t/named"), Duration::ZERO).await;
+        let _used = spawn(&mut writers, Key::File("used".to_owned()));
+
+        writers.forget(&[stdout("t/named")]);
+
+        let known: Vec<&Key> = writers.known.iter().map(|known| &known.key).collect();
+        assert_eq!(known, [&key("t/named"), &Key::File("used".to_owned())]);
+    }
+}
