@@ -220,7 +220,7 @@ async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
         Command::Resume(args) => steer::resume(args).await,
         Command::Drain(args) => steer::drain(args).await,
         Command::Reload(args) => reload::reload(args).await,
-        Command::Demo(args) => demo::demo(args, format).await,
+        Command::Demo(args) => Box::pin(demo::demo(args, format)).await,
         Command::Endpoint(args) => endpoint::endpoint(args).await,
         Command::Schema
         | Command::Openapi

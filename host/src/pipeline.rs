@@ -25,9 +25,13 @@ pub use summary::{Failures, SinkSummary, Summary};
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use self::{egresses::Writers, live::Live, reload::Reloads};
+use self::{
+    egresses::Writers,
+    live::{LeavingSink, Live},
+    reload::{Applied, Hurry, Reloads},
+};
 
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -58,17 +62,22 @@ pub struct RunOptions {
 pub struct Running {
     ingresses: Vec<IngressView>,
     sinks: Vec<SinkView>,
-    /// Sinks that a reload has removed.
-    gone: Vec<SinkView>,
+    /// Sinks that reloads have removed, and that have come to their end.
+    gone: Vec<SinkSummary>,
     /// Those of the ingresses, and of those that a reload has stopped and that have events without an end.
     sources: Vec<Source>,
     ingress_tasks: IngressTasks,
     sink_tasks: SinkTasks,
+    /// One for each sink that a reload has removed, until all that it held has its end.
+    leaving_tasks: SinkTasks,
     /// They attend to the plugins, and to the module file.
     plugin_tasks: JoinSet<io::Result<()>>,
-    progress: JoinHandle<Result<(), StoreError>>,
+    /// Stores progress; none when somebody waits for its end.
+    progress: Option<Progress>,
     /// Stops intake.
     intake: CancellationToken,
+    /// Cancelled when a task has failed, even if nobody has seen its end yet.
+    failed: CancellationToken,
     /// Tells the progress task to store what is settled, and to end.
     last_progress: CancellationToken,
     writers: Writers,
@@ -82,6 +91,8 @@ pub struct Running {
     live: Option<Live>,
     reloads: Reloads,
 }
+
+type Progress = JoinHandle<Result<(), StoreError>>;
 
 /// One for each ingress that is read.
 type IngressTasks = JoinSet<Result<(), IngressError>>;
@@ -127,17 +138,56 @@ impl Running {
         }
     }
 
+    /// Waits, not for long, until what removed sinks can deliver no more is in their dead letters: nobody reads it again for
+    /// them. Gives those that failed, and why.
+    async fn let_leave(&mut self) -> Vec<(Arc<str>, String)> {
+        let mut halted = Vec::new();
+        let all = async {
+            while let Some(joined) = self.leaving_tasks.join_next().await {
+                if let Ok((id, SinkEnd::Halted(reason))) = joined {
+                    halted.push((id, reason));
+                }
+            }
+        };
+        if tokio::time::timeout(reload::WRITES, all).await.is_err() {
+            warn!("dead letters of sinks that were removed are not written in time");
+        }
+        halted
+    }
+
+    /// Keeps no more than the numbers of these sinks, which were removed.
+    fn forget_gone(&mut self, which: impl Fn(&LeavingSink) -> bool) {
+        let Some(live) = &mut self.live else { return };
+        let (forgotten, left) = live.leaving.drain(..).partition(which);
+        live.leaving = left;
+        let forgotten: Vec<LeavingSink> = forgotten;
+        for sink in &forgotten {
+            let numbers = SinkSummary::of(&sink.view);
+            match self.gone.iter_mut().find(|gone| gone.id == numbers.id) {
+                Some(gone) => *gone = gone.clone().and(numbers),
+                None => self.gone.push(numbers),
+            }
+        }
+    }
+
     /// Waits until every source has ended and every event has its end; or until a shutdown has
     /// drained what was there, or run out of patience. Then stores progress.
     pub async fn finish(mut self, shutdown: &Shutdown) -> Summary {
         let mut failure = None;
         let mut kept = None;
         let mut halted = Vec::new();
+        let mut progress = (self.progress.take()).expect("nobody else waits for its end");
         let mut patience = std::pin::pin!(patience(shutdown, self.grace));
+        let hurry = Hurry {
+            stops: shutdown.drain.child_token(),
+            is_over: CancellationToken::new(),
+        };
+        let mut stops = false;
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.drain.cancelled(), if !self.intake.is_cancelled() => {
+                () = shutdown.drain.cancelled(), if !stops => {
+                    stops = true;
                     info!(grace = ?self.grace, "stopping: intake has ended, calls in flight go on");
                     self.stop_intake();
                 }
@@ -152,7 +202,7 @@ impl Running {
                         halted.push(("ingress".into(), format!("an internal task failed: {error}")));
                     }
                 },
-                joined = self.sink_tasks.join_next() => match joined {
+                joined = either(&mut self.sink_tasks, &mut self.leaving_tasks) => match joined {
                     Some(Ok((_, SinkEnd::Done | SinkEnd::Paused))) => {}
                     Some(Ok((id, SinkEnd::Halted(reason)))) => {
                         // The others finish what they have; nothing new is read.
@@ -165,24 +215,28 @@ impl Running {
                     }
                     None => break,
                 },
-                joined = &mut self.progress => {
+                joined = &mut progress => {
                     self.stop_intake();
                     kept = Some(joined);
                     break;
                 }
                 step = self.reloads.next() => {
                     let Some(prepared) = self.begin_reload(step) else { continue };
-                    let applied = tokio::select! {
-                        biased;
-                        applied = Box::pin(self.apply(prepared, &shutdown.drain)) => applied,
-                        () = &mut patience => {
-                            warn!("the grace period is over in the middle of a reload; calls in flight are dropped");
+                    let applying = self.apply_heeding(prepared, &mut progress, patience.as_mut(), &hurry);
+                    match Box::pin(applying).await {
+                        Applied::Done(applied) => if let Some(reason) = self.end_reload(applied) {
+                            self.stop_intake();
+                            halted.push(("module".into(), reason));
+                        },
+                        Applied::TakenOver(joined) => {
+                            kept = Some(joined);
                             break;
                         }
-                    };
-                    if let Some(reason) = self.end_reload(applied) {
-                        self.stop_intake();
-                        halted.push(("module".into(), reason));
+                        Applied::TooLate => {}
+                    }
+                    if hurry.is_over.is_cancelled() {
+                        warn!("the grace period is over in the middle of a reload; calls in flight are dropped");
+                        break;
                     }
                 }
                 () = &mut patience => {
@@ -194,20 +248,26 @@ impl Running {
         // The sinks may have ended before an ingress's own end was seen here: it may be a failure.
         self.stop_intake();
         self.reloads.end().await;
+        hurry.is_over.cancel();
+        if kept.is_none() {
+            halted.extend(self.let_leave().await);
+        }
         while let Some(joined) = self.ingress_tasks.join_next().await {
             if let Ok(Err(error)) = joined {
                 failure.get_or_insert(error);
             }
         }
         self.sink_tasks.shutdown().await;
+        self.leaving_tasks.shutdown().await;
         self.plugin_tasks.shutdown().await;
+        self.forget_gone(|_| true);
         self.live = None;
         // The sinks held the last handles: the egresses write what they have, then end.
         self.writers.finish(Duration::from_secs(1)).await;
         self.last_progress.cancel();
         let kept = match kept {
             Some(kept) => kept,
-            None => (&mut self.progress).await,
+            None => progress.await,
         };
         let store = match kept {
             Ok(kept) => kept.err(),
@@ -223,10 +283,10 @@ impl Running {
         if let Some(held) = &self.held {
             held.state_dir.leave();
         }
-        self.sinks.append(&mut self.gone);
         Summary::new(
             &self.ingresses,
             &self.sinks,
+            self.gone,
             &self.sources,
             Failures {
                 source: failure,
@@ -235,6 +295,18 @@ impl Running {
             },
             shutdown.drain.is_cancelled(),
         )
+    }
+}
+
+/// The next end of a task of either; none if there are none.
+async fn either(
+    one: &mut SinkTasks,
+    other: &mut SinkTasks,
+) -> Option<Result<(Arc<str>, SinkEnd), JoinError>> {
+    tokio::select! {
+        Some(joined) = one.join_next() => Some(joined),
+        Some(joined) = other.join_next() => Some(joined),
+        else => None,
     }
 }
 

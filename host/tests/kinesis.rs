@@ -12,5 +12,7 @@ mod host;
 mod progress;
 #[path = "kinesis/reading.rs"]
 mod reading;
+#[path = "kinesis/reload.rs"]
+mod reload;
 #[path = "kinesis/resharding.rs"]
 mod resharding;

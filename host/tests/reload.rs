@@ -46,6 +46,11 @@ impl Rig {
     }
 
     pub(crate) fn command(&self) -> Command {
+        self.command_with("5s")
+    }
+
+    /// With this grace period.
+    pub(crate) fn command_with(&self, grace: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nozzle"));
         command
             .current_dir(self.path())
@@ -55,14 +60,19 @@ impl Rig {
                 "--state-dir",
                 "state",
                 "--grace",
-                "5s",
+                grace,
             ])
             .args(["--admin", "unix:admin.sock"]);
         command
     }
 
     pub(crate) fn start(&self) -> Child {
-        let host = Child::start(&mut self.command());
+        self.start_with("5s")
+    }
+
+    /// With this grace period.
+    pub(crate) fn start_with(&self, grace: &str) -> Child {
+        let host = Child::start(&mut self.command_with(grace));
         host.wait_for("metrics, health and status are served");
         host
     }
@@ -158,16 +168,33 @@ pub(crate) fn nobody() -> String {
 
 /// A metric of the host, by its name and labels as they are written.
 pub(crate) fn metric(rig: &Rig, name: &str) -> String {
-    use std::io::{Read as _, Write as _};
-    let mut stream =
-        std::os::unix::net::UnixStream::connect(rig.path().join("admin.sock")).expect("it listens");
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered");
+    let answer = get(rig, "/metrics");
     let line = answer.lines().find_map(|line| line.strip_prefix(name));
     line.unwrap_or_else(|| panic!("no {name} in {answer}"))
         .trim()
         .to_owned()
+}
+
+/// What the host answers.
+pub(crate) fn get(rig: &Rig, path: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream =
+        std::os::unix::net::UnixStream::connect(rig.path().join("admin.sock")).expect("it listens");
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+        .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer
+}
+
+/// Waits until something has come about.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let came = async {
+        while !is_so() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let came = tokio::time::timeout(nozzle_testkit::DEADLINE, came).await;
+    assert!(came.is_ok(), "{what}");
 }

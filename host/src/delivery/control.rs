@@ -3,10 +3,12 @@
 //! # Invariants
 //! - When [`Control::set`] has returned, the engine acts by it: behind a pause no call begins.
 //! - The time of a pause is not held against the events that wait.
+//! - One incarnation of a sink hands its end of the control to the next: what is told between the two is not lost.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 /// What a sink does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +55,7 @@ struct Told {
 pub struct Control {
     told: Arc<watch::Sender<Told>>,
     heeded: watch::Receiver<u64>,
+    given_up: CancellationToken,
 }
 
 /// The end of a [`Control`] that the engine holds. By default nobody tells it anything, and it runs.
@@ -63,6 +66,7 @@ pub struct Controlled {
     /// As it was looked at last.
     now: Told,
     paused: Paused,
+    given_up: CancellationToken,
 }
 
 /// How long a sink was paused in all.
@@ -77,15 +81,18 @@ impl Control {
     pub fn new() -> (Self, Controlled) {
         let (told, listener) = watch::channel(Told::default());
         let (acted, heeded) = watch::channel(0);
+        let given_up = CancellationToken::new();
         let control = Self {
             told: Arc::new(told),
             heeded,
+            given_up: given_up.clone(),
         };
         let controlled = Controlled {
             told: listener,
             heeded: acted,
             now: Told::default(),
             paused: Paused::default(),
+            given_up,
         };
         (control, controlled)
     }
@@ -142,6 +149,17 @@ impl Control {
     /// The same; what waits for an egress that does not take it is handed over, too.
     pub fn cut_off(&self) {
         self.tell_leaving(Leaving::CutOff);
+    }
+
+    /// The same; calls under way are given up: what became of them is not known.
+    pub fn give_up(&self) {
+        self.given_up.cancel();
+        self.cut_off();
+    }
+
+    /// What the sink was told of leaving holds no more: its next incarnation goes on.
+    pub fn stay(&self) {
+        self.tell_leaving(Leaving::No);
     }
 
     fn tell_leaving(&self, leaving: Leaving) {
@@ -209,6 +227,19 @@ impl Controlled {
     /// Whether writes are not waited for.
     pub(super) fn is_cut_off(&self) -> bool {
         self.now.leaving == Leaving::CutOff
+    }
+
+    /// Cancelled when calls under way are not waited for.
+    pub(super) fn given_up(&self) -> CancellationToken {
+        self.given_up.clone()
+    }
+
+    /// For the next incarnation, which looks at all that was told as if it were new.
+    pub(super) fn hand_over(mut self) -> Self {
+        self.now = Told::default();
+        self.paused = Paused::default();
+        self.told.mark_changed();
+        self
     }
 
     /// Whether nothing more is taken in, though there may be more.

@@ -165,7 +165,7 @@ impl Gate {
         let max_calls = state.max_calls;
         match &mut state.rule {
             Rule::Fixed => {}
-            Rule::Aimd(aimd) => aimd.fit(most.events),
+            Rule::Aimd(aimd) => aimd.fit(most.batch, most.events),
             Rule::Adaptive(adaptive) => adaptive.fit(most.calls.min(max_calls)),
         }
         self.0.changed.send_replace(());

@@ -100,13 +100,15 @@ pub enum ReloadResult {
     Accepted,
     /// It changes nothing.
     Unchanged,
-    /// Nothing was changed, or not all.
+    /// Nothing was changed.
     Refused,
+    /// Not all was changed, and the host ends.
+    Failed,
 }
 
 impl Label for ReloadResult {
     const NAME: &'static str = "result";
-    const VALUES: &'static [&'static str] = &["accepted", "unchanged", "refused"];
+    const VALUES: &'static [&'static str] = &["accepted", "unchanged", "refused", "failed"];
 
     fn place(self) -> usize {
         self as usize

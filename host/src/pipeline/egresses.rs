@@ -159,6 +159,17 @@ impl Writers {
         }
     }
 
+    /// Forgets those that have ended, but for egresses of the module, whose numbers are still shown.
+    pub(super) fn forget(&mut self, module: &[EgressConfig]) {
+        self.known.retain(|known| {
+            let is_named = |egress: &EgressConfig| match &known.key {
+                Key::Egress(id) => egress.id.to_string() == *id,
+                Key::File(_) | Key::Relay(..) => false,
+            };
+            !known.task.is_finished() || module.iter().any(is_named)
+        });
+    }
+
     /// Those of the module, in its order, then the others.
     pub(super) fn views(&self, module: &[EgressConfig]) -> Vec<EgressView> {
         let of_module = |key: &Key| match key {
@@ -185,5 +196,45 @@ impl Writers {
             self.stop.cancel();
             self.tasks.shutdown().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Id;
+
+    fn stdout(id: &str) -> EgressConfig {
+        EgressConfig {
+            id: Id::parse(id).expect("an id"),
+            kind: EgressKind::Stdout,
+        }
+    }
+
+    #[tokio::test]
+    async fn writers_that_have_ended_are_forgotten_but_for_those_that_the_module_names() {
+        let mut writers = Writers::default();
+        let spawn = |writers: &mut Writers, key: Key| {
+            writers.spawn(
+                key,
+                "t/out".to_owned(),
+                AnyEgress::Stdout(StdoutEgress::default()),
+            )
+        };
+        let key = |id: &str| Key::Egress(id.to_owned());
+        for number in 0..100 {
+            drop(spawn(&mut writers, key(&format!("t/gone{number}"))));
+            writers
+                .ended(&key(&format!("t/gone{number}")), Duration::ZERO)
+                .await;
+        }
+        drop(spawn(&mut writers, key("t/named")));
+        writers.ended(&key("t/named"), Duration::ZERO).await;
+        let _used = spawn(&mut writers, Key::File("used".to_owned()));
+
+        writers.forget(&[stdout("t/named")]);
+
+        let known: Vec<&Key> = writers.known.iter().map(|known| &known.key).collect();
+        assert_eq!(known, [&key("t/named"), &Key::File("used".to_owned())]);
     }
 }

@@ -21,20 +21,27 @@ pub(super) struct Opened {
     /// Its URL as it is written, for traces.
     pub(super) label: String,
     pub(super) client: Arc<HttpClient>,
+    /// Idle ones that the client keeps at most.
+    connections: usize,
     pub(super) gate: Gate,
 }
 
-/// Those of `before` that stay as they are, by place, are used on; they are to be [fit](fit_endpoints).
+/// Those of `before` that stay as they are, by place, are used on; they are to be [fit](fit_endpoints). Where more calls may be in
+/// flight than the client keeps connections for, the sinks that begin get another one.
 pub(super) fn open_endpoints(
     module: &Module,
     before: impl Fn(usize) -> Option<Opened>,
 ) -> Result<Vec<Opened>, StartError> {
     let open = |(index, config): (usize, &EndpointConfig)| {
-        if let Some(before) = before(index) {
-            return Ok(before);
-        }
         let sinks = users_of(module, index);
-        let connections = sinks.iter().map(|sink| sink.in_flight.max_calls).sum();
+        let calls = sinks.iter().map(|sink| sink.in_flight.max_calls);
+        let connections = calls.fold(0, usize::saturating_add);
+        let before = before(index);
+        if let Some(before) = &before
+            && before.connections >= connections
+        {
+            return Ok(before.clone());
+        }
         let client = HttpClient::new(&config.settings, connections).map_err(|source| {
             StartError::Endpoint {
                 endpoint: config.name.clone(),
@@ -44,7 +51,11 @@ pub(super) fn open_endpoints(
         Ok(Opened {
             label: config.settings.label.clone(),
             client: Arc::new(client),
-            gate: Gate::new(&config.gate, sinks, Instant::now()),
+            connections,
+            gate: match before {
+                Some(before) => before.gate,
+                None => Gate::new(&config.gate, sinks, Instant::now()),
+            },
         })
     };
     module.endpoints.iter().enumerate().map(open).collect()

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{
+        mpsc,
+        oneshot::{self, error::TryRecvError},
+    },
     task::{AbortHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,7 +25,11 @@ use super::{
 use crate::{
     admin::{IngressView, SinkView},
     config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted, SinkConfig},
-    delivery::{self, Left, Rest, Sink, SinkEnd, Source, Sources, Way, control::Control, tap::Tap},
+    delivery::{
+        self, Left, Rest, Sink, SinkEnd, Source, Sources, Way,
+        control::{Control, Mode},
+        tap::Tap,
+    },
     egress::EgressHandle,
     event::Arrival,
     ingress::AnyIngress,
@@ -50,8 +57,18 @@ pub(super) struct Live {
     pub(super) ingresses: Vec<LiveIngress>,
     /// What recordings leave out.
     pub(super) secrets: KnownSecrets,
-    /// Sinks that there are no more, whose last events still have to be written somewhere.
-    pub(super) removed: Vec<(String, AbortHandle)>,
+    /// Who writes the events that no router takes.
+    pub(super) unrouted: Vec<LiveUnrouted>,
+    /// Sinks that there are no more, which may have events without an end.
+    pub(super) leaving: Vec<LeavingSink>,
+}
+
+/// A sink that there is no more.
+#[derive(Debug)]
+pub(super) struct LeavingSink {
+    pub(super) view: SinkView,
+    /// Waits until all of its events have their end.
+    pub(super) task: AbortHandle,
 }
 
 /// A sink that runs.
@@ -86,6 +103,25 @@ pub(super) struct OpenIngress {
     pub(super) stats: Arc<IngressStats>,
 }
 
+/// Writes the events of an ingress that no router takes.
+#[derive(Debug)]
+pub(super) struct LiveUnrouted {
+    pub(super) source: Source,
+    /// The egress of the module that it writes to, by its id; none for a file of the state directory.
+    pub(super) to: Option<String>,
+    /// Cancelled when that egress goes.
+    pub(super) let_go: CancellationToken,
+    /// What it could not write, if its egress goes; an error if all was written.
+    pub(super) rest: oneshot::Receiver<Vec<Arrival>>,
+}
+
+impl LiveUnrouted {
+    /// Whether all is written.
+    pub(super) fn has_ended(&mut self) -> bool {
+        matches!(self.rest.try_recv(), Err(TryRecvError::Closed))
+    }
+}
+
 /// What sinks and ingresses are wired with.
 pub(super) struct Wiring<'a> {
     pub(super) module: &'a Module,
@@ -100,6 +136,9 @@ pub(super) struct Wiring<'a> {
     pub(super) secrets: &'a KnownSecrets,
     pub(super) writers: &'a mut Writers,
     pub(super) sink_tasks: &'a mut SinkTasks,
+    pub(super) unrouted: &'a mut Vec<LiveUnrouted>,
+    /// Cancelled when one of the tasks has failed: the host is to end.
+    pub(super) failed: &'a CancellationToken,
 }
 
 /// What a sink is started with, beside what the module says.
@@ -108,7 +147,8 @@ pub(super) struct Begin {
     pub(super) attends: AbortHandle,
     pub(super) dead_letters: EgressHandle,
     pub(super) rest: Rest,
-    pub(super) control: Option<delivery::control::Mode>,
+    /// That of the incarnation before.
+    pub(super) control: Option<Control>,
     /// Those of the incarnation before.
     pub(super) stats: Arc<SinkStats>,
 }
@@ -147,12 +187,24 @@ impl Wiring<'_> {
                 tracer: self.tracer.of_sink(&id, &way.label, endpoints.label(place)),
             }
         };
-        let (control, controlled) = Control::new();
         let (tap, tapped) = Tap::new();
         let recorder = Recorder::new(config, tap, self.secrets.clone());
-        if let Some(mode) = begin.control {
-            control.tell(mode);
-        }
+        let mut rest = begin.rest;
+        let (control, controlled) = match (begin.control, rest.control.take()) {
+            // Whoever tells it something does not notice that it is another one.
+            (Some(control), Some(controlled)) => {
+                control.stay();
+                (control, controlled)
+            }
+            (before, _) => {
+                let (control, controlled) = Control::new();
+                let mode = before.map(|before| before.mode());
+                if let Some(mode) = mode.filter(|mode| *mode != Mode::Run) {
+                    control.tell(mode);
+                }
+                (control, controlled)
+            }
+        };
         let sink = Sink {
             id: Arc::clone(&id),
             ways: config.endpoints.iter().enumerate().map(way).collect(),
@@ -178,17 +230,20 @@ impl Wiring<'_> {
             records: Some(Arc::new(recorder)),
             control,
         };
-        let (leave, rest) = oneshot::channel();
+        let (leave, left) = oneshot::channel();
+        let failed = self.failed.clone();
         self.sink_tasks.spawn(async move {
-            let end = match delivery::run_on(sink, begin.rest).await {
-                Left::Ended(end) => end,
-                Left::HandedOver(rest) => {
-                    // Nobody to take it: the host ends, and it is unsettled.
-                    drop(leave.send(rest));
-                    SinkEnd::Done
+            let end = async {
+                match delivery::run_on(sink, rest).await {
+                    Left::Ended(end) => end,
+                    Left::HandedOver(rest) => {
+                        // Nobody to take it: the host ends, and it is unsettled.
+                        drop(leave.send(rest));
+                        SinkEnd::Done
+                    }
                 }
             };
-            (id, end)
+            (id, told(failed, end).await)
         });
         let place = self
             .module
@@ -201,7 +256,7 @@ impl Wiring<'_> {
             plugin: begin.plugin,
             attends: begin.attends,
             queue,
-            rest,
+            rest: left,
             view,
         })
     }
@@ -224,11 +279,14 @@ impl Wiring<'_> {
         let stop = intake.child_token();
         let (give, back) = oneshot::channel();
         let pumping = pump(ingress, route, stop.clone());
+        let failed = self.failed.clone();
         tasks.spawn(async move {
+            let failed = failed.drop_guard();
             if let Some(ingress) = pumping.await? {
                 // Nobody to take it: the host ends.
                 drop(give.send(ingress));
             }
+            failed.disarm();
             Ok(())
         });
         Ok(LiveIngress {
@@ -266,14 +324,7 @@ impl Wiring<'_> {
                 }))
             }
             egress => {
-                let handle = self.letters().of_unrouted(&source.id, egress).await?;
-                let (queue, intake) = mpsc::channel(1);
-                let ingress = source.clone();
-                self.sink_tasks.spawn(async move {
-                    let id = Arc::clone(&ingress.id);
-                    (id, unrouted::run(ingress, handle, intake).await)
-                });
-                sinks.push(queue);
+                sinks.push(self.unrouted(source, egress, Vec::new()).await?);
                 Unrouted::To(sinks.len() - 1)
             }
         };
@@ -289,6 +340,49 @@ impl Wiring<'_> {
             stats: Arc::clone(stats),
         })
     }
+
+    /// Starts to write what no router of an ingress takes, `held` first; gives the queue for it.
+    pub(super) async fn unrouted(
+        &mut self,
+        source: &Source,
+        to: OnUnrouted,
+        held: Vec<Arrival>,
+    ) -> Result<mpsc::Sender<Vec<Arrival>>, StartError> {
+        let egress = self.letters().of_unrouted(&source.id, to).await?;
+        let named = match to {
+            OnUnrouted::To(Destination::Egress(place)) => self.module.egresses.get(place),
+            _ => None,
+        };
+        let (queue, intake) = mpsc::channel(1);
+        let (leave, rest) = oneshot::channel();
+        let let_go = CancellationToken::new();
+        let writer = unrouted::Writer {
+            ingress: source.clone(),
+            egress,
+            intake,
+            let_go: let_go.clone(),
+        };
+        let (id, failed) = (Arc::clone(&source.id), self.failed.clone());
+        self.sink_tasks
+            .spawn(async move { (id, told(failed, writer.run(held, leave)).await) });
+        self.unrouted.push(LiveUnrouted {
+            source: source.clone(),
+            to: named.map(|egress| egress.id.to_string()),
+            let_go,
+            rest,
+        });
+        Ok(queue)
+    }
+}
+
+/// Says at once if it does not end as it should: it may be some time before somebody looks at its end.
+pub(super) async fn told(failed: CancellationToken, end: impl Future<Output = SinkEnd>) -> SinkEnd {
+    let failed = failed.drop_guard();
+    let end = end.await;
+    if !matches!(end, SinkEnd::Halted(_)) {
+        failed.disarm();
+    }
+    end
 }
 
 /// Starts to attend to a plugin.

@@ -15,7 +15,7 @@ pub use attend::attend;
 pub(super) use attend::{EVERY, Stamp, Watch, stamp_of};
 pub use kept::Record;
 pub(super) use open::open;
-pub(super) use reconfigure::{Reconfigured, Setup};
+pub(super) use reconfigure::{Reconfigured, Setup, Turn};
 
 use std::{
     io,
@@ -53,8 +53,6 @@ pub struct SinkPlugin {
     /// Held while a version is loaded.
     loading: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
-    /// What the module's file looked like before it was read.
-    opened: Option<Stamp>,
     /// Something has changed that the plugin's task attends to.
     changed: Notify,
 }
@@ -62,6 +60,8 @@ pub struct SinkPlugin {
 #[derive(Debug)]
 struct State {
     record: Record,
+    /// What is to be written with the record, when this plugin begins to serve.
+    unwritten: Option<Binary>,
     /// Numbers are not used twice, not even those of versions that were refused.
     last_number: u64,
     trial: Option<Trial>,
@@ -86,6 +86,25 @@ impl SinkPlugin {
 
     pub(super) fn slot(&self) -> Arc<Slot<LoadedPlugin>> {
         Arc::clone(&self.slot)
+    }
+
+    /// It serves from now on: that is remembered.
+    pub(super) async fn begins(&self) {
+        let (record, unwritten) = {
+            let mut state = self.lock();
+            (state.record.clone(), state.unwritten.take())
+        };
+        self.host.keep_for(&self.sink, record.digests());
+        if let Some(binary) = unwritten {
+            self.try_to_remember(record, binary).await;
+        }
+    }
+
+    /// Where it can be done without: the version serves all the same.
+    async fn try_to_remember(&self, record: Record, binary: Binary) {
+        if let Err(error) = self.kept.remember_apart(record, binary).await {
+            warn!(sink = %self.sink, %error, "the plugin's version cannot be remembered: after a crash the module's file serves");
+        }
     }
 
     /// Reads the module's component again.
@@ -191,16 +210,8 @@ impl SinkPlugin {
                 accepted.map_err(|source| self.refused(source))?
             }
         };
-        let number = {
-            let mut state = self.lock();
-            state.last_number += 1;
-            state.last_number
-        };
-        let generation = Arc::new(Generation {
-            number,
-            plugin,
-            tally: Tally::default(),
-        });
+        let generation = self.generation(plugin);
+        let number = generation.number;
         let digest = binary.hex_digest();
         self.end_trial("another swap has ended it");
         let state = match how {
@@ -258,6 +269,23 @@ impl SinkPlugin {
         let kept = self.kept.remember_apart(record.clone(), binary.clone());
         kept.await.map_err(|source| self.not_kept(source))?;
         FailPoint::AfterRemember.pass();
+        self.install(generation, record);
+        Ok(())
+    }
+
+    /// A version, with the next number.
+    fn generation(&self, plugin: LoadedPlugin) -> Arc<Generation<LoadedPlugin>> {
+        let mut state = self.lock();
+        state.last_number += 1;
+        Arc::new(Generation {
+            number: state.last_number,
+            plugin,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Lets a version serve, as is remembered by `record`.
+    fn install(&self, generation: Arc<Generation<LoadedPlugin>>, record: Record) {
         let number = usize::try_from(generation.number).unwrap_or(usize::MAX);
         self.slot.serve(generation);
         self.host.keep_for(&self.sink, record.digests());
@@ -265,7 +293,6 @@ impl SinkPlugin {
         self.lock().record = record;
         self.stats.generation.set(number);
         self.stats.swaps.count(SwapResult::Accepted);
-        Ok(())
     }
 
     fn refused(&self, source: LoadError) -> SwapError {

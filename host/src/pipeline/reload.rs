@@ -10,11 +10,14 @@
 //! - What did not change is not touched: neither its tasks, nor its connections, nor its plugin.
 
 mod apply;
+mod heed;
 mod prepare;
 mod retire;
 mod watch;
 mod wires;
 
+pub(super) use heed::Applied;
+pub(super) use retire::{Hurry, WRITES};
 pub use watch::ModuleFile;
 
 use std::sync::Arc;
@@ -153,8 +156,8 @@ impl Reloads {
 
     fn answer(&mut self, result: Result<Reloaded, NotReloaded>) {
         if let Some(asked) = self.asked.take() {
-            if let Some(from) = &self.from {
-                from.board.reloaded(counted(&result));
+            if let (Some(from), Some(counted)) = (&self.from, counted(&result)) {
+                from.board.reloaded(counted);
             }
             // Whoever asked may be gone: it is done, and in the log.
             drop(asked.send(result));
@@ -252,11 +255,33 @@ impl Running {
     }
 }
 
-/// How a reload is counted.
-fn counted(result: &Result<Reloaded, NotReloaded>) -> ReloadResult {
+/// How a reload is counted; one that nobody has begun is not.
+fn counted(result: &Result<Reloaded, NotReloaded>) -> Option<ReloadResult> {
     match result {
-        Ok(reloaded) if reloaded.changed => ReloadResult::Accepted,
-        Ok(_) => ReloadResult::Unchanged,
-        Err(_) => ReloadResult::Refused,
+        Ok(reloaded) if reloaded.changed => Some(ReloadResult::Accepted),
+        Ok(_) => Some(ReloadResult::Unchanged),
+        Err(error) => match error.kind {
+            NotReloadedKind::Refused => Some(ReloadResult::Refused),
+            NotReloadedKind::Failed => Some(ReloadResult::Failed),
+            NotReloadedKind::Ending => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_done_is_counted_by_why() {
+        let of = |kind| counted(&Err(NotReloaded { kind, ..ending() }));
+
+        let refused = of(NotReloadedKind::Refused);
+        let failed = of(NotReloadedKind::Failed);
+        let ending = of(NotReloadedKind::Ending);
+
+        assert!(matches!(refused, Some(ReloadResult::Refused)));
+        assert!(matches!(failed, Some(ReloadResult::Failed)));
+        assert!(ending.is_none(), "the host ends: nothing was wrong with it");
     }
 }

@@ -150,6 +150,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let plugin = plugins::open(&host, &path, crashed, sink, endpoints).await;
         opened.push(plugin.map_err(|source| refused(sink, source))?);
     }
+    for plugin in &opened {
+        plugin.begins().await;
+    }
     host.tidy();
 
     let trace_stats = Arc::new(TraceStats::default());
@@ -171,7 +174,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         egresses.push(writers.spawn(Key::Egress(id.clone()), id, egress));
     }
     let (queues, intakes): (Vec<_>, Vec<_>) = module.sinks.iter().map(|_| mpsc::channel(1)).unzip();
-    let mut sink_tasks = JoinSet::new();
+    let (mut sink_tasks, mut unrouted) = (JoinSet::new(), Vec::new());
+    let failed = CancellationToken::new();
     let endpoints = open_endpoints(&module, |_| None)?;
     let secrets = KnownSecrets::default();
     secrets.know(&module);
@@ -186,6 +190,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         secrets: &secrets,
         writers: &mut writers,
         sink_tasks: &mut sink_tasks,
+        unrouted: &mut unrouted,
+        failed: &failed,
     };
     let mut dead_letters = Vec::new();
     for config in &module.sinks {
@@ -230,9 +236,11 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         sources: read.iter().map(|ingress| ingress.source.clone()).collect(),
         ingress_tasks,
         sink_tasks,
+        leaving_tasks: JoinSet::new(),
         plugin_tasks,
-        progress,
+        progress: Some(progress),
         intake,
+        failed,
         last_progress,
         writers,
         trace_stats,
@@ -252,7 +260,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
             sinks,
             ingresses: read,
             secrets,
-            removed: Vec::new(),
+            unrouted,
+            leaving: Vec::new(),
         }),
         reloads: Reloads::default(),
     })

@@ -19,7 +19,7 @@ pub struct Summary {
     pub stopped: bool,
     /// What was read of dead letters; nothing but in a replay.
     pub replayed: Replayed,
-    /// In the order of the module.
+    /// In the order of the module, then those that reloads have removed.
     pub sinks: Vec<SinkSummary>,
     /// Events read that some sink has not settled.
     pub unsettled: usize,
@@ -99,6 +99,24 @@ impl SinkSummary {
         }
     }
 
+    /// These numbers and those of a sink of the same id that came after it.
+    #[must_use]
+    pub(super) fn and(self, later: Self) -> Self {
+        Self {
+            id: later.id,
+            read: self.read + later.read,
+            delivered: self.delivered + later.delivered,
+            dropped: self.dropped + later.dropped,
+            dead_lettered: self.dead_lettered + later.dead_lettered,
+            retried: self.retried + later.retried,
+            results: self.results + later.results,
+            calls: self.calls + later.calls,
+            // They cannot be added up.
+            p50: later.p50,
+            p99: later.p99,
+        }
+    }
+
     /// Events that have their end: equal to `read` when nothing is left.
     pub fn ended(&self) -> u64 {
         self.delivered + self.dropped + self.dead_lettered
@@ -109,6 +127,7 @@ impl Summary {
     pub(super) fn new(
         ingresses: &[IngressView],
         sinks: &[SinkView],
+        gone: Vec<SinkSummary>,
         sources: &[Source],
         failures: Failures,
         stopped: bool,
@@ -121,7 +140,7 @@ impl Summary {
             stopped,
             replayed: Replayed::of(ingresses),
             unrouted: unrouted.filter(|(_, count)| *count > 0).collect(),
-            sinks: sinks.iter().map(SinkSummary::of).collect(),
+            sinks: sinks.iter().map(SinkSummary::of).chain(gone).collect(),
             unsettled: sources.iter().map(|source| source.ledger.unsettled()).sum(),
             failures,
         }

@@ -2,34 +2,66 @@
 
 use std::time::SystemTime;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     dead_letter::{CauseKind, DeadLetter},
     delivery::{SinkEnd, Source},
-    egress::EgressHandle,
+    egress::{EgressClosed, EgressHandle},
     event::{Arrival, Event, Record},
 };
 
-/// Serves `intake` until it is closed; an event is settled when its letter is durable.
-pub(super) async fn run(
-    ingress: Source,
-    egress: EgressHandle,
-    mut intake: mpsc::Receiver<Vec<Arrival>>,
-) -> SinkEnd {
-    while let Some(arrivals) = intake.recv().await {
+/// Writes what comes of one ingress; an event is settled when its letter is durable.
+pub(super) struct Writer {
+    pub(super) ingress: Source,
+    pub(super) egress: EgressHandle,
+    pub(super) intake: mpsc::Receiver<Vec<Arrival>>,
+    /// Cancelled when the egress goes, by somebody who sees to what it has not taken.
+    pub(super) let_go: CancellationToken,
+}
+
+impl Writer {
+    /// Writes what is `held`, and what comes until its queue is closed. If its egress goes, what that has not taken is in `leave`.
+    pub(super) async fn run(
+        mut self,
+        held: Vec<Arrival>,
+        leave: oneshot::Sender<Vec<Arrival>>,
+    ) -> SinkEnd {
+        let mut arrivals = held;
+        loop {
+            if let Err(closed) = self.write(&arrivals).await {
+                if !self.let_go.is_cancelled() {
+                    return SinkEnd::Halted(format!(
+                        "events without a router cannot be written: {closed}"
+                    ));
+                }
+                while let Some(more) = self.intake.recv().await {
+                    arrivals.extend(more);
+                }
+                // Nobody to take it: the host ends, and they are unsettled.
+                drop(leave.send(arrivals));
+                return SinkEnd::Done;
+            }
+            match self.intake.recv().await {
+                Some(more) => arrivals = more,
+                None => return SinkEnd::Done,
+            }
+        }
+    }
+
+    async fn write(&self, arrivals: &[Arrival]) -> Result<(), EgressClosed> {
+        if arrivals.is_empty() {
+            return Ok(());
+        }
         let letters = arrivals
             .iter()
-            .map(|arrival| letter(&ingress, &arrival.event));
-        if let Err(closed) = egress.write(letters.collect()).await {
-            return SinkEnd::Halted(format!(
-                "events without a router cannot be written: {closed}"
-            ));
-        }
+            .map(|arrival| letter(&self.ingress, &arrival.event));
+        self.egress.write(letters.collect()).await?;
         let tickets = arrivals.iter().map(|arrival| arrival.ticket);
-        ingress.ledger.settle(tickets);
+        self.ingress.ledger.settle(tickets);
+        Ok(())
     }
-    SinkEnd::Done
 }
 
 fn letter(ingress: &Source, event: &Event) -> Record {

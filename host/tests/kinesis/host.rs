@@ -81,12 +81,19 @@ impl<'a> Setup<'a> {
         )
     }
 
+    /// Puts the module into the folder, whole.
+    pub(crate) fn write(&self, folder: &Path) {
+        let unfinished = folder.join("module.part");
+        std::fs::write(&unfinished, self.module()).expect("written");
+        std::fs::rename(unfinished, folder.join("module.yaml")).expect("renamed");
+    }
+
     pub(crate) fn start(&self, folder: &Path) -> Child {
         Child::start(&mut self.command(folder))
     }
 
     pub(crate) fn command(&self, folder: &Path) -> Command {
-        std::fs::write(folder.join("module.yaml"), self.module()).expect("written");
+        self.write(folder);
         let mut command = Command::new(env!("CARGO_BIN_EXE_nozzle"));
         command.current_dir(folder).args(["run", "module.yaml"]);
         credentials(&mut command);

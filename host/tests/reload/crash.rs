@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use nozzle_testkit::{Child, Recorder};
 
-use super::{Rig, ids, module, sink, to, write_records};
+use super::{Rig, STREAM, get, ids, module, sink, to, until, write_records};
 
 const RECORDS: u64 = 40_000;
 
@@ -85,4 +85,55 @@ async fn a_stop_in_the_middle_of_a_reload_is_an_orderly_end() {
     let a = [old.accepted(), new.accepted()].concat();
     all_came("t/a", &a, 0..RECORDS);
     all_came("t/b", &b.accepted(), 0..RECORDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_halts_in_the_middle_of_a_reload_stops_the_intake_at_once() {
+    let refuses = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let refused = std::sync::Arc::clone(&refuses);
+    let held = Recorder::start(|_| 200).await;
+    let halts =
+        Recorder::start(
+            move |_| match refused.load(std::sync::atomic::Ordering::Relaxed) {
+                true => 401,
+                false => 200,
+            },
+        )
+        .await;
+    let with = |size: u8| {
+        let batch = format!(
+            "    batch: {{ max-records: {size}, max-wait: 10ms }}\n    timeout: {{ attempt: 300s }}\n"
+        );
+        let sinks = [
+            sink("t/a", &held.url(), &batch),
+            sink("t/b", &halts.url(), "    status: { 401: halt }\n"),
+        ];
+        let other = STREAM.replace("t/in", "t/other");
+        let ingresses = format!("{STREAM}{}{other}{}", to("t/a"), to("t/b"));
+        module(&ingresses, &sinks, "")
+    };
+    let rig = Rig::new(&with(20));
+    let host = rig.start_with("300s");
+    halts.until("calls", |bodies| bodies.len() > 2).await;
+    // Calls that do not end keep the sink from handing over.
+    held.close();
+    held.held(1).await;
+
+    rig.write(&with(19));
+    host.signal(Signal::SIGHUP);
+    host.wait_for("makes room");
+    refuses.store(true, std::sync::atomic::Ordering::Relaxed);
+    until("the intake has stopped", || {
+        get(&rig, "/ready").contains("draining")
+    })
+    .await;
+    held.open();
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the policy says `halt`"),
+        "{}",
+        ended.stderr
+    );
 }

@@ -134,3 +134,99 @@ fn number(letter: &str) -> u64 {
     let (_, number) = id.rsplit_once(':').expect("a number");
     number.parse().expect("a number")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_egress_of_unrouted_events_does_not_take_goes_to_the_next_one() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let with = |id: &str, path: &str| {
+        let ingress = format!(
+            "  - id: t/in\n    file: {{ path: in.ndjson }}\n    unrouted: {id}\n    routers: [{{ to: [t/a], when: {{ key: {{ matches: x }} }} }}]\n"
+        );
+        let egresses = format!("egresses: [{{ id: {id}, file: {{ path: {path} }} }}]\n");
+        module(&ingress, &[sink("t/a", &endpoint.url(), "")], &egresses)
+    };
+    // It can be opened, and takes nothing.
+    let rig = Rig::new(&with("t/full", "/dev/full"));
+    write_records(rig.path(), "in.ndjson", 0..5_000);
+    let host = rig.start_with("1s");
+    host.wait_for("an egress cannot be written");
+
+    rig.reload(
+        &host,
+        &with("t/other", "other.ndjson"),
+        "ingresses routed anew: t/in",
+    );
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let letters = std::fs::read_to_string(rig.path().join("other.ndjson")).expect("there");
+    let numbers = letters.lines().map(number).collect();
+    assert_eq!(each_once("letters", numbers), 5_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_settled_in_time_is_read_again_by_an_ingress_that_is_opened_anew() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let other = Recorder::start(|_| 200).await;
+    let sinks = [
+        sink(
+            "t/a",
+            &endpoint.url(),
+            "    in-flight: { max-calls: 1 }\n    timeout: { attempt: 300s }\n    buffer: { max-records: 50 }\n",
+        ),
+        sink("t/b", &other.url(), ""),
+    ];
+    // The same file by another name of it: it is opened anew, and goes on where it is settled.
+    let with = |path: &str| {
+        let stream = format!("{STREAM}{}", to("t/b"));
+        module(&format!("{stream}{}", file("t/file", path)), &sinks, "")
+    };
+    let rig = Rig::new(&with("in.ndjson"));
+    write_records(rig.path(), "in.ndjson", 0..100);
+    let host = rig.start_with("1s");
+    endpoint.until("a call", |bodies| !bodies.is_empty()).await;
+    endpoint
+        .until("the file", |bodies| ids(bodies).len() == 100)
+        .await;
+    endpoint.close();
+    let more: String = (100..1_100)
+        .map(|id| format!("{{\"id\":{id}}}\n"))
+        .collect();
+    let path = rig.path().join("in.ndjson");
+    let all = std::fs::read_to_string(&path).expect("there") + &more;
+    std::fs::write(&path, all).expect("written");
+    rig.reload(&host, &with("./in.ndjson"), "ingresses opened anew: t/file");
+    endpoint.held(1).await;
+
+    rig.reload(&host, &with("in.ndjson"), "ingresses opened anew: t/file");
+    endpoint.open();
+    endpoint
+        .until("the rest", |bodies| ids(bodies).contains(&1_099))
+        .await;
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let warned = "events of the ingress are not settled in time: they are read again";
+    assert!(ended.stderr.contains(warned), "{}", ended.stderr);
+    let mut came = ids(&endpoint.accepted());
+    came.sort_unstable();
+    let all = came.len();
+    let twice: Vec<u64> = came
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+        .collect();
+    came.dedup();
+    assert_eq!(came, (0..1_100).collect::<Vec<_>>());
+    // What the sink held, and what waited in front of it.
+    let again: Vec<u64> = (100..100 + twice.len() as u64).collect();
+    assert_eq!(twice, again);
+    assert!((1..200).contains(&twice.len()), "{}", twice.len());
+    each_once("the stream, which is not touched", ids(&other.accepted()));
+    // Nothing is left to read.
+    let last = rig.start_with("1s");
+    last.signal(Signal::SIGTERM);
+    assert_eq!(last.finish().code(), 0);
+    assert_eq!(ids(&endpoint.accepted()).len(), all);
+}

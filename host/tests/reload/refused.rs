@@ -143,3 +143,52 @@ async fn a_run_without_a_module_file_has_none_to_read_again() {
     assert!(told.stderr.contains("no module file"), "{}", told.stderr);
     assert_eq!(host.finish().code(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_is_refused_leaves_the_state_directory_as_it_was() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let with = |sinks: &[String], names: &str| module(&format!("{STREAM}{}", to(names)), sinks, "");
+    let path = plugin("json_batch.wasm").display().to_string();
+    let a = sink("t/a", &endpoint.url(), "");
+    let other_lines = a.replace(
+        &format!("{path} }}"),
+        &format!(
+            "{}, limits: {{ log-lines: 7 }} }}",
+            plugin("per_record.wasm").display()
+        ),
+    );
+    let (b, c) = (
+        sink("t/b", &endpoint.url(), ""),
+        sink("t/c", &endpoint.url(), "").replace(&path, "no.wasm"),
+    );
+    let rig = Rig::new(&with(std::slice::from_ref(&a), "t/a"));
+    std::fs::write(rig.path().join("no.wasm"), "no plugin").expect("written");
+    let host = rig.start();
+    endpoint.until("a call", |bodies| !bodies.is_empty()).await;
+    let record = |sink: &str| {
+        let path = rig.path().join("state/plugins/t").join(sink);
+        std::fs::read_to_string(path.join("record.json")).ok()
+    };
+    let before = record("a");
+
+    rig.write(&with(&[other_lines.clone(), b.clone(), c], "t/a, t/b, t/c"));
+    let told = rig.tell(&["reload"]);
+    let after = (record("a"), record("b"));
+    rig.reload(
+        &host,
+        &with(&[other_lines, b], "t/a, t/b"),
+        "sinks added: t/b; sinks started anew: t/a",
+    );
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert!(
+        told.stderr.contains("is no WebAssembly file"),
+        "{}",
+        told.stderr
+    );
+    assert_eq!(after, (before.clone(), None));
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert!(record("b").is_some(), "when it serves, it is remembered");
+    assert_ne!(record("a"), before);
+}

@@ -7,7 +7,7 @@ use nozzle_testkit::{
     plugin,
 };
 
-use super::{Rig, STREAM, each_once, ids, metric, module, nobody, sink, to, write_records};
+use super::{Rig, STREAM, each_once, ids, metric, module, nobody, sink, to, until, write_records};
 
 fn ok(_: &WireRequest) -> Vec<Step> {
     answer(b"")
@@ -279,4 +279,180 @@ async fn a_sink_that_is_paused_stays_so_when_it_changes() {
     assert_eq!(resumed.code(), 0, "{}", resumed.stderr);
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     each_once("all", ids(&endpoint.accepted()));
+}
+
+/// Records of a file, to `t/a` and, if it is there, to `t/b`, which makes two calls at a time; none of its calls is answered.
+async fn held_by_a_second_sink(grace: &str) -> (Rig, nozzle_testkit::Child, String, [Recorder; 2]) {
+    let (a, b) = (
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 200).await,
+    );
+    b.close();
+    let ingress = |names: &str| {
+        format!(
+            "  - id: t/in\n    file: {{ path: in.ndjson }}\n{}",
+            to(names)
+        )
+    };
+    let one = sink("t/a", &a.url(), "");
+    let other = sink("t/b", &b.url(), "    in-flight: { max-calls: 2 }\n");
+    let rig = Rig::new(&module(&ingress("t/a, t/b"), &[one.clone(), other], ""));
+    write_records(rig.path(), "in.ndjson", 0..2_000);
+    let host = rig.start_with(grace);
+    a.until("all of them", |bodies| ids(bodies).len() == 2_000)
+        .await;
+    b.held(2).await;
+    let without = module(&ingress("t/a"), &[one], "");
+    (rig, host, without, [a, b])
+}
+
+fn letters_of(rig: &Rig, sink: &str) -> String {
+    let path = rig
+        .path()
+        .join(format!("state/dead-letters-t_{sink}.ndjson"));
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_sink_delivers_what_it_has_although_the_host_stops() {
+    let (rig, host, without, [_a, b]) = held_by_a_second_sink("60s").await;
+    rig.reload(&host, &without, "sinks removed: t/b");
+
+    host.signal(Signal::SIGTERM);
+    host.wait_for("stopping: intake has ended");
+    b.open();
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(letters_of(&rig, "b").lines().count(), 0);
+    assert_eq!(each_once("t/b", ids(&b.accepted())), 2_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_removed_sink_still_holds_when_the_grace_is_over_is_in_its_dead_letters() {
+    let (rig, host, without, [_a, b]) = held_by_a_second_sink("1s").await;
+    rig.reload(&host, &without, "sinks removed: t/b");
+
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(b.accepted().len(), 0);
+    let letters = letters_of(&rig, "b");
+    let count = letters.matches("\"cause\":\"sink-removed\"").count();
+    assert_eq!(
+        (letters.lines().count(), count),
+        (2_000, 2_000),
+        "those of calls that hang, too: {}",
+        ended.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_was_swapped_in_serves_on_as_long_as_the_new_path_is_what_it_was() {
+    let endpoint = FaultEndpoint::start(Wire::Http, ok).await;
+    let other = Recorder::start(|_| 200).await;
+    let path = plugin("json_batch.wasm").display().to_string();
+    let with = |first: &str| {
+        let a = sink("t/a", &endpoint.url(), "").replace(&path, first);
+        let b = sink("t/b", &other.url(), "").replace(&path, "b.wasm");
+        module(&format!("{STREAM}{}", to("t/a, t/b")), &[a, b], "")
+    };
+    let rig = Rig::new(&with("one.wasm"));
+    let copy = |from: &str, name: &str| {
+        let unfinished = rig.path().join("plugin.part");
+        std::fs::copy(plugin(from), &unfinished).expect("copied");
+        std::fs::rename(unfinished, rig.path().join(name)).expect("renamed");
+    };
+    copy("json_batch.wasm", "one.wasm");
+    copy("per_record.wasm", "two.wasm");
+    copy("json_batch.wasm", "b.wasm");
+    let host = rig.start();
+    endpoint.received(2).await;
+
+    rig.reload(&host, &with("two.wasm"), "plugins replaced: t/a");
+    let swapped = rig.tell(&["plugin", "swap", "t/a", "one.wasm"]);
+    // Files are looked at every now and then: when this one was read twice, the other one was looked at, too.
+    for (version, generation) in [("per_record.wasm", "2"), ("json_batch.wasm", "3")] {
+        copy(version, "b.wasm");
+        until("a version of `t/b`", || {
+            metric(&rig, "nozzle_plugin_generation{sink=\"t/b\"}") == generation
+        })
+        .await;
+    }
+    let generation = metric(&rig, "nozzle_plugin_generation{sink=\"t/a\"}");
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(swapped.code(), 0, "{}", swapped.stderr);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(generation, "3", "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_was_started_anew_can_be_told_before_the_reload_is_done() {
+    let (quick, held) = (
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 200).await,
+    );
+    held.close();
+    let with = |size: u8, file: &str| {
+        let batch = format!("    batch: {{ max-records: {size}, max-wait: 10ms }}\n");
+        let sinks = [
+            sink("t/a", &quick.url(), &batch),
+            sink(
+                "t/b",
+                &held.url(),
+                "    timeout: { attempt: 300s }\n    buffer: { max-records: 50 }\n",
+            ),
+        ];
+        let ingresses = format!(
+            "{STREAM}{}  - id: t/file\n    file: {{ path: {file} }}\n{}",
+            to("t/a"),
+            to("t/b")
+        );
+        module(&ingresses, &sinks, "")
+    };
+    let rig = Rig::new(&with(20, "one.ndjson"));
+    write_records(rig.path(), "one.ndjson", 0..1_000);
+    write_records(rig.path(), "two.ndjson", 1_000..1_100);
+    let host = rig.start_with("300s");
+    held.held(1).await;
+    quick.until("a call", |bodies| !bodies.is_empty()).await;
+
+    rig.write(&with(3, "two.ndjson"));
+    host.signal(Signal::SIGHUP);
+    quick
+        .until("calls of the next incarnation", |bodies| {
+            bodies
+                .last()
+                .is_some_and(|body| ids(std::slice::from_ref(body)).len() <= 3)
+        })
+        .await;
+    // The file waits for what was read of the one before.
+    let paused = rig.tell(&["pause", "t/a"]);
+    let while_paused = quick.accepted().len();
+    held.open();
+    host.wait_for("sinks started anew: t/a");
+    let sinks = rig.tell(&["sinks"]);
+    let after = quick.accepted().len();
+    let resumed = rig.tell(&["resume", "t/a"]);
+    quick
+        .until("calls", |bodies| bodies.len() > after + 5)
+        .await;
+    held.until("the other file", |bodies| ids(bodies).contains(&1_099))
+        .await;
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(paused.code(), 0, "{}", paused.stderr);
+    assert!(sinks.stdout.contains("paused"), "{}", sinks.stdout);
+    // Calls that were under way when it was paused.
+    assert!(after - while_paused <= 50, "{while_paused} {after}");
+    assert_eq!(resumed.code(), 0, "{}", resumed.stderr);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    each_once("all", ids(&quick.accepted()));
+    let files = ids(&held.accepted());
+    let second = files.into_iter().filter(|id| *id >= 1_000).collect();
+    assert_eq!(each_once("the other file", second), 100);
 }

@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderValue;
 use tokio::{task::JoinError, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{Delayed, Engine, passages::Passage, shaping::halves};
@@ -144,8 +145,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             first.goes_to(call.way, spent);
         }
         call.before.get_or_insert(now);
-        let sink = Arc::clone(&self.sink);
-        self.attempts.spawn(attempt(sink, call, now));
+        let (sink, given_up) = (Arc::clone(&self.sink), self.control.given_up());
+        self.attempts.spawn(attempt(sink, call, now, given_up));
     }
 
     pub(super) fn attempted(&mut self, done: Result<Attempted, JoinError>) {
@@ -347,6 +348,7 @@ async fn attempt<P: Plugin, T: Transport>(
     sink: Arc<Sink<P, T>>,
     mut call: Call,
     began: Instant,
+    given_up: CancellationToken,
 ) -> Attempted {
     let body = call.request.body.as_ref().map_or(0, Bytes::len);
     sink.stats.request_bytes.add(body);
@@ -358,10 +360,13 @@ async fn attempt<P: Plugin, T: Transport>(
     let span = call.trace.attempt(&mut request);
     FailPoint::BeforeSend.pass();
     let sending = sink.ways[call.way].transport.send(request);
+    let sending = tokio::time::timeout(sink.settings.timeout.attempt, sending);
     // A response that comes after the timeout has nobody to take it: it is ignored.
-    let outcome = tokio::time::timeout(sink.settings.timeout.attempt, sending)
-        .await
-        .unwrap_or(Err(Failure::Timeout));
+    let outcome = tokio::select! {
+        biased;
+        sent = sending => sent.unwrap_or(Err(Failure::Timeout)),
+        () = given_up.cancelled() => Err(Failure::Timeout),
+    };
     FailPoint::AfterSend.pass();
     let latency = began.elapsed();
     sink.stats.latency(latency);

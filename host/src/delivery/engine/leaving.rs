@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{Delayed, Engine, SinkEnd};
 use crate::{
-    delivery::{Sink, item::Item, outbox::Outbox},
+    delivery::{Sink, control::Controlled, item::Item, outbox::Outbox},
     event::Arrival,
     http::Transport,
     plugin::Plugin,
@@ -34,6 +34,8 @@ pub struct Rest {
     pub counted: usize,
     /// Its queue: whoever sends events does not notice.
     pub intake: mpsc::Receiver<Vec<Arrival>>,
+    /// By what it was told what to do: whoever tells it something does not notice either. None if nobody has told it yet.
+    pub control: Option<Controlled>,
 }
 
 impl Rest {
@@ -43,6 +45,7 @@ impl Rest {
             arrivals: VecDeque::new(),
             counted: 0,
             intake,
+            control: None,
         }
     }
 }
@@ -118,6 +121,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             // Those that came from the incarnation before, and were not admitted, too.
             counted: records + self.counted,
             intake,
+            control: Some(self.control.hand_over()),
         }
     }
 }

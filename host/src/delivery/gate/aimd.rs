@@ -33,9 +33,13 @@ impl Aimd {
         }
     }
 
-    /// The sinks may have this many events in flight together from now on.
-    pub(super) fn fit(&mut self, ceiling: usize) {
+    /// The sinks have other settings from now on, as in [`Aimd::new`].
+    pub(super) fn fit(&mut self, batch: usize, ceiling: usize) {
         let ceiling = as_f64(ceiling).max(1.0);
+        if self.lowered.is_none() && self.settings.initial.is_none() {
+            // It has never been too much: another start would begin with that.
+            self.limit = self.limit.max(as_f64(batch));
+        }
         if self.threshold >= self.ceiling {
             // Nothing has shown yet what is too much.
             self.threshold = ceiling;
@@ -144,6 +148,21 @@ mod tests {
         aimd.succeeded(500);
 
         assert!(close(aimd.limit(), 1010.0));
+    }
+
+    #[test]
+    fn larger_batches_raise_a_limit_that_was_never_too_high() {
+        let start = Instant::now();
+        let mut fresh = Aimd::new(flink(), 20, 1000);
+        let mut lowered = Aimd::new(flink(), 20, 1000);
+        lowered.throttled(start, start);
+
+        for aimd in [&mut fresh, &mut lowered] {
+            aimd.fit(500, 25_000);
+        }
+
+        assert!(close(fresh.limit(), 500.0), "{}", fresh.limit());
+        assert!(close(lowered.limit(), 10.0), "{}", lowered.limit());
     }
 
     #[test]

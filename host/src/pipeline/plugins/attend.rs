@@ -85,20 +85,19 @@ impl Watch {
 /// When no handler for SIGHUP can be installed.
 pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut watch = Watch::new(plugin.opened);
     let mut look = interval(EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut intake: Option<mpsc::Receiver<Compared>> = None;
     loop {
         tokio::select! {
             _ = look.tick() => {
-                if watch.is_due(stamp(&plugin.setup().settings.source)) {
+                if plugin.setup().is_due() {
                     read_again(&plugin).await;
                 }
                 plugin.look_at_canary().await;
             }
             _ = hangup.recv() => {
-                watch.is_read(stamp(&plugin.setup().settings.source));
+                plugin.setup().is_read();
                 read_again(&plugin).await;
             }
             () = plugin.changed.notified() => {}

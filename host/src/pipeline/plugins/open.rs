@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use super::{Kept, Record, Setup, SinkPlugin, State, attend::stamp, version};
+use super::{Kept, Record, Setup, SinkPlugin, State, version};
 use crate::{
     config::SinkConfig,
     delivery::Endpoints,
@@ -20,7 +20,8 @@ use crate::{
     plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, SourceError},
 };
 
-/// Loads the plugin of a sink; `crashed` says whether the host before came to no orderly end.
+/// Loads the plugin of a sink; `crashed` says whether the host before came to no orderly end. Nothing is written until it
+/// [begins](SinkPlugin::begins).
 pub(in crate::pipeline) async fn open(
     host: &Arc<PluginHost>,
     state_dir: &Path,
@@ -29,7 +30,7 @@ pub(in crate::pipeline) async fn open(
     endpoints: Endpoints,
 ) -> Result<Arc<SinkPlugin>, LoadError> {
     let sink = config.id.to_string();
-    let opened = stamp(&config.plugin.source);
+    let setup = Setup::of(config, endpoints);
     let kept = Kept::of(state_dir, &sink);
     let pin = config.plugin.sha256.map(|pin| Digest::new(pin).hex());
     let remembered = kept.record().unwrap_or_else(|error| {
@@ -42,9 +43,10 @@ pub(in crate::pipeline) async fn open(
         let digest = &record.serving.digest;
         pin.is_none_or(|pin| pin == *digest) && (!signed || *digest == record.configured)
     });
-    let (plugin, record) = load(host, &kept, config, remembered, crashed).await?;
+    let before = remembered.clone();
+    let (plugin, record, binary) = load(host, &kept, config, remembered, crashed).await?;
     let number = record.serving.generation;
-    host.keep_for(&sink, record.digests());
+    let unwritten = (before.as_ref() != Some(&record)).then_some(binary);
     let stats = Arc::clone(plugin.stats());
     stats
         .generation
@@ -52,18 +54,18 @@ pub(in crate::pipeline) async fn open(
     Ok(Arc::new(SinkPlugin {
         sink: sink.into(),
         host: Arc::clone(host),
-        setup: Mutex::new(Arc::new(Setup::of(config, endpoints))),
+        setup: Mutex::new(Arc::new(setup)),
         slot: Slot::with(number, plugin),
         kept,
         stats,
         loading: Arc::default(),
         state: Mutex::new(State {
             record,
+            unwritten,
             last_number: number,
             trial: None,
             verdict: None,
         }),
-        opened,
         changed: Notify::new(),
     }))
 }
@@ -74,7 +76,7 @@ async fn load(
     config: &SinkConfig,
     remembered: Option<Record>,
     crashed: bool,
-) -> Result<(LoadedPlugin, Record), LoadError> {
+) -> Result<(LoadedPlugin, Record, Binary), LoadError> {
     let (sink, settings) = (config.id.to_string(), &config.plugin);
     let configured = host.read(settings).await;
     let digest = configured.as_ref().map(Binary::hex_digest);
@@ -88,7 +90,7 @@ async fn load(
         }
         _ => match configured {
             Ok(binary) => match host.load_binary(&sink, settings, &binary).await {
-                Ok(plugin) => return Ok((plugin, record_of(kept, &binary, remembered))),
+                Ok(plugin) => return Ok((plugin, record_of(&binary, remembered), binary)),
                 Err(error) => Some(error),
             },
             Err(error) => Some(error),
@@ -115,20 +117,20 @@ async fn load(
         info!(%sink, generation, %digest, origin = %serving.origin.display(), "a version that was swapped in serves, not the module's file, which has not changed since");
     }
     let plugin = host.load_binary(&sink, settings, &binary).await?;
-    Ok((plugin, record))
+    Ok((plugin, record, binary))
 }
 
-/// Remembers that the module's file serves.
-fn record_of(kept: &Kept, binary: &Binary, remembered: Option<Record>) -> Record {
+/// That the module's file serves.
+fn record_of(binary: &Binary, remembered: Option<Record>) -> Record {
     let digest = binary.hex_digest();
-    let record = match &remembered {
+    match remembered {
         Some(record) if record.serving.digest == digest => Record {
             configured: digest,
-            ..record.clone()
+            ..record
         },
         Some(record) => Record {
             serving: version(record.serving.generation + 1, binary),
-            previous: Some(record.serving.clone()),
+            previous: Some(record.serving),
             configured: digest,
         },
         None => Record {
@@ -136,11 +138,5 @@ fn record_of(kept: &Kept, binary: &Binary, remembered: Option<Record>) -> Record
             previous: None,
             configured: digest,
         },
-    };
-    if remembered.as_ref() != Some(&record)
-        && let Err(error) = kept.remember(&record, binary)
-    {
-        warn!(%error, "the plugin's version cannot be remembered: after a crash the module's file serves");
     }
-    record
 }

@@ -2,18 +2,28 @@
 //!
 //! It is prepared as a swap is, and serves when all else that the module changes can be done, too.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::OwnedMutexGuard;
-use tracing::{info, warn};
+use tokio::{sync::OwnedMutexGuard, time::timeout};
+use tracing::info;
 
-use super::{Record, SinkPlugin, version};
+use super::{
+    Record, SinkPlugin,
+    attend::{Watch, stamp},
+    version,
+};
 use crate::{
     config::SinkConfig,
     delivery::{Endpoints, settings::Order},
     metrics::SwapResult,
-    plugin::{Binary, Generation, LoadedPlugin, SwapError, Tally, settings::PluginSettings},
+    plugin::{Binary, Generation, LoadedPlugin, SwapError, settings::PluginSettings},
 };
+
+/// How long a reload waits for another version that is being loaded.
+const LOADING: Duration = Duration::from_secs(300);
 
 /// What the module says of a plugin, and what its requests are checked by.
 #[derive(Debug)]
@@ -21,16 +31,36 @@ pub(in crate::pipeline) struct Setup {
     pub(super) settings: PluginSettings,
     pub(super) endpoints: Endpoints,
     pub(super) order: Order,
+    /// Of the plugin's file: that of another one says nothing of it.
+    watch: Arc<Mutex<Watch>>,
 }
 
 impl Setup {
-    /// That of a sink.
+    /// That of a sink, made before the plugin's file is read.
     pub(in crate::pipeline) fn of(sink: &SinkConfig, endpoints: Endpoints) -> Self {
+        let watch = Watch::new(stamp(&sink.plugin.source));
         Self {
             settings: sink.plugin.clone(),
             endpoints,
             order: sink.delivery.order,
+            watch: Arc::new(Mutex::new(watch)),
         }
+    }
+
+    /// Whether the plugin's file is to be read again.
+    pub(super) fn is_due(&self) -> bool {
+        let now = stamp(&self.settings.source);
+        self.watch().is_due(now)
+    }
+
+    /// The plugin's file is read now.
+    pub(super) fn is_read(&self) {
+        let now = stamp(&self.settings.source);
+        self.watch().is_read(now);
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -39,7 +69,7 @@ impl Setup {
 pub(in crate::pipeline) struct Reconfigured {
     setup: Arc<Setup>,
     next: Option<Next>,
-    _loading: Option<OwnedMutexGuard<()>>,
+    _loading: Option<Turn>,
 }
 
 #[derive(Debug)]
@@ -49,7 +79,28 @@ struct Next {
     configured: String,
 }
 
+/// No version of a plugin is loaded by anybody else.
+pub(in crate::pipeline) type Turn = OwnedMutexGuard<()>;
+
+/// Waits until no other version is loaded.
+async fn turn(sink: &Arc<str>, loading: &Arc<tokio::sync::Mutex<()>>) -> Result<Turn, SwapError> {
+    if let Ok(turn) = Arc::clone(loading).try_lock_owned() {
+        return Ok(turn);
+    }
+    info!(%sink, limit = ?LOADING, "the reload waits for another version of the plugin that is being loaded");
+    let turn = timeout(LOADING, Arc::clone(loading).lock_owned()).await;
+    turn.map_err(|_| SwapError::Busy(Arc::clone(sink)))
+}
+
 impl SinkPlugin {
+    /// Lets nobody else load a version of it.
+    ///
+    /// # Errors
+    /// When somebody does, and takes too long.
+    pub(in crate::pipeline) async fn turn(&self) -> Result<Turn, SwapError> {
+        turn(&self.sink, &self.loading).await
+    }
+
     /// Loads what `setup` asks for, if that is something else than now, and rehearses it.
     ///
     /// # Errors
@@ -58,20 +109,22 @@ impl SinkPlugin {
         &self,
         setup: Setup,
     ) -> Result<Reconfigured, SwapError> {
-        let setup = Arc::new(setup);
-        if self.setup().settings == setup.settings {
+        let before = self.setup();
+        if before.settings == setup.settings {
+            // Its file is not read now.
+            let watch = Arc::clone(&before.watch);
             return Ok(Reconfigured {
-                setup,
+                setup: Arc::new(Setup { watch, ..setup }),
                 next: None,
                 _loading: None,
             });
         }
-        let loading = Arc::clone(&self.loading).lock_owned().await;
+        let loading = self.turn().await?;
         let next = self.load_next(&setup).await.inspect_err(|_| {
             self.stats.swaps.count(SwapResult::Refused);
         })?;
         Ok(Reconfigured {
-            setup,
+            setup: Arc::new(setup),
             next: Some(next),
             _loading: Some(loading),
         })
@@ -106,17 +159,8 @@ impl SinkPlugin {
             .await?;
         let accepted = candidate.accept(&main.plugin).await;
         let plugin = accepted.map_err(|source| self.refused(source))?;
-        let number = {
-            let mut state = self.lock();
-            state.last_number += 1;
-            state.last_number
-        };
         Ok(Next {
-            generation: Arc::new(Generation {
-                number,
-                plugin,
-                tally: Tally::default(),
-            }),
+            generation: self.generation(plugin),
             binary,
             configured,
         })
@@ -143,18 +187,31 @@ impl SinkPlugin {
                 configured: next.configured,
             }
         };
-        let kept = self.kept.remember_apart(record.clone(), next.binary);
-        if let Err(error) = kept.await {
-            warn!(sink = %self.sink, %error, "the plugin's version cannot be remembered: after a crash the module's file serves");
-        }
-        self.slot.serve(next.generation);
-        self.host.keep_for(&self.sink, record.digests());
-        self.host.tidy();
-        self.lock().record = record;
-        self.stats
-            .generation
-            .set(usize::try_from(number).unwrap_or(usize::MAX));
-        self.stats.swaps.count(SwapResult::Accepted);
+        self.try_to_remember(record.clone(), next.binary).await;
+        self.install(next.generation, record);
         info!(sink = %self.sink, generation = number, "the plugin serves as the module file says now");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_that_is_loaded_for_ever_is_not_waited_for_so_long() {
+        let (sink, loading) = ("t/sink".into(), Arc::default());
+        let held = turn(&sink, &loading).await;
+        let started = Instant::now();
+
+        let while_held = turn(&sink, &loading).await;
+        let waited = started.elapsed();
+        drop(held);
+        let then = turn(&sink, &loading).await;
+
+        assert!(matches!(while_held, Err(SwapError::Busy(_))));
+        assert_eq!(waited, LOADING);
+        assert!(then.is_ok());
     }
 }

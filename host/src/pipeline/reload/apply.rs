@@ -1,36 +1,36 @@
 //! The change itself: stop, hand over, begin.
 
+mod ingresses;
+mod sinks;
+
 use std::{
-    collections::HashMap,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
+use self::{
+    ingresses::{Stopped, begin_to_open, stop},
+    sinks::{begin, leave, retire_in_turn},
+};
 use super::{
+    Hurry,
     prepare::{Plugin, Prepared},
-    retire::{Leaves, retire, store_last, write_off},
-    wires::{is_fed_anew, keeps_egresses, letters_depth, stays, without_sink_letters},
+    retire::Leaves,
+    wires::{is_fed_anew, keeps_egresses, stays, without_sink_letters},
 };
 use crate::{
     admin::{Reloaded, SinkView},
-    config::{IngressChange, Module, SinkChange, SinkConfig},
-    delivery::{Rest, SinkEnd, control::Mode},
-    egress::EgressHandle,
+    config::{Destination, IngressChange, OnUnrouted, SinkChange},
     fail_point::FailPoint,
-    ingress::AnyIngress,
     pipeline::{
         Running, StartError,
         egresses::{Key, open_egress},
         endpoints::fit_endpoints,
-        live::{Begin, LiveIngress, LiveSink, OpenIngress, Wiring, attend},
-        start::{Claim, begin_source, open_ingress},
+        live::{LeavingSink, LiveIngress, LiveSink, OpenIngress, Wiring, told},
+        start::{Claim, begin_source},
     },
     progress::Ledger,
 };
@@ -38,25 +38,18 @@ use crate::{
 /// How long an egress that goes may take to write what it was given.
 const EGRESS_PATIENCE: Duration = Duration::from_secs(5);
 
-/// An ingress that does not read now, by its old place.
-struct Stopped {
-    live: LiveIngress,
-    /// None if it has come to its end.
-    ingress: Option<AnyIngress>,
-}
-
 impl Running {
-    /// Makes of what runs what was prepared; `hurry` when the host is to stop meanwhile.
+    /// Makes of what runs what was prepared; `hurry` if the host is to stop meanwhile.
     ///
     /// # Errors
     /// A part that could be opened a moment ago and cannot any more: what runs is incomplete then, and is to be stopped.
     ///
     /// # Cancel safety
     /// What runs is incomplete then. Nothing is lost: what is unsettled comes again from stored progress.
-    pub(in crate::pipeline) async fn apply(
+    pub(super) async fn apply(
         &mut self,
         prepared: Prepared,
-        hurry: &CancellationToken,
+        hurry: &Hurry,
     ) -> Result<Reloaded, StartError> {
         let changed = self.change(prepared, hurry).await;
         match changed {
@@ -71,20 +64,17 @@ impl Running {
         clippy::too_many_lines,
         reason = "one sequence, whose order is what matters"
     )]
-    async fn change(
-        &mut self,
-        prepared: Prepared,
-        hurry: &CancellationToken,
-    ) -> Result<Reloaded, StartError> {
+    async fn change(&mut self, prepared: Prepared, hurry: &Hurry) -> Result<Reloaded, StartError> {
         let Self {
             live: Some(live),
             grace,
             writers,
             sink_tasks,
+            leaving_tasks,
             ingress_tasks,
             plugin_tasks,
             intake,
-            gone,
+            failed,
             ..
         } = self
         else {
@@ -126,15 +116,7 @@ impl Running {
             IngressChange::Added | IngressChange::Kept(_) => None,
         });
         let stops = stops.chain(changes.removed_ingresses.iter().copied());
-        let mut stopped: HashMap<usize, Stopped> = HashMap::new();
-        for place in stops.collect::<Vec<_>>() {
-            let Some(mut live) = read.get_mut(place).and_then(Option::take) else {
-                continue;
-            };
-            live.stop.cancel();
-            let ingress = (&mut live.back).await.ok();
-            stopped.insert(place, Stopped { live, ingress });
-        }
+        let mut stopped = stop(&mut read, stops).await;
         FailPoint::ReloadStopped.pass();
 
         // Those that hand letters to others go first, as these are to deliver them.
@@ -165,6 +147,18 @@ impl Running {
         FailPoint::ReloadRetired.pass();
 
         // Nobody writes any more to the egresses that go.
+        let goes = |id: &str| {
+            let key = Key::Egress(id.to_owned());
+            !stays(&key, &module, &changes.egresses)
+        };
+        let (mut lost, kept): (Vec<_>, Vec<_>) = live
+            .unrouted
+            .drain(..)
+            .partition(|writer| writer.to.as_deref().is_some_and(goes));
+        live.unrouted = kept;
+        for writer in &lost {
+            writer.let_go.cancel();
+        }
         let patience = grace.min(EGRESS_PATIENCE);
         for (place, config) in old.egresses.iter().enumerate() {
             if !changes.egresses.contains(&Some(place)) {
@@ -203,7 +197,23 @@ impl Running {
             secrets: &live.secrets,
             writers,
             sink_tasks,
+            unrouted: &mut live.unrouted,
+            failed,
         };
+        // What no router took, and its egress neither: that of the ingress may be another one now.
+        for writer in &mut lost {
+            if let Ok(held) = (&mut writer.rest).await {
+                let source = &writer.source;
+                let mut ingresses = module.ingresses.iter();
+                let config = ingresses.find(|config| config.id.to_string() == *source.id);
+                let to = match config.map(|config| config.on_unrouted) {
+                    Some(to @ OnUnrouted::To(Destination::Egress(_))) => to,
+                    _ => OnUnrouted::File,
+                };
+                info!(ingress = %source.id, events = held.len(), "what the egress of unrouted events did not take goes elsewhere");
+                wiring.unrouted(source, to, held).await?;
+            }
+        }
         let parts = module.sinks.iter().zip(&changes.sinks);
         for ((config, change), (plugin, intake)) in parts.zip(plugins.into_iter().zip(fresh)) {
             let before = change.before();
@@ -233,25 +243,20 @@ impl Running {
                 },
             };
             debug_assert_eq!(left.is_none(), apart.contains(place));
-            sink.attends.abort();
-            gone.push(sink.view.clone());
-            let (view, sources, hurry) = (sink.view, live.sources.clone(), hurry.clone());
-            let id = Arc::clone(&view.id);
-            let task = wiring.sink_tasks.spawn(async move {
-                let id = Arc::clone(&view.id);
-                let left = match left {
-                    Some(left) => left,
-                    None => retire(view.clone(), sink.rest, Leaves::ForGood, grace, hurry).await,
-                };
-                let end = match left {
-                    Some(rest) => write_off(view, rest, sources, egress).await,
-                    None => SinkEnd::Done,
-                };
-                (id, end)
-            });
-            live.removed.push((id.to_string(), task));
+            let view = sink.view.clone();
+            let leaving = leave(
+                sink,
+                left,
+                live.sources.clone(),
+                egress,
+                grace,
+                hurry.clone(),
+            );
+            let (id, failed) = (Arc::clone(&view.id), failed.clone());
+            let task = leaving_tasks.spawn(async move { (id, told(failed, leaving).await) });
+            live.leaving.push(LeavingSink { view, task });
         }
-        live.removed.retain(|(_, task)| !task.is_finished());
+        live.host.tidy();
 
         // Those first that only take another way: they have waited long enough.
         let mut ingresses: Vec<Option<LiveIngress>> = Vec::new();
@@ -289,6 +294,7 @@ impl Running {
                 info!(ingress = %stopped.live.source.id, "the ingress is read no more");
             }
         }
+        let mut anew = Vec::new();
         let changed = module.ingresses.iter().zip(&changes.ingresses).enumerate();
         for (number, (config, change)) in changed {
             let before = match change {
@@ -299,14 +305,17 @@ impl Running {
             if let Some(Stopped { live: before, .. }) = before {
                 live.sources.leaves(&before.source.ledger);
             }
-            let id = config.id.to_string();
-            store_last(&id, &live.stored, &live.store, grace, hurry).await;
-            let claim = match live.claimed.insert(id) {
+            let claim = match live.claimed.insert(config.id.to_string()) {
                 true => Claim::Needed,
                 false => Claim::Done,
             };
-            let open = open_ingress(config, &live.store, claim).await?;
+            anew.push((number, config.clone(), claim));
+        }
+        let mut opening = begin_to_open(anew, &live.store, &live.stored, grace, hurry);
+        while let Some(opened) = opening.join_next().await {
+            let (number, open) = opened.expect("opening does not panic")?;
             let place = begin_source(&open, &live.sources, &live.stored);
+            let config = &module.ingresses[number];
             let read = wiring.ingress(config, place, open, intake, ingress_tasks);
             ingresses[number] = Some(read.await?);
         }
@@ -319,10 +328,9 @@ impl Running {
     /// Where it stopped half-way: what runs as before is still to be told that the host ends.
     fn show_begun(&mut self) {
         let Some(live) = &self.live else { return };
-        let gone = &self.gone;
         let has_gone = |sink: &SinkView| {
-            let mut gone = gone.iter();
-            gone.any(|gone| Arc::ptr_eq(&gone.stats, &sink.stats))
+            let mut gone = live.leaving.iter();
+            gone.any(|gone| Arc::ptr_eq(&gone.view.stats, &sink.stats))
         };
         self.sinks.retain(|sink| {
             let mut begun = live.sinks.iter();
@@ -334,7 +342,9 @@ impl Running {
 
     /// What is to be seen of it now.
     fn show(&mut self) {
-        let Some(live) = &self.live else { return };
+        self.forget_gone(|sink| sink.task.is_finished());
+        let Some(live) = &mut self.live else { return };
+        live.unrouted.retain_mut(|writer| !writer.has_ended());
         self.sinks = live.sinks.iter().map(|sink| sink.view.clone()).collect();
         self.ingresses = live
             .ingresses
@@ -350,95 +360,11 @@ impl Running {
             .retain(|source| !is_live(&source.ledger) && source.ledger.unsettled() > 0);
         let now = live.ingresses.iter().map(|read| read.source.clone());
         self.sources.extend(now);
+        self.writers.forget(&live.module.egresses);
         let mut stored = live.stored.lock().unwrap_or_else(PoisonError::into_inner);
         stored.retain(|source| {
             let ledger = &source.ledger;
             is_live(ledger) || ledger.unsettled() > 0 || !ledger.advanced().is_empty()
         });
-    }
-}
-
-/// Takes these sinks, by their old places, and what they leave: those whose letters pass the most other sinks go first.
-async fn retire_in_turn(
-    old: &Module,
-    sinks: &mut [Option<LiveSink>],
-    leaving: &[(usize, Leaves)],
-    grace: Duration,
-    hurry: &CancellationToken,
-) -> HashMap<usize, (LiveSink, Option<Rest>)> {
-    let mut rests = HashMap::new();
-    for depth in (0..=old.sinks.len()).rev() {
-        let mut retiring = JoinSet::new();
-        for (place, leaves) in leaving {
-            let is_next = letters_depth(old, *place) == depth;
-            let Some(mut sink) = sinks[*place].take_if(|_| is_next) else {
-                continue;
-            };
-            let rest = std::mem::replace(&mut sink.rest, oneshot::channel().1);
-            let leaves = retire(sink.view.clone(), rest, *leaves, grace, hurry.clone());
-            let place = *place;
-            retiring.spawn(async move { (place, sink, leaves.await) });
-        }
-        while let Some(left) = retiring.join_next().await {
-            let (place, sink, rest) = left.expect("waiting does not panic");
-            rests.insert(place, (sink, rest));
-        }
-    }
-    rests
-}
-
-/// What a sink begins with, after another incarnation of it or as a new one.
-async fn begin(
-    config: &SinkConfig,
-    left: Option<(LiveSink, Option<Rest>)>,
-    intake: Option<mpsc::Receiver<Vec<crate::event::Arrival>>>,
-    plugin: Plugin,
-    dead_letters: EgressHandle,
-    tasks: &mut JoinSet<std::io::Result<()>>,
-) -> Begin {
-    let (before, rest) = match left {
-        Some((before, rest)) => (Some(before), rest),
-        None => (None, None),
-    };
-    let rest = match (rest, intake) {
-        (Some(mut rest), Some(intake)) => {
-            // Nobody has the old queue any more, but it may not be empty.
-            while let Ok(chunk) = rest.intake.try_recv() {
-                rest.arrivals.extend(chunk);
-            }
-            Some(Rest { intake, ..rest })
-        }
-        (rest, intake) => rest.or_else(|| intake.map(Rest::of)),
-    };
-    let mut rest = rest.expect("who hands over has a queue, and who does not gets one");
-    let (plugin, attends) = match (plugin, &before) {
-        (Plugin::Same(setup), Some(before)) => {
-            before.plugin.reconfigure(setup).await;
-            (Arc::clone(&before.plugin), before.attends.clone())
-        }
-        (Plugin::New(plugin), before) => {
-            if let Some(before) = before {
-                before.attends.abort();
-            }
-            let attends = attend(&plugin, tasks);
-            (plugin, attends)
-        }
-        (Plugin::Same(_), None) => unreachable!("a plugin that is there has a sink"),
-    };
-    let mode = before.as_ref().map(|before| before.view.control.mode());
-    let names: Vec<&str> = config.endpoints.iter().map(|(name, _)| &**name).collect();
-    let stats = before.map(|before| before.view.stats);
-    // Its numbers go on, unless they are by the name of endpoints that it has no more.
-    let stats = stats.filter(|stats| stats.has_endpoints(&names));
-    if stats.is_none() {
-        rest.counted = 0;
-    }
-    Begin {
-        plugin,
-        attends,
-        dead_letters,
-        rest,
-        control: mode.filter(|mode| *mode != Mode::Run),
-        stats: stats.unwrap_or_default(),
     }
 }

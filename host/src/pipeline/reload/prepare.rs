@@ -24,7 +24,7 @@ use crate::{
         egresses::open_egress,
         endpoints::{Opened, endpoints_of, open_endpoints},
         live::Live,
-        plugins::{self, Reconfigured, Setup, SinkPlugin},
+        plugins::{self, Reconfigured, Setup, SinkPlugin, Turn},
         progress::Shared,
         start::{refused, try_ingress},
     },
@@ -61,7 +61,11 @@ impl Before {
                 .iter()
                 .map(|sink| Arc::clone(&sink.plugin))
                 .collect(),
-            leaving: live.removed.clone(),
+            leaving: live
+                .leaving
+                .iter()
+                .map(|sink| (sink.view.id.to_string(), sink.task.clone()))
+                .collect(),
         }
     }
 }
@@ -85,8 +89,8 @@ pub(in crate::pipeline) struct Prepared {
 pub(super) enum Plugin {
     /// The one that there is, as the module says now.
     Same(Reconfigured),
-    /// It begins.
-    New(Arc<SinkPlugin>),
+    /// It begins; that of the sink before loads no other version meanwhile.
+    New(Arc<SinkPlugin>, Option<Turn>),
 }
 
 /// Reads the module, compares it with the one that runs, and opens what is new.
@@ -147,19 +151,23 @@ async fn load_plugins(
     let mut plugins = Vec::new();
     for (sink, change) in module.sinks.iter().zip(&changes.sinks) {
         let endpoints = endpoints_of(sink, &module.endpoints)?;
-        let there = change.before().and_then(|old| {
-            let lines = |module: &Module, place: usize| module.sinks[place].plugin.limits.log_lines;
-            // What it may log is fixed when it begins.
-            (lines(&before.module, old) == sink.plugin.limits.log_lines)
-                .then(|| before.plugins.get(old))
-                .flatten()
+        let there = (change.before()).and_then(|old| {
+            let lines = before.module.sinks.get(old)?.plugin.limits.log_lines;
+            Some((before.plugins.get(old)?, lines))
         });
         plugins.push(match there {
-            Some(plugin) => Plugin::Same(plugin.prepare(Setup::of(sink, endpoints)).await?),
-            None => {
+            Some((plugin, lines)) if lines == sink.plugin.limits.log_lines => {
+                Plugin::Same(plugin.prepare(Setup::of(sink, endpoints)).await?)
+            }
+            // What it may log is fixed when it begins.
+            there => {
+                let turn = match there {
+                    Some((plugin, _)) => Some(plugin.turn().await?),
+                    None => None,
+                };
                 let opened =
                     plugins::open(&before.host, &before.state_dir, false, sink, endpoints).await;
-                Plugin::New(opened.map_err(|source| refused(sink, source))?)
+                Plugin::New(opened.map_err(|source| refused(sink, source))?, turn)
             }
         });
     }
@@ -171,13 +179,25 @@ fn is_open(kind: &EgressKind, old: &Module, state_dir: &Path) -> bool {
     let EgressKind::File(new) = kind else {
         return false;
     };
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let path = absolute(&new.path);
+    let path = place_of(&new.path);
     let files = old.egresses.iter().filter_map(|egress| match &egress.kind {
-        EgressKind::File(file) => Some(absolute(&file.path)),
+        EgressKind::File(file) => Some(place_of(&file.path)),
         _ => None,
     });
-    path.starts_with(absolute(state_dir)) || files.into_iter().any(|file| file == path)
+    path.starts_with(place_of(state_dir)) || files.into_iter().any(|file| file == path)
+}
+
+/// Where a file is or would be, however it is reached: of a file that there is not yet, its folder is looked for.
+fn place_of(path: &Path) -> PathBuf {
+    let found = path.canonicalize().or_else(|_| {
+        let path = std::path::absolute(path)?;
+        let (folder, name) = (path.parent(), path.file_name());
+        let folder = folder.map_or_else(|| Ok(PathBuf::new()), Path::canonicalize)?;
+        Ok::<_, std::io::Error>(folder.join(name.unwrap_or_default()))
+    });
+    found
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_owned())
 }
 
 /// Whether an ingress can be opened twice: a pipe is read by whoever opens it.
@@ -226,16 +246,35 @@ fn reloaded(module: &Module, old: &Module, changes: &Changes) -> Reloaded {
         || changes.egresses.contains(&None)
         || module.egresses.len() != old.egresses.len()
         || module.endpoints.len() != old.endpoints.len();
-    let quiet = Reloaded {
-        changed: false,
-        sinks: ReloadedSinks::default(),
-        ingresses: ReloadedIngresses::default(),
-    };
     let mut reloaded = Reloaded {
         sinks,
         ingresses,
-        ..quiet.clone()
+        changed: false,
     };
-    reloaded.changed = others || reloaded != quiet;
+    reloaded.changed = others || reloaded != Reloaded::default();
     reloaded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_place_however_it_is_reached() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        std::fs::create_dir(&real).expect("made");
+        std::os::unix::fs::symlink(&real, &link).expect("made");
+        std::fs::write(real.join("there"), "").expect("written");
+
+        let places = ["there", "not-yet"].map(|name| {
+            let detour = link.join("../real").join(name);
+            [real.join(name), link.join(name), detour].map(|path| place_of(&path))
+        });
+
+        for [straight, linked, detour] in places {
+            assert_eq!(linked, straight);
+            assert_eq!(detour, straight);
+        }
+    }
 }

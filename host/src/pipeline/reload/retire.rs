@@ -12,18 +12,27 @@ use tracing::{info, warn};
 use crate::{
     admin::SinkView,
     dead_letter::{CauseKind, DeadLetter},
-    delivery::{Rest, SinkEnd, Sources, control::Mode},
+    delivery::{Rest, SinkEnd, Source, Sources, control::Mode},
     egress::EgressHandle,
     event::{Arrival, Record},
     pipeline::progress::{self, Shared, Stored},
-    progress::{AnyStore, Ledger},
+    progress::{AnyStore, store::StoreError},
 };
 
 /// How often it is looked whether something has come about.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// How long writes may take when nothing else is under way.
-const WRITES: Duration = Duration::from_secs(5);
+pub(in crate::pipeline) const WRITES: Duration = Duration::from_secs(5);
+
+/// That the host is to end, for those who make room.
+#[derive(Debug, Clone)]
+pub(in crate::pipeline) struct Hurry {
+    /// It stops: what another incarnation can deliver is handed over at once.
+    pub(in crate::pipeline) stops: CancellationToken,
+    /// It waits no more: calls under way are given up.
+    pub(in crate::pipeline) is_over: CancellationToken,
+}
 
 /// What becomes of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,15 +46,20 @@ pub(super) enum Leaves {
 /// Lets a sink deliver what it has, for `grace` at most, and takes what is left then. None if it ended by itself.
 ///
 /// What gets nothing through is not waited for: a sink that is paused, and one whose endpoint is down if another one is to
-/// go on, perhaps with another endpoint. Calls under way come to their end, as nobody would know what became of them.
+/// go on, perhaps with another endpoint. Calls under way come to their end, as nobody would know what became of them, unless
+/// the host waits no more. That it stops hurries nobody who has no other incarnation: what is left would get no other chance.
 pub(super) async fn retire(
     view: SinkView,
     mut rest: oneshot::Receiver<Rest>,
     leaves: Leaves,
     grace: Duration,
-    hurry: CancellationToken,
+    hurry: Hurry,
 ) -> Option<Rest> {
     let control = &view.control;
+    let hurried = match leaves {
+        Leaves::ForAnother => &hurry.stops,
+        Leaves::ForGood => &hurry.is_over,
+    };
     info!(sink = %view.id, "the sink delivers what it has, and makes room");
     if leaves == Leaves::ForAnother {
         control.leave();
@@ -53,7 +67,7 @@ pub(super) async fn retire(
     tokio::select! {
         biased;
         left = &mut rest => return left.ok(),
-        () = hurry.cancelled() => {}
+        () = hurried.cancelled() => {}
         () = sleep(grace) => {}
         () = gets_nothing_through(&view, leaves) => {}
     }
@@ -61,10 +75,16 @@ pub(super) async fn retire(
     tokio::select! {
         biased;
         left = &mut rest => return said(&view, left.ok()),
-        () = hurry.cancelled() => {}
+        () = hurried.cancelled() => {}
         () = sleep(WRITES.min(grace)) => {}
     }
     control.cut_off();
+    tokio::select! {
+        biased;
+        left = &mut rest => return said(&view, left.ok()),
+        () = hurry.is_over.cancelled() => {}
+    }
+    control.give_up();
     said(&view, rest.await.ok())
 }
 
@@ -87,21 +107,24 @@ async fn gets_nothing_through(view: &SinkView, leaves: Leaves) {
 
 /// Waits until all events of an ingress that is to be opened anew have their end, for `grace` at most, and stores how far
 /// it came; one that was removed before may have such events, too. From then on its progress is that of what comes.
+///
+/// # Errors
+/// When another host has taken over the ingress: it is not to be read here any more.
 pub(super) async fn store_last(
     id: &str,
     stored: &Stored,
     store: &Shared<AnyStore>,
     grace: Duration,
-    hurry: &CancellationToken,
-) {
+    hurry: &Hurry,
+) -> Result<(), StoreError> {
     let stored = || stored.lock().unwrap_or_else(PoisonError::into_inner);
     let own: Vec<_> = {
         let stored = stored();
         let own = stored.iter().filter(|source| *source.id == *id);
         own.cloned().collect()
     };
+    settled(&own, grace, hurry).await;
     for source in &own {
-        settled(&source.ledger, grace, hurry).await;
         let open = source.ledger.unsettled();
         if open > 0 {
             warn!(ingress = %id, events = open, "events of the ingress are not settled in time: they are read again, and may be delivered twice");
@@ -109,22 +132,27 @@ pub(super) async fn store_last(
     }
     // Before the store is free: nobody is to store it once more, behind what is read then.
     let mut store = store.lock().await;
-    if let Err(error) = progress::save(&mut *store, &own).await {
-        warn!(ingress = %id, %error, "progress could not be stored: what is settled since is read again");
+    match progress::save(&mut *store, &own).await {
+        Err(error @ StoreError::TakenOver { .. }) => return Err(error),
+        Err(error) => {
+            warn!(ingress = %id, %error, "progress could not be stored: what is settled since is read again");
+        }
+        Ok(()) => {}
     }
     stored().retain(|source| *source.id != *id);
+    Ok(())
 }
 
-async fn settled(ledger: &Ledger, grace: Duration, hurry: &CancellationToken) {
+async fn settled(sources: &[Source], grace: Duration, hurry: &Hurry) {
     let all = async {
-        while ledger.unsettled() > 0 {
+        while sources.iter().any(|source| source.ledger.unsettled() > 0) {
             sleep(LOOK).await;
         }
     };
     tokio::select! {
         biased;
         () = all => {}
-        () = hurry.cancelled() => {}
+        () = hurry.stops.cancelled() => {}
         () = sleep(grace) => {}
     }
 }
@@ -136,6 +164,8 @@ pub(super) async fn write_off(
     sources: Sources,
     egress: EgressHandle,
 ) -> SinkEnd {
+    // Nobody can tell it anything any more.
+    rest.control = None;
     let mut events = 0;
     let mut arrivals: Vec<Arrival> = rest.arrivals.into();
     let counted = arrivals.len().min(rest.counted);
