@@ -69,7 +69,7 @@ impl Drop for Line {
         let Self {
             who, what, sink, ..
         } = self;
-        warn!(target: TARGET, %who, what, sink, result = "gone", "who asked for a change by the admin API has gone before it was done");
+        warn!(target: TARGET, %who, what, sink, result = "gone", "who asked for a change by the admin API has gone before its end was known");
     }
 }
 

@@ -51,7 +51,7 @@ const SECRET_HEADERS: [&str; 10] = [
     "token",
     "secret",
     "password",
-    "api-key",
+    "-key",
     "apikey",
     "session",
     "credential",

@@ -52,29 +52,108 @@ impl Secrets {
 
 /// What may be secret in a URL: a token in a path is long; a short part is a version or a collection.
 fn parts(url: &Url) -> Vec<String> {
+    let password = url.password().unwrap_or_default();
     let mut parts = vec![
-        url.password().unwrap_or_default().to_owned(),
+        url.username().to_owned(),
+        password.to_owned(),
         url.query().unwrap_or_default().to_owned(),
     ];
+    let decoded = percent_encoding::percent_decode_str(password).decode_utf8();
+    parts.extend(decoded.into_iter().map(Into::into));
     parts.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
     let path = url.path_segments().into_iter().flatten();
     parts.extend(path.filter(|part| part.len() >= 16).map(str::to_owned));
     parts
 }
 
+/// The text itself, in JSON, and in URLs, as the libraries of this and other languages write them; and in base64.
 fn add(text: &str, forms: &mut Vec<Vec<u8>>) {
     if text.len() < SHORTEST {
         return;
     }
     forms.push(text.as_bytes().to_vec());
-    let json = Value::from(text).to_string();
-    forms.push(json.trim_matches('"').as_bytes().to_vec());
-    let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    forms.push(form.replace('+', "%20").into_bytes());
-    forms.push(form.into_bytes());
+    // A plugin may have trimmed what a file holds.
+    let trimmed = text.trim();
+    if trimmed != text {
+        add(trimmed, forms);
+    }
+    forms.extend(in_json(text).into_iter().map(String::into_bytes));
+    forms.extend(in_urls(text).into_iter().map(String::into_bytes));
     for before in 0..3 {
         forms.extend(in_base64(text.as_bytes(), before));
     }
+}
+
+/// What JSON has of it: as serde writes it, with `/` escaped (PHP), with what HTML minds escaped (Go), with nothing but ASCII
+/// (Python); and JSON in a text of JSON.
+fn in_json(text: &str) -> Vec<String> {
+    let quoted = |text: &str| {
+        let quoted = Value::from(text).to_string();
+        let inner = quoted
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'));
+        inner.unwrap_or_default().to_owned()
+    };
+    let plain = quoted(text);
+    let go = plain
+        .replace('&', "\\u0026")
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e");
+    let mut python = String::new();
+    for letter in plain.chars() {
+        match letter.is_ascii() {
+            true => python.push(letter),
+            false => {
+                let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+                python.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+        }
+    }
+    vec![quoted(&plain), plain.replace('/', "\\/"), go, python, plain]
+}
+
+/// What URLs have of it, by what is left as it is beside letters and digits: as forms are written, by RFC 3986 (section 2.3), by
+/// `encodeURIComponent`, by Python's `quote`, and in a segment of a path (the WHATWG's path percent-encode set).
+fn in_urls(text: &str) -> Vec<String> {
+    let kept: [&[u8]; 5] = [
+        b"*-._",
+        b"-._~",
+        b"-._~!'()*",
+        b"-._~/",
+        b"-._~!$&'()*+,;=:@|[]\\",
+    ];
+    let mut forms = Vec::new();
+    for kept in kept {
+        let mut form = String::new();
+        for byte in text.bytes() {
+            match byte.is_ascii_alphanumeric() || kept.contains(&byte) {
+                true => form.push(char::from(byte)),
+                false => form.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        forms.push(form.replace("%20", "+"));
+        forms.push(lower(&form));
+        forms.push(form);
+    }
+    forms
+}
+
+/// The same with the digits of `%2F` in lower case.
+fn lower(form: &str) -> String {
+    let mut out = String::with_capacity(form.len());
+    let mut digits = 0;
+    for letter in form.chars() {
+        match (letter, digits) {
+            ('%', _) => digits = 2,
+            (_, 1..) => digits -= 1,
+            _ => {
+                out.push(letter);
+                continue;
+            }
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
 }
 
 /// What base64 of a text with `before` bytes in front of the secret has of it, whatever these and those behind it are.
@@ -145,25 +224,30 @@ impl<'a> Remover<'a> {
     }
 
     fn without<'t>(&mut self, bytes: &'t [u8]) -> Cow<'t, [u8]> {
-        let mut clean = Cow::Borrowed(bytes);
-        for form in &self.secrets.forms {
-            let finder = memmem::Finder::new(form);
-            let places: Vec<usize> = finder.find_iter(&clean).collect();
-            if places.is_empty() {
-                continue;
-            }
-            self.removed += places.len();
-            let mut out = Vec::with_capacity(clean.len());
-            let mut from = 0;
-            for place in places {
-                out.extend_from_slice(clean.get(from..place).unwrap_or_default());
-                out.extend_from_slice(REMOVED.as_bytes());
-                from = place + form.len();
-            }
-            out.extend_from_slice(clean.get(from..).unwrap_or_default());
-            clean = Cow::Owned(out);
+        let forms = self.secrets.forms.iter();
+        let mut places: Vec<(usize, usize)> = forms
+            .flat_map(|form| {
+                let places: Vec<usize> = memmem::find_iter(bytes, form).collect();
+                places.into_iter().map(|place| (place, place + form.len()))
+            })
+            .collect();
+        if places.is_empty() {
+            return Cow::Borrowed(bytes);
         }
-        clean
+        places.sort_unstable();
+        let mut out = Vec::with_capacity(bytes.len());
+        // Two that overlap are one.
+        let mut until = 0;
+        for (from, to) in places {
+            if from >= until {
+                out.extend_from_slice(bytes.get(until..from).unwrap_or_default());
+                out.extend_from_slice(REMOVED.as_bytes());
+                self.removed += 1;
+            }
+            until = until.max(to);
+        }
+        out.extend_from_slice(bytes.get(until..).unwrap_or_default());
+        Cow::Owned(out)
     }
 }
 
@@ -199,6 +283,41 @@ mod tests {
         let value = serde_json::json!({ "query-token": ["query-token", 1] });
         let clean = serde_json::json!({ "[removed]": ["[removed]", 1] });
         assert_eq!(remover.json(&value), clean);
+    }
+
+    #[test]
+    fn a_secret_is_removed_as_other_languages_write_it() {
+        let secrets = Secrets::new([
+            "pa/ss<w~örd>&x+\n",
+            "https://us%65rname:pass%2Fword@a.test/",
+        ]);
+        let table = [
+            ("RFC 3986", "a=pa%2Fss%3Cw~%C3%B6rd%3E%26x%2B"),
+            ("the same in lower case", "a=pa%2fss%3cw~%c3%b6rd%3e%26x%2b"),
+            ("a path", "/pa%2Fss%3Cw~%C3%B6rd%3E&x+"),
+            ("Python's quote", "/pa/ss%3Cw~%C3%B6rd%3E%26x%2B"),
+            ("Go's JSON", "pa/ss\\u003cw~örd\\u003e\\u0026x+"),
+            ("Python's JSON", "pa/ss<w~\\u00f6rd>&x+"),
+            ("PHP's JSON", "pa\\/ss<w~örd>&x+"),
+            ("trimmed", "pa/ss<w~örd>&x+"),
+            ("a password", "pass/word"),
+        ];
+
+        for (name, text) in table {
+            let clean = Remover::new(&secrets).text(text);
+            assert!(clean.ends_with(REMOVED), "{name}: {text} -> {clean}");
+            assert!(!clean.contains("ss"), "{name}: {text} -> {clean}");
+        }
+    }
+
+    #[test]
+    fn of_secrets_that_overlap_nothing_is_left() {
+        let secrets = Secrets::new(["abcdef123", "123ghijkl", "ghijkl"]);
+
+        let mut remover = Remover::new(&secrets);
+
+        assert_eq!(remover.text("-abcdef123ghijkl-"), "-[removed]-");
+        assert_eq!(remover.removed, 1);
     }
 
     proptest! {

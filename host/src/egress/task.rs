@@ -23,7 +23,13 @@ pub async fn run(
     stop: CancellationToken,
     stats: Arc<EgressStats>,
 ) {
-    while let Some(first) = queue.recv().await {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            next = queue.recv() => next,
+        };
+        let Some(first) = next else { return };
         let (mut records, mut waiting) = (first.records, vec![first.done]);
         while records.len() < MAX_RECORDS
             && let Ok(next) = queue.try_recv()

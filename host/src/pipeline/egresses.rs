@@ -145,14 +145,15 @@ impl Writers {
     }
 
     /// Waits until a task has ended of which nobody has a handle, so that what it writes to can be opened again. One that
-    /// cannot write is ended after `patience`: whoever waits for it holds what it has not written.
-    pub(super) async fn ended(&self, key: &Key, patience: Duration) {
+    /// cannot write is ended after `patience`, or when the host waits no more: whoever waits for it holds what it has not
+    /// written.
+    pub(super) async fn ended(&self, key: &Key, patience: Duration, is_over: &CancellationToken) {
         let Some(known) = self.known.iter().find(|known| known.key == *key) else {
             return;
         };
         let until = Instant::now() + patience;
         while !known.task.is_finished() {
-            if Instant::now() >= until {
+            if Instant::now() >= until || is_over.is_cancelled() {
                 known.stop.cancel();
             }
             sleep(LOOK).await;
@@ -225,11 +226,17 @@ mod tests {
         for number in 0..100 {
             drop(spawn(&mut writers, key(&format!("t/gone{number}"))));
             writers
-                .ended(&key(&format!("t/gone{number}")), Duration::ZERO)
+                .ended(
+                    &key(&format!("t/gone{number}")),
+                    Duration::ZERO,
+                    &CancellationToken::new(),
+                )
                 .await;
         }
         drop(spawn(&mut writers, key("t/named")));
-        writers.ended(&key("t/named"), Duration::ZERO).await;
+        writers
+            .ended(&key("t/named"), Duration::ZERO, &CancellationToken::new())
+            .await;
         let _used = spawn(&mut writers, Key::File("used".to_owned()));
 
         writers.forget(&[stdout("t/named")]);

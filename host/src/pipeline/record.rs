@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -33,8 +33,27 @@ impl KnownSecrets {
         let auth = auth.filter_map(|endpoint| endpoint.settings.auth.as_ref());
         let auth = auth.flat_map(|auth| auth.secrets());
         let admin = module.admin.iter().filter_map(|admin| admin.token.as_ref());
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for secret in module.filled_in.iter().chain(auth).chain(admin) {
+        self.add(module.filled_in.iter().chain(auth).chain(admin));
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Secret>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on those that the files have now are known, too. Blocks, and holds up nobody meanwhile.
+    fn look_again(&self) {
+        let known = self.list().clone();
+        // A file that is gone holds none.
+        let of_files = known
+            .iter()
+            .filter(|secret| secret.files().next().is_some());
+        let now: Vec<Secret> = of_files.filter_map(|secret| secret.reread().ok()).collect();
+        self.add(now.iter());
+    }
+
+    fn add<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) {
+        let mut known = self.list();
+        for secret in secrets {
             if !known.contains(secret) {
                 known.push(secret.clone());
             }
@@ -43,14 +62,9 @@ impl KnownSecrets {
 
     /// All of them, also as their files have them now. Blocks.
     fn read(&self) -> Secrets {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.clone();
-        // A file that is gone holds none.
-        let again = known
-            .iter()
-            .filter(|secret| secret.files().next().is_some());
-        let again: Vec<Secret> = again.filter_map(|secret| secret.reread().ok()).collect();
-        Secrets::new(known.iter().chain(&again).map(Secret::reveal))
+        self.look_again();
+        let known = self.list().clone();
+        Secrets::new(known.iter().map(Secret::reveal))
     }
 }
 
@@ -79,6 +93,9 @@ impl Recorder {
     async fn next_batches(&self, ask: Ask) -> Result<Recorded, AlreadyRecorded> {
         let recording = self.tap.record(ask.batches, MAX_BYTES);
         let recording = recording.map_err(|_| AlreadyRecorded)?;
+        // One that is replaced until the end is in what passes now.
+        let known = self.known.clone();
+        drop(tokio::task::spawn_blocking(move || known.look_again()));
         let ended = tokio::time::timeout(ask.within, recording.done()).await;
         let ended = match ended {
             Err(_) => RecordedEnd::Time,

@@ -2,9 +2,13 @@
 
 use std::time::SystemTime;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
+use super::reload::WRITES;
 use crate::{
     dead_letter::{CauseKind, DeadLetter},
     delivery::{SinkEnd, Source},
@@ -30,7 +34,12 @@ impl Writer {
     ) -> SinkEnd {
         let mut arrivals = held;
         loop {
-            if let Err(closed) = self.write(&arrivals).await {
+            let written = tokio::select! {
+                biased;
+                written = self.write(&arrivals) => written,
+                () = self.is_let_go() => Err(EgressClosed),
+            };
+            if let Err(closed) = written {
                 if !self.let_go.is_cancelled() {
                     return SinkEnd::Halted(format!(
                         "events without a router cannot be written: {closed}"
@@ -48,6 +57,12 @@ impl Writer {
                 None => return SinkEnd::Done,
             }
         }
+    }
+
+    /// Its egress goes, and has had the time for a write.
+    async fn is_let_go(&self) {
+        self.let_go.cancelled().await;
+        sleep(WRITES).await;
     }
 
     async fn write(&self, arrivals: &[Arrival]) -> Result<(), EgressClosed> {

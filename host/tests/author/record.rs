@@ -311,7 +311,7 @@ async fn a_client_that_goes_away_leaves_nothing_behind_and_two_do_not_record_at_
     let (stream, busy) = record_alone(folder);
     let refused = record(folder, &["t/sink", "--for", "1s"]);
     drop(stream);
-    host.wait_for("who asked for a change by the admin API has gone before it was done");
+    host.wait_for("who asked for a change by the admin API has gone before its end was known");
     let resume = steer(folder, "resume");
     let free = record(folder, &["t/sink", "--batches", "1"]);
     host.signal(Signal::SIGTERM);

@@ -183,7 +183,7 @@ async fn what_is_not_settled_in_time_is_read_again_by_an_ingress_that_is_opened_
     };
     let rig = Rig::new(&with("in.ndjson"));
     write_records(rig.path(), "in.ndjson", 0..100);
-    let host = rig.start_with("1s");
+    let host = rig.start_with("5s");
     endpoint.until("a call", |bodies| !bodies.is_empty()).await;
     endpoint
         .until("the file", |bodies| ids(bodies).len() == 100)

@@ -88,6 +88,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             &stats.in_flight,
             &stats.delayed,
             &stats.plugin_failing,
+            &stats.paused,
+            &stats.draining,
         ] {
             gauge.set(0);
         }

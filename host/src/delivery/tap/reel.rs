@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::RecordingEnd;
 use crate::{
     outcome::{Failure, Outcome},
-    plugin::{Events, Handled, Identity, PluginError, Shaped, ShapedBody},
+    plugin::{
+        EventVerdict, Events, Handled, Identity, PluginError, PluginVerdict, Shaped, ShapedBody,
+    },
 };
 
 /// A batch as it passed.
@@ -280,8 +282,24 @@ fn bytes_of_outcome(judged: &Judged) -> usize {
         ) => text.len(),
     };
     let results = judged.handled.iter().flat_map(|handled| &handled.results);
-    let results = results.map(|record| EACH + record.data.len());
-    EACH + came + results.sum::<usize>()
+    let results = results.map(|record| {
+        let attributes = record.attributes.iter();
+        let attributes = attributes.map(|(name, value)| 32 + name.len() + value.len());
+        let key = record.key.as_ref().map_or(0, |key| key.len());
+        EACH + key + attributes.sum::<usize>() + record.data.len()
+    });
+    let verdicts = judged.handled.iter().map(|handled| match &handled.verdict {
+        PluginVerdict::Each(each) => each
+            .iter()
+            .map(|one| match one {
+                EventVerdict::Reject(reason) => 32 + reason.len(),
+                EventVerdict::Delivered | EventVerdict::Retry => 32,
+            })
+            .sum(),
+        PluginVerdict::Reject(reason) => reason.len(),
+        _ => 0,
+    });
+    EACH + came + results.chain(verdicts).sum::<usize>()
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ impl Running {
         for (place, config) in old.egresses.iter().enumerate() {
             if !changes.egresses.contains(&Some(place)) {
                 let key = Key::Egress(config.id.to_string());
-                writers.ended(&key, patience).await;
+                writers.ended(&key, patience, &hurry.is_over).await;
             }
         }
         let mut egresses = Vec::new();
@@ -176,7 +176,7 @@ impl Running {
                 (None, Some(egress)) => writers.spawn(key, id, egress),
                 (None, None) => {
                     // One that stays, and that nobody wrote to any more.
-                    writers.ended(&key, patience).await;
+                    writers.ended(&key, patience, &hurry.is_over).await;
                     writers.spawn(key, id, open_egress(config).await?)
                 }
             });
@@ -200,6 +200,33 @@ impl Running {
             unrouted: &mut live.unrouted,
             failed,
         };
+        // What sinks cannot deliver that there are no more is in their dead letters then, or in their file. Before all that may
+        // fail: the next start knows nothing of them.
+        for place in &changes.removed_sinks {
+            let config = without_sink_letters(&old.sinks[*place], &changes.egresses);
+            let egress = wiring.dead_letters(&config).await?;
+            let (sink, left) = match sinks[*place].take() {
+                Some(sink) => (sink, None),
+                None => match rests.remove(place) {
+                    Some((sink, rest)) => (sink, Some(rest)),
+                    None => continue,
+                },
+            };
+            debug_assert_eq!(left.is_none(), apart.contains(place));
+            let view = sink.view.clone();
+            let leaving = leave(
+                sink,
+                left,
+                live.sources.clone(),
+                egress,
+                grace,
+                hurry.clone(),
+            );
+            let (id, failed) = (Arc::clone(&view.id), failed.clone());
+            let task = leaving_tasks.spawn(async move { (id, told(failed, leaving).await) });
+            live.leaving.push(LeavingSink { view, task });
+        }
+
         // What no router took, and its egress neither: that of the ingress may be another one now.
         for writer in &mut lost {
             if let Ok(held) = (&mut writer.rest).await {
@@ -231,31 +258,6 @@ impl Running {
         }
         FailPoint::ReloadBegun.pass();
 
-        // What sinks cannot deliver that there are no more is in their dead letters then, or in their file.
-        for place in &changes.removed_sinks {
-            let config = without_sink_letters(&old.sinks[*place], &changes.egresses);
-            let egress = wiring.dead_letters(&config).await?;
-            let (sink, left) = match sinks[*place].take() {
-                Some(sink) => (sink, None),
-                None => match rests.remove(place) {
-                    Some((sink, rest)) => (sink, Some(rest)),
-                    None => continue,
-                },
-            };
-            debug_assert_eq!(left.is_none(), apart.contains(place));
-            let view = sink.view.clone();
-            let leaving = leave(
-                sink,
-                left,
-                live.sources.clone(),
-                egress,
-                grace,
-                hurry.clone(),
-            );
-            let (id, failed) = (Arc::clone(&view.id), failed.clone());
-            let task = leaving_tasks.spawn(async move { (id, told(failed, leaving).await) });
-            live.leaving.push(LeavingSink { view, task });
-        }
         live.host.tidy();
 
         // Those first that only take another way: they have waited long enough.
