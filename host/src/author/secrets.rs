@@ -122,38 +122,24 @@ fn in_urls(text: &str) -> Vec<String> {
         b"-._~/",
         b"-._~!$&'()*+,;=:@|[]\\",
     ];
+    let encoded = |kept: &[u8], digits: fn(u8) -> String| -> String {
+        let each =
+            text.bytes().map(
+                |byte| match byte.is_ascii_alphanumeric() || kept.contains(&byte) {
+                    true => char::from(byte).to_string(),
+                    false => digits(byte),
+                },
+            );
+        each.collect()
+    };
     let mut forms = Vec::new();
     for kept in kept {
-        let mut form = String::new();
-        for byte in text.bytes() {
-            match byte.is_ascii_alphanumeric() || kept.contains(&byte) {
-                true => form.push(char::from(byte)),
-                false => form.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        let form = encoded(kept, |byte| format!("%{byte:02X}"));
         forms.push(form.replace("%20", "+"));
-        forms.push(lower(&form));
         forms.push(form);
+        forms.push(encoded(kept, |byte| format!("%{byte:02x}")));
     }
     forms
-}
-
-/// The same with the digits of `%2F` in lower case.
-fn lower(form: &str) -> String {
-    let mut out = String::with_capacity(form.len());
-    let mut digits = 0;
-    for letter in form.chars() {
-        match (letter, digits) {
-            ('%', _) => digits = 2,
-            (_, 1..) => digits -= 1,
-            _ => {
-                out.push(letter);
-                continue;
-            }
-        }
-        out.push(letter.to_ascii_lowercase());
-    }
-    out
 }
 
 /// What base64 of a text with `before` bytes in front of the secret has of it, whatever these and those behind it are.
