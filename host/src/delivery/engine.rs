@@ -343,7 +343,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         stats.buffered_bytes.set(self.bytes);
         stats.in_flight.set(self.attempts.len());
         stats.delayed.set(self.delayed.len());
-        (stats.plugin_failing).set(usize::from(self.breakers.are_open()));
+        self.tell_failing();
     }
 }
 

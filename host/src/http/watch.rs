@@ -201,7 +201,7 @@ mod tests {
     }
 
     /// What is logged while the guard lives.
-    fn log() -> (Arc<Lock<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    fn log() -> (Arc<Lock<Vec<u8>>>, nozzle_testkit::LogGuard) {
         struct Shared(Arc<Lock<Vec<u8>>>);
         impl io::Write for Shared {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -218,7 +218,7 @@ mod tests {
             .with_writer(move || Shared(Arc::clone(&shared)))
             .with_ansi(false)
             .finish();
-        (lines, tracing::subscriber::set_default(subscriber))
+        (lines, nozzle_testkit::log_to(subscriber))
     }
 
     #[tokio::test(start_paused = true)]

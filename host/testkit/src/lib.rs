@@ -6,6 +6,7 @@ pub mod fault_endpoint;
 mod faults;
 mod function_url;
 mod line_process;
+mod log;
 mod oracle;
 mod os_faults;
 mod packages;
@@ -22,6 +23,7 @@ pub use boto::{Boto, credentials};
 pub use event_reader::EventReader;
 pub use faults::{Fault, FaultLayer, ServiceCall};
 pub use function_url::FunctionUrl;
+pub use log::{LogGuard, log_to};
 pub use oracle::{Enough, Framing, Oracle, Promise, Records, Report, Violation};
 pub use os_faults::{OsFault, OsFaults};
 pub use packages::{

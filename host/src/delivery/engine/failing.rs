@@ -102,25 +102,35 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     fn plugin_fails(&mut self, function: &str, cause: &str) {
         self.breakers.generation = self.sink.plugin.main().number;
+        self.tell_failing();
         warn!(sink = %self.sink.id, function, cause, "the plugin fails on everything: the sink is paused, its events are held, and the plugin is tried until it succeeds");
     }
 
     pub(super) fn shape_works(&mut self) {
         if self.breakers.shape.succeeded() {
+            self.tell_failing();
             info!(sink = %self.sink.id, "the plugin works again");
         }
     }
 
     pub(super) fn handle_works(&mut self) {
         if self.breakers.handle.succeeded() {
+            self.tell_failing();
             info!(sink = %self.sink.id, "the plugin works again");
         }
     }
 
     /// Another generation of the plugin serves: it takes what is held at once.
     pub(super) fn plugin_replaced(&mut self) {
-        info!(sink = %self.sink.id, "another plugin serves: the sink goes on");
         self.breakers.shape.reset();
         self.breakers.handle.reset();
+        self.tell_failing();
+        info!(sink = %self.sink.id, "another plugin serves: the sink goes on");
+    }
+
+    /// Told before it is logged: who reads the log and asks the host finds it so.
+    pub(super) fn tell_failing(&self) {
+        let is_open = self.breakers.are_open();
+        self.sink.stats.plugin_failing.set(usize::from(is_open));
     }
 }

@@ -2,13 +2,19 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
+use nozzle_testkit::log_to;
 use tokio::time::Instant;
+use tracing::Subscriber;
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
 
 use super::script::{ScriptedPlugin, by_status, joined, requests, start, start_to, status, whole};
 use crate::{
@@ -19,6 +25,7 @@ use crate::{
     },
     event::Event,
     http::{Request, Transport},
+    metrics::SinkStats,
     outcome::Outcome,
     plugin::{Generation, PluginError, Shaped, Slot},
 };
@@ -97,6 +104,40 @@ async fn a_plugin_that_fails_on_everything_is_waited_for_and_fills_no_dead_lette
         assert_eq!(finished.end, SinkEnd::Done);
         assert_eq!(stats.plugin_failing.get(), 0);
     }
+}
+
+/// What the gauge says while the sink logs.
+struct Gauge {
+    stats: Arc<SinkStats>,
+    said: Arc<Mutex<Vec<u64>>>,
+}
+
+impl<S: Subscriber> Layer<S> for Gauge {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() <= tracing::Level::INFO {
+            let mut said = self.said.lock().expect("no panic");
+            said.push(self.stats.plugin_failing.get());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_in_the_log_that_a_plugin_fails_finds_it_in_the_gauge() {
+    let (started, said) = (Instant::now(), Arc::default());
+    let plugin = shaper(&Arc::default(), move |_| !after(started, 100));
+    let mut sink = start(settings(100), plugin, ok);
+    let gauge = Gauge {
+        stats: Arc::clone(&sink.stats),
+        said: Arc::clone(&said),
+    };
+    let _log = log_to(tracing_subscriber::registry().with(gauge));
+
+    sink.send(["a"; 100]).await;
+    sink.finish().await;
+
+    // The last of the four events that the plugin fails on, that it fails on everything, and that it works again.
+    let said = said.lock().expect("no panic");
+    assert_eq!(said.last_chunk(), Some(&[0, 1, 0]), "{said:?}");
 }
 
 #[tokio::test(start_paused = true)]

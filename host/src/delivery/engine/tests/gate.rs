@@ -10,9 +10,13 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, header::RETRY_AFTER};
+use nozzle_testkit::log_to;
 use tokio::time::{Instant, sleep};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::{Layer, layer::Context, prelude::*};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
 
 use super::script::{Running, answer, refused, single, start_at, status, whole};
 use crate::{
@@ -231,9 +235,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_outage_costs_no_memory_few_lines_of_log_and_few_calls_and_loses_nothing() {
     let lines = Arc::new(AtomicUsize::new(0));
-    let _guard = tracing_subscriber::registry()
-        .with(Lines(Arc::clone(&lines)))
-        .set_default();
+    let _log = log_to(tracing_subscriber::registry().with(Lines(Arc::clone(&lines))));
     let hour = Duration::from_secs(3600);
     let mut settings = DeliverySettings::default();
     settings.batch.max_records = 10;
