@@ -29,7 +29,7 @@ guests: rust-guests ## Builds the plugins of every language into guest-plugins/d
 	guest-plugins/c/build.sh
 
 vectors: guests ## Builds the plugins of every language, and runs the vectors of their jobs against each.
-	cargo test --workspace --locked --test guests -- --nocapture
+	cargo test -p nozzle --locked --profile vectors --test guests -- --nocapture
 
 # With the tests' features, so that `make test` compiles no dependency again.
 build: toolchain ## Builds the host.
