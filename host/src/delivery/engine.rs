@@ -4,18 +4,21 @@
 //! here, and changes only between two awaits. So what is written about order, limits and ends
 //! can be read in one place, and runs in tests under a paused clock.
 
-mod calls;
+mod attempt;
+mod dispatch;
 mod ends;
 mod exhausted;
 mod failing;
 mod leaving;
+mod outcomes;
 mod passages;
+mod plan;
 mod shaping;
 #[cfg(test)]
 mod tests;
 
 pub use leaving::{Left, Rest, run_on};
-pub use shaping::{calls_of, dry_run, rehearse};
+pub use plan::{calls_of, dry_run, rehearse};
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,7 +33,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use self::{calls::Attempted, failing::Breakers, passages::Passage, shaping::ShapeDone};
+use self::{attempt::Attempted, failing::Breakers, passages::Passage, shaping::ShapeDone};
 use super::{
     Sink,
     control::{Controlled, Mode},
