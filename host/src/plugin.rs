@@ -24,6 +24,7 @@ mod loaded;
 mod lower;
 mod names;
 mod output;
+mod pool;
 pub mod settings;
 mod signature;
 mod slot;

@@ -1,13 +1,8 @@
-//! Instances: a store each, made when needed, thrown away at the first trap.
-//!
-//! # Invariants
-//! - One instance for each store: a trap poisons the whole store, so nothing else may live in it.
-//! - An instance is owned by the call that uses it. It comes back to the pool only after a call that ended
-//!   well; a call that fails, or whose future is dropped, takes it along.
+//! Instances, and how they are made: a store each, as a trap poisons the whole store, so nothing else may live in it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use wasmtime::{
     Store, Trap, UpdateDeadline,
     component::{InstancePre, ResourceTable},
@@ -16,7 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::{
-    CurrentCall, Handled, PluginError,
+    CurrentCall, PluginError,
     bindings::exports::nozzle::plugin::{handling, shaping},
     budget::Budget,
     clock::{Clock, TICK},
@@ -27,7 +22,7 @@ use super::{
     output::{GuestLog, GuestOutput, clean},
     settings::PluginLimits,
 };
-use crate::metrics::{Buckets, PluginFailure, PluginStats, PluginTime};
+use crate::metrics::PluginStats;
 
 /// What a guest's imports work with.
 pub(super) struct State {
@@ -79,6 +74,34 @@ pub(super) struct Instance {
     _alive: Alive,
 }
 
+impl Instance {
+    /// A call begins.
+    pub(super) fn begins(&mut self) -> Arc<Clock> {
+        start_clock(&mut self.store)
+    }
+
+    /// A call has ended well.
+    pub(super) fn answered(&mut self) {
+        self.calls += 1;
+    }
+
+    /// A call has failed: why, in words for the plugin's author.
+    pub(super) fn failed(&self, error: &wasmtime::Error, limits: &PluginLimits) -> PluginError {
+        classify(error, &self.store, limits)
+    }
+
+    /// Whether it is thrown away between two calls: what leaks never comes to its limit, and no call fails.
+    pub(super) fn is_worn(&self, limits: &PluginLimits) -> bool {
+        let most = limits.recycle_after;
+        most.is_some_and(|most| self.calls >= most) || self.memory() > self.grown
+    }
+
+    /// Its linear memory, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().limiter.memory()
+    }
+}
+
 /// Counts an instance for as long as it is there.
 struct Alive(Arc<PluginStats>);
 
@@ -96,19 +119,18 @@ impl Drop for Alive {
     }
 }
 
-/// Makes and keeps the instances of one plugin.
-pub(super) struct Pool {
-    pre: InstancePre<State>,
-    shaping: shaping::GuestIndices,
-    handling: Option<handling::GuestIndices>,
-    config: String,
-    limits: PluginLimits,
-    granted: Arc<Granted>,
-    log: Arc<GuestLog>,
-    idle: Mutex<Vec<Instance>>,
-    slots: Semaphore,
-    budget: Arc<Budget>,
-    stats: Arc<PluginStats>,
+/// What the instances of one plugin are made of.
+#[derive(Clone)]
+pub(super) struct Recipe {
+    pub(super) pre: InstancePre<State>,
+    pub(super) shaping: shaping::GuestIndices,
+    pub(super) handling: Option<handling::GuestIndices>,
+    pub(super) config: String,
+    pub(super) limits: PluginLimits,
+    pub(super) granted: Arc<Granted>,
+    pub(super) log: Arc<GuestLog>,
+    /// What all of them may use of processors.
+    pub(super) budget: Arc<Budget>,
 }
 
 /// Why an instance could not be made.
@@ -122,148 +144,7 @@ pub(super) enum MakeError {
     Refused(String),
 }
 
-impl Pool {
-    pub(super) fn new(
-        pre: InstancePre<State>,
-        shaping: shaping::GuestIndices,
-        handling: Option<handling::GuestIndices>,
-        config: String,
-        limits: PluginLimits,
-        granted: Arc<Granted>,
-        log: Arc<GuestLog>,
-    ) -> Self {
-        let slots = Semaphore::new(limits.instances.max(1));
-        let budget = Arc::new(Budget::new(limits.cpu_millis));
-        let stats = Arc::clone(log.stats());
-        Self {
-            pre,
-            shaping,
-            handling,
-            config,
-            limits,
-            granted,
-            log,
-            idle: Mutex::default(),
-            slots,
-            budget,
-            stats,
-        }
-    }
-
-    /// Instances of the same plugin that write to a store of their own; these, if there is none to spare.
-    pub(super) fn rehearsal(self: &Arc<Self>) -> Arc<Self> {
-        let Some(granted) = self.granted.rehearsal() else {
-            return Arc::clone(self);
-        };
-        Arc::new(Self {
-            pre: self.pre.clone(),
-            shaping: self.shaping.clone(),
-            handling: self.handling.clone(),
-            config: self.config.clone(),
-            limits: self.limits.clone(),
-            granted: Arc::new(granted),
-            log: Arc::clone(&self.log),
-            idle: Mutex::default(),
-            slots: Semaphore::new(self.limits.instances.max(1)),
-            budget: Arc::clone(&self.budget),
-            stats: Arc::clone(&self.stats),
-        })
-    }
-
-    /// What it counts.
-    pub(super) fn stats(&self) -> &Arc<PluginStats> {
-        &self.stats
-    }
-
-    pub(super) fn handles(&self) -> bool {
-        self.handling.is_some()
-    }
-
-    /// Runs `work` with an instance, once one is free; counts in `time` how long it took.
-    pub(super) async fn with<R>(
-        &self,
-        time: &Buckets<PluginTime>,
-        work: impl AsyncFnOnce(&mut Instance) -> wasmtime::Result<R>,
-    ) -> Result<R, PluginError> {
-        let answer = self.answer(time, work).await;
-        let failure = match &answer {
-            Ok(_) | Err(PluginError::Refused(_)) => return answer,
-            Err(PluginError::Trapped(_)) => PluginFailure::Trapped,
-            Err(PluginError::TimedOut(_)) => PluginFailure::TimedOut,
-            Err(PluginError::Limit(_)) => PluginFailure::Limit,
-            Err(PluginError::Instance(_)) => PluginFailure::Instance,
-        };
-        self.stats.failures.count(failure);
-        answer
-    }
-
-    async fn answer<R>(
-        &self,
-        time: &Buckets<PluginTime>,
-        work: impl AsyncFnOnce(&mut Instance) -> wasmtime::Result<R>,
-    ) -> Result<R, PluginError> {
-        let _slot = self.slots.acquire().await.map_err(|_| gone())?;
-        self.share().await;
-        let idle = self.lock().pop();
-        let mut instance = match idle {
-            Some(instance) => instance,
-            None => self.make().await.map_err(|error| match error {
-                MakeError::Unfit(error) => PluginError::Instance(error.to_string()),
-                MakeError::Failed(error) => PluginError::Instance(error.to_string()),
-                MakeError::Refused(reason) => {
-                    PluginError::Instance(format!("`configure` refused: {reason}"))
-                }
-            })?,
-        };
-        let clock = self.start_clock(&mut instance.store);
-        let started = Instant::now();
-        let worked = clock.limit(work(&mut instance)).await;
-        time.record(started.elapsed());
-        match worked {
-            Some(Ok(result)) => {
-                instance.calls += 1;
-                if self.is_worn(&instance) {
-                    self.stats.recycled.add(1);
-                } else {
-                    self.lock().push(instance);
-                }
-                Ok(result)
-            }
-            Some(Err(error)) => Err(self.classify(&error, &instance.store)),
-            None => Err(PluginError::TimedOut(self.limits.time)),
-        }
-    }
-
-    /// Waits until the plugin's share of processors is not spent.
-    async fn share(&self) {
-        let mut waited = false;
-        while let Some(until) = self.budget.wait(Instant::now()) {
-            if !std::mem::replace(&mut waited, true) {
-                self.stats.throttled.add(1);
-            }
-            tokio::time::sleep_until(until).await;
-        }
-    }
-
-    /// Whether an instance is thrown away between two calls: what leaks never comes to its limit, and no call fails.
-    fn is_worn(&self, instance: &Instance) -> bool {
-        let limit = self.limits.recycle_after;
-        limit.is_some_and(|limit| instance.calls >= limit)
-            || instance.store.data().limiter.memory() > instance.grown
-    }
-
-    /// What `handle` gave, unless it is more than it may be.
-    pub(super) fn bounded(&self, handled: Handled) -> Result<Handled, PluginError> {
-        let (results, max) = (handled.results.len(), self.limits.results);
-        if results <= max {
-            return Ok(handled);
-        }
-        self.stats.failures.count(PluginFailure::Limit);
-        Err(PluginError::Limit(format!(
-            "it gave {results} results for one response, more than {max} (`limits.results`)"
-        )))
-    }
-
+impl Recipe {
     /// Makes an instance and configures it.
     pub(super) async fn make(&self) -> Result<Instance, MakeError> {
         let words = LastWords::default();
@@ -299,7 +180,7 @@ impl Pool {
                 UpdateDeadline::Interrupt
             })
         });
-        let clock = self.start_clock(&mut store);
+        let clock = start_clock(&mut store);
         let made = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let (shaping, handling) = match self.typed(&mut store, &instance) {
@@ -314,7 +195,7 @@ impl Pool {
         let timed_out = || MakeError::Failed(PluginError::TimedOut(self.limits.time));
         let (shaping, handling) = made
             .ok_or_else(timed_out)?
-            .map_err(|error| MakeError::Failed(self.classify(&error, &store)))??;
+            .map_err(|error| MakeError::Failed(classify(&error, &store, &self.limits)))??;
         let memory = store.data().limiter.memory();
         Ok(Instance {
             store,
@@ -323,7 +204,7 @@ impl Pool {
             scratch: Scratch::default(),
             calls: 0,
             grown: memory + self.limits.memory.saturating_sub(memory) / 2,
-            _alive: Alive::new(&self.stats),
+            _alive: Alive::new(self.stats()),
         })
     }
 
@@ -339,66 +220,43 @@ impl Pool {
         Ok((shaping, handling.transpose()?))
     }
 
-    /// Linear memory of an instance that is idle, in bytes: of the largest one.
-    pub(super) fn memory(&self) -> usize {
-        let idle = self.lock();
-        let memory = |instance: &Instance| instance.store.data().limiter.memory();
-        idle.iter().map(memory).max().unwrap_or(0)
-    }
-
-    /// How many instances it has, idle or at work.
-    pub(super) fn size(&self) -> usize {
-        let most = self.limits.instances;
-        let at_work = most.saturating_sub(self.slots.available_permits());
-        // One that ends its work is both for a moment.
-        (at_work + self.lock().len()).min(most)
-    }
-
-    /// Keeps an instance that was made ahead.
-    pub(super) fn put(&self, instance: Instance) {
-        self.lock().push(instance);
-    }
-
-    fn start_clock(&self, store: &mut Store<State>) -> Arc<Clock> {
-        store.data_mut().limiter.start();
-        store.data_mut().grants.call_begins();
-        store.data().words.call_begins();
-        store.set_epoch_deadline(1);
-        let clock = &store.data().clock;
-        clock.start();
-        Arc::clone(clock)
-    }
-
-    /// What a failed call was, in words for its author.
-    fn classify(&self, error: &wasmtime::Error, store: &Store<State>) -> PluginError {
-        let limits = &self.limits;
-        if let Some(refused) = store.data().limiter.refused() {
-            return PluginError::Limit(refused.text(limits.memory));
-        }
-        let text = error.root_cause().to_string();
-        if text.contains("fuel allocated for hostcalls") {
-            let output = limits.output;
-            return PluginError::Limit(format!(
-                "it passed more than {output} bytes to the host at once (`limits.output`)"
-            ));
-        }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => PluginError::TimedOut(limits.time),
-            trap => {
-                let trap = trap.map_or(text, ToString::to_string);
-                PluginError::Trapped(match store.data().words.text() {
-                    Some(words) => format!("{trap}; it said: {words}"),
-                    None => trap,
-                })
-            }
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Instance>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is counted of them.
+    pub(super) fn stats(&self) -> &Arc<PluginStats> {
+        self.log.stats()
     }
 }
 
-fn gone() -> PluginError {
-    PluginError::Instance("the plugin is being replaced".to_owned())
+/// A call begins: its time and what it may use are counted from now.
+fn start_clock(store: &mut Store<State>) -> Arc<Clock> {
+    store.data_mut().limiter.start();
+    store.data_mut().grants.call_begins();
+    store.data().words.call_begins();
+    store.set_epoch_deadline(1);
+    let clock = &store.data().clock;
+    clock.start();
+    Arc::clone(clock)
+}
+
+/// What a failed call was, in words for its author.
+fn classify(error: &wasmtime::Error, store: &Store<State>, limits: &PluginLimits) -> PluginError {
+    if let Some(refused) = store.data().limiter.refused() {
+        return PluginError::Limit(refused.text(limits.memory));
+    }
+    let text = error.root_cause().to_string();
+    if text.contains("fuel allocated for hostcalls") {
+        let output = limits.output;
+        return PluginError::Limit(format!(
+            "it passed more than {output} bytes to the host at once (`limits.output`)"
+        ));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => PluginError::TimedOut(limits.time),
+        trap => {
+            let trap = trap.map_or(text, ToString::to_string);
+            PluginError::Trapped(match store.data().words.text() {
+                Some(words) => format!("{trap}; it said: {words}"),
+                None => trap,
+            })
+        }
+    }
 }

@@ -8,11 +8,13 @@ use wasmtime::component::Component;
 use super::{
     Candidate, Identity, LoadError, LoadedPlugin,
     bindings::exports::nozzle::plugin::{handling, shaping},
+    budget::Budget,
     compile::NotCompiled,
     contract,
     engine::PluginHost,
-    instance::Pool,
+    instance::Recipe,
     output::GuestLog,
+    pool::Pool,
     settings::{PluginLimits, PluginSettings},
 };
 use crate::oci::Digest;
@@ -164,16 +166,16 @@ impl PluginHost {
             .transpose()
             .map_err(type_error)?;
 
-        let (config, limits) = (settings.config.clone(), settings.limits.clone());
-        let pool = Pool::new(
+        let pool = Pool::new(Recipe {
             pre,
             shaping,
             handling,
-            config,
-            limits,
+            config: settings.config.clone(),
+            limits: settings.limits.clone(),
             granted,
-            Arc::clone(&log),
-        );
+            log: Arc::clone(&log),
+            budget: Arc::new(Budget::new(settings.limits.cpu_millis)),
+        });
         let ticker = Arc::clone(&self.ticker);
         let identity = Identity {
             digest: binary.hex_digest(),

@@ -5,9 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use super::{
     CurrentCall, Handled, Identity, LoadError, Plugin, PluginError, Shaped,
     engine::Ticker,
-    instance::{MakeError, Pool},
+    instance::MakeError,
     lift,
     output::{GuestLog, clean},
+    pool::Pool,
 };
 use crate::{event::Event, metrics::PluginStats, oci::Digest, outcome::Outcome};
 
