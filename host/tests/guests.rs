@@ -3,6 +3,8 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -11,6 +13,7 @@ use nozzle::{
     plugin::settings::PluginLimits,
 };
 use nozzle_testkit::plugins;
+use tokio::sync::Semaphore;
 
 /// Their components are called `LANGUAGE_NAME.wasm`; those in Rust `NAME.wasm`.
 const LANGUAGES: [&str; 4] = ["typescript", "python", "go", "c"];
@@ -92,28 +95,37 @@ async fn every_plugin_does_what_the_vectors_of_its_job_say() {
         .filter(|path| path.is_dir())
         .collect();
     jobs.sort();
-    let mut wrong = 0;
-    let mut report = String::new();
+    let slots = Arc::new(Semaphore::new(
+        available_parallelism().map_or(2, usize::from),
+    ));
+    let mut runs = Vec::new();
+    let (mut wrong, mut report) = (0, String::new());
 
     for folder in &jobs {
         let job = folder.file_name().expect("a name").to_string_lossy();
         let cases = case_files(folder, std::slice::from_ref(folder)).expect("it has cases");
-        let plugins = match plugins_of(&job) {
-            Ok(plugins) => plugins,
-            Err(missing) => {
-                wrong += 1;
-                report.push_str(&format!("FAIL  {job}: {missing}\n"));
-                continue;
-            }
-        };
+        let plugins = plugins_of(&job).unwrap_or_else(|missing| {
+            wrong += 1;
+            report.push_str(&format!("FAIL  {job}: {missing}\n"));
+            Vec::new()
+        });
         for plugin in plugins {
             let name = plugin.file_name().expect("a name").to_string_lossy();
-            let failures = failures(&plugin, &cases).await;
-            let sign = if failures.is_empty() { "pass" } else { "FAIL" };
-            report.push_str(&format!("{sign}  {job} × {name}: {} cases\n", cases.len()));
-            report.extend(failures.iter().map(|failure| format!("    {failure}\n")));
-            wrong += failures.len();
+            let title = format!("{job} × {name}: {} cases\n", cases.len());
+            let (slots, cases) = (Arc::clone(&slots), cases.clone());
+            let run = tokio::spawn(async move {
+                let _slot = slots.acquire().await.expect("nobody closes it");
+                failures(&plugin, &cases).await
+            });
+            runs.push((title, run));
         }
+    }
+    for (title, run) in runs {
+        let failures = run.await.expect("no panic");
+        let sign = if failures.is_empty() { "pass" } else { "FAIL" };
+        report.push_str(&format!("{sign}  {title}"));
+        report.extend(failures.iter().map(|failure| format!("    {failure}\n")));
+        wrong += failures.len();
     }
 
     assert!(jobs.len() >= 2 && wrong == 0, "\n{report}");
