@@ -228,7 +228,7 @@ pub(super) async fn drive(
         Some(settings) => Some(open_admin(settings, &board).await?),
         None => None,
     };
-    let mut running = pipeline::start(module, options).await?;
+    let mut running = Box::pin(pipeline::start(module, options)).await?;
     if let (Some(admin), Some(token)) = (&admin, running.token()) {
         admin.guard(token);
     }

@@ -59,6 +59,19 @@ impl Letters<'_> {
         }
     }
 
+    /// For a sink that is gone: `kept`, if it wrote to that and it stays.
+    pub(super) async fn of_removed(
+        &mut self,
+        sink: &SinkConfig,
+        kept: Option<EgressHandle>,
+    ) -> Result<EgressHandle, StartError> {
+        let (id, file) = (sink.id.to_string(), sink.default_letters());
+        match kept {
+            Some(named) => self.with_overflow(named, &id, &file).await,
+            None => self.file(&id, &file).await,
+        }
+    }
+
     fn relay(
         &mut self,
         sink: String,
@@ -95,9 +108,18 @@ impl Letters<'_> {
         of: &str,
         file: &str,
     ) -> Result<EgressHandle, StartError> {
-        let Some(named) = self.egresses.get(index).cloned() else {
-            return self.file(of, file).await;
-        };
+        match self.egresses.get(index).cloned() {
+            Some(named) => self.with_overflow(named, of, file).await,
+            None => self.file(of, file).await,
+        }
+    }
+
+    async fn with_overflow(
+        &mut self,
+        named: EgressHandle,
+        of: &str,
+        file: &str,
+    ) -> Result<EgressHandle, StartError> {
         if named.max_record().is_none() {
             return Ok(named);
         }

@@ -136,7 +136,10 @@ pub(super) struct Wiring<'a> {
     pub(super) secrets: &'a KnownSecrets,
     pub(super) writers: &'a mut Writers,
     pub(super) sink_tasks: &'a mut SinkTasks,
+    pub(super) ingress_tasks: &'a mut IngressTasks,
     pub(super) unrouted: &'a mut Vec<LiveUnrouted>,
+    /// Stops what is read.
+    pub(super) intake: &'a CancellationToken,
     /// Cancelled when one of the tasks has failed: the host is to end.
     pub(super) failed: &'a CancellationToken,
 }
@@ -162,7 +165,7 @@ impl Wiring<'_> {
         self.letters().of_sink(sink, sinks, queues).await
     }
 
-    fn letters(&mut self) -> Letters<'_> {
+    pub(super) fn letters(&mut self) -> Letters<'_> {
         Letters {
             state_dir: self.state_dir,
             egresses: self.egresses,
@@ -261,14 +264,12 @@ impl Wiring<'_> {
         })
     }
 
-    /// Starts to read an ingress; it stops with `intake`.
+    /// Starts to read an ingress; `place` is what its tickets name.
     pub(super) async fn ingress(
         &mut self,
         config: &IngressConfig,
         place: u16,
         open: OpenIngress,
-        intake: &CancellationToken,
-        tasks: &mut IngressTasks,
     ) -> Result<LiveIngress, StartError> {
         let OpenIngress {
             ingress,
@@ -276,11 +277,11 @@ impl Wiring<'_> {
             stats,
         } = open;
         let route = self.route(config, place, &source, &stats).await?;
-        let stop = intake.child_token();
+        let stop = self.intake.child_token();
         let (give, back) = oneshot::channel();
         let pumping = pump(ingress, route, stop.clone());
         let failed = self.failed.clone();
-        tasks.spawn(async move {
+        self.ingress_tasks.spawn(async move {
             let failed = failed.drop_guard();
             if let Some(ingress) = pumping.await? {
                 // Nobody to take it: the host ends.

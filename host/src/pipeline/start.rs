@@ -174,8 +174,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         egresses.push(writers.spawn(Key::Egress(id.clone()), id, egress));
     }
     let (queues, intakes): (Vec<_>, Vec<_>) = module.sinks.iter().map(|_| mpsc::channel(1)).unzip();
-    let (mut sink_tasks, mut unrouted) = (JoinSet::new(), Vec::new());
-    let failed = CancellationToken::new();
+    let (mut sink_tasks, mut ingress_tasks) = (JoinSet::new(), JoinSet::new());
+    let mut unrouted = Vec::new();
+    let (intake, failed) = (CancellationToken::new(), CancellationToken::new());
     let endpoints = open_endpoints(&module, |_| None)?;
     let secrets = KnownSecrets::default();
     secrets.know(&module);
@@ -190,7 +191,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         secrets: &secrets,
         writers: &mut writers,
         sink_tasks: &mut sink_tasks,
+        ingress_tasks: &mut ingress_tasks,
         unrouted: &mut unrouted,
+        intake: &intake,
         failed: &failed,
     };
     let mut dead_letters = Vec::new();
@@ -211,12 +214,9 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         };
         sinks.push(wiring.sink(config, begin)?);
     }
-    let intake = CancellationToken::new();
-    let mut ingress_tasks = JoinSet::new();
     let mut read = Vec::new();
     for (config, (place, open)) in module.ingresses.iter().zip(ingresses) {
-        let ingress = wiring.ingress(config, place, open, &intake, &mut ingress_tasks);
-        read.push(ingress.await?);
+        read.push(wiring.ingress(config, place, open).await?);
     }
     state_dir.enter()?;
     let last_progress = CancellationToken::new();

@@ -58,17 +58,10 @@ pub(super) fn letters_depth(module: &Module, mut place: usize) -> usize {
     depth
 }
 
-/// A sink that is gone, with letters that can still be written: to its egress, if that stays, or to its file.
-pub(super) fn without_sink_letters(sink: &SinkConfig, egresses: &[Option<usize>]) -> SinkConfig {
-    let dead_letters = match sink.dead_letters {
-        Some(Destination::Egress(old)) => egresses
-            .iter()
-            .position(|before| *before == Some(old))
-            .map(Destination::Egress),
-        _ => None,
-    };
-    SinkConfig {
-        dead_letters,
-        ..sink.clone()
+/// The egress, by its new place, to which a sink that is gone writes its letters on; none: they go to its file.
+pub(super) fn letters_kept(sink: &SinkConfig, egresses: &[Option<usize>]) -> Option<usize> {
+    match sink.dead_letters {
+        Some(Destination::Egress(old)) => egresses.iter().position(|before| *before == Some(old)),
+        Some(Destination::Sink(_)) | None => None,
     }
 }

@@ -1,18 +1,23 @@
 //! Ingresses that stop reading, and those that are opened.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    task::JoinSet,
+};
+use tracing::info;
 
+use super::Change;
 use crate::{
-    config::IngressConfig,
+    config::{IngressChange, IngressConfig},
     ingress::AnyIngress,
     pipeline::{
         StartError,
         live::{LiveIngress, OpenIngress},
         progress::{Shared, Stored},
         reload::{Hurry, retire::store_last},
-        start::{Claim, open_ingress},
+        start::{Claim, begin_source, open_ingress},
     },
     progress::AnyStore,
 };
@@ -27,26 +32,109 @@ pub(super) struct Stopped {
     pub(super) ingress: Option<AnyIngress>,
 }
 
-/// Stops those at these places, between two reads.
-pub(super) async fn stop(
-    read: &mut [Option<LiveIngress>],
-    places: impl Iterator<Item = usize>,
-) -> HashMap<usize, Stopped> {
-    let mut stopped = HashMap::new();
-    for place in places {
-        let Some(mut live) = read.get_mut(place).and_then(Option::take) else {
-            continue;
-        };
-        live.stop.cancel();
-        let ingress = (&mut live.back).await.ok();
-        stopped.insert(place, Stopped { live, ingress });
+impl Change<'_> {
+    /// Those whose events go elsewhere, that are read otherwise, or that are gone have stopped, each between two reads.
+    pub(super) async fn stop_ingresses(&mut self) {
+        let stops = self
+            .changes
+            .ingresses
+            .iter()
+            .filter_map(|change| match change {
+                IngressChange::Restarted(place) | IngressChange::Routed(place) => Some(*place),
+                IngressChange::Added | IngressChange::Kept(_) => None,
+            });
+        for place in stops.chain(self.changes.removed_ingresses.iter().copied()) {
+            let Some(mut live) = self.read.get_mut(place).and_then(Option::take) else {
+                continue;
+            };
+            live.stop.cancel();
+            let ingress = (&mut live.back).await.ok();
+            self.stopped.insert(place, Stopped { live, ingress });
+        }
     }
-    stopped
+
+    /// Those that only take another way are read on: first, as they have waited long enough. Those that are gone will not be.
+    pub(super) async fn route_ingresses(&mut self) -> Result<(), StartError> {
+        let module = Arc::clone(&self.module);
+        for (place, config) in module.ingresses.iter().enumerate() {
+            let read = match self.changes.ingresses[place] {
+                IngressChange::Kept(before) => self.read[before].take(),
+                IngressChange::Routed(before) => match self.stopped.remove(&before) {
+                    Some(stopped) => Some(self.read_on(config, stopped).await?),
+                    None => None,
+                },
+                IngressChange::Added | IngressChange::Restarted(_) => None,
+            };
+            self.ingresses.push(read);
+        }
+        for place in &self.changes.removed_ingresses {
+            if let Some(Stopped { live, .. }) = self.stopped.remove(place) {
+                self.live.sources.leaves(&live.source.ledger);
+                info!(ingress = %live.source.id, "the ingress is read no more");
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_on(
+        &mut self,
+        config: &IngressConfig,
+        stopped: Stopped,
+    ) -> Result<LiveIngress, StartError> {
+        let Stopped { live, ingress } = stopped;
+        let Some(ingress) = ingress else {
+            return Ok(ended(live));
+        };
+        let open = OpenIngress {
+            ingress,
+            source: live.source,
+            stats: live.view.counted,
+        };
+        self.wiring().ingress(config, live.place, open).await
+    }
+
+    /// All ingresses of the module are read: those that are new, or read otherwise, from behind what is settled and stored.
+    pub(super) async fn open_ingresses(&mut self) -> Result<(), StartError> {
+        let module = Arc::clone(&self.module);
+        let mut anew = Vec::new();
+        for (place, config) in module.ingresses.iter().enumerate() {
+            let before = match self.changes.ingresses[place] {
+                IngressChange::Added => None,
+                IngressChange::Restarted(before) => self.stopped.remove(&before),
+                IngressChange::Routed(_) | IngressChange::Kept(_) => continue,
+            };
+            if let Some(Stopped { live: before, .. }) = before {
+                self.live.sources.leaves(&before.source.ledger);
+            }
+            let claim = match self.live.claimed.insert(config.id.to_string()) {
+                true => Claim::Needed,
+                false => Claim::Done,
+            };
+            anew.push((place, config.clone(), claim));
+        }
+        let (store, stored) = (&self.live.store, &self.live.stored);
+        let mut opening = begin_to_open(anew, store, stored, self.grace, self.hurry);
+        while let Some(opened) = opening.join_next().await {
+            let (place, open) = opened.expect("opening does not panic")?;
+            let source = begin_source(&open, &self.live.sources, &self.live.stored);
+            let config = &module.ingresses[place];
+            self.ingresses[place] = Some(self.wiring().ingress(config, source, open).await?);
+        }
+        Ok(())
+    }
+}
+
+/// One that has nothing more to read.
+fn ended(live: LiveIngress) -> LiveIngress {
+    LiveIngress {
+        back: oneshot::channel().1,
+        ..live
+    }
 }
 
 /// Opens ingresses behind their stored progress, each when the events of those before it are settled; none waits for another
 /// one's. They are given by their numbers.
-pub(super) fn begin_to_open(
+fn begin_to_open(
     ingresses: Vec<(usize, IngressConfig, Claim)>,
     store: &Shared<AnyStore>,
     stored: &Stored,
