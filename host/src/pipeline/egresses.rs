@@ -1,4 +1,7 @@
 //! Opens the egresses of a module, and owns the tasks that write to them.
+//!
+//! # Invariants
+//! - What is written to has one writer: another one begins when the one before has ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -71,6 +74,14 @@ struct Writer {
     view: Option<EgressView>,
 }
 
+/// How long it is waited for a writer of which nobody has a handle; by default not at all.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waits {
+    pub(super) patience: Duration,
+    /// Cancelled when the host waits no more.
+    pub(super) is_over: CancellationToken,
+}
+
 impl Writers {
     /// Tasks that nobody looks for.
     #[cfg(test)]
@@ -82,7 +93,23 @@ impl Writers {
         }
     }
 
-    /// Writes to an egress that is called `id` in logs and metrics.
+    /// Writes to what `open` opens when the writer before has ended, if there was one.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub(super) async fn open(
+        &mut self,
+        key: Key,
+        id: String,
+        waits: &Waits,
+        open: impl Future<Output = Result<AnyEgress, StartError>>,
+    ) -> Result<EgressHandle, StartError> {
+        self.ended(&key, waits).await;
+        let egress = open.await?;
+        Ok(self.spawn(key, id, egress))
+    }
+
+    /// Writes to an egress that is called `id` in logs and metrics, and that nobody else writes to.
     pub(super) fn spawn(&mut self, key: Key, id: String, egress: AnyEgress) -> EgressHandle {
         let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
         let handle = handle.limited(egress.max_record());
@@ -132,7 +159,7 @@ impl Writers {
         }
     }
 
-    /// A handle of what is written to already.
+    /// A handle of what is written to already. None does not say that its writer has ended: it may be writing its last.
     pub(super) fn find(&self, key: &Key) -> Option<EgressHandle> {
         let known = self.known.iter().find(|known| known.key == *key)?;
         known.handle.upgrade()
@@ -145,15 +172,14 @@ impl Writers {
     }
 
     /// Waits until a task has ended of which nobody has a handle, so that what it writes to can be opened again. One that
-    /// cannot write is ended after `patience`, or when the host waits no more: whoever waits for it holds what it has not
-    /// written.
-    pub(super) async fn ended(&self, key: &Key, patience: Duration, is_over: &CancellationToken) {
+    /// cannot write is ended when it was waited for long enough: whoever waits for it holds what it has not written.
+    pub(super) async fn ended(&self, key: &Key, waits: &Waits) {
         let Some(known) = self.known.iter().find(|known| known.key == *key) else {
             return;
         };
-        let until = Instant::now() + patience;
+        let until = Instant::now() + waits.patience;
         while !known.task.is_finished() {
-            if Instant::now() >= until || is_over.is_cancelled() {
+            if Instant::now() >= until || waits.is_over.is_cancelled() {
                 known.stop.cancel();
             }
             sleep(LOOK).await;
@@ -202,14 +228,91 @@ impl Writers {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+
     use super::*;
-    use crate::config::Id;
+    use crate::{config::Id, delivery::Sources, event::Record, pipeline::letters::Letters};
+
+    fn waits(seconds: u64) -> Waits {
+        Waits {
+            patience: Duration::from_secs(seconds),
+            is_over: CancellationToken::new(),
+        }
+    }
 
     fn stdout(id: &str) -> EgressConfig {
         EgressConfig {
             id: Id::parse(id).expect("an id"),
             kind: EgressKind::Stdout,
         }
+    }
+
+    fn record() -> Record {
+        Record {
+            key: None,
+            attributes: Vec::new(),
+            data: Bytes::from_static(b"{}"),
+        }
+    }
+
+    async fn letters(writers: &mut Writers, folder: &Path) -> EgressHandle {
+        let mut letters = Letters {
+            state_dir: folder,
+            egresses: &[],
+            writers,
+            sources: &Sources::default(),
+            waits: &waits(5),
+        };
+        let file = letters.file("t/a", "letters.ndjson").await;
+        file.expect("it can be opened")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_has_no_second_writer_while_the_first_one_hangs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("letters.ndjson");
+        // It can be opened, and takes nothing.
+        std::os::unix::fs::symlink("/dev/full", &path).expect("linked");
+        let mut writers = Writers::default();
+        let handle = letters(&mut writers, folder.path()).await;
+        let write = async move { handle.write(vec![record()]).await };
+        let cut_off = tokio::time::timeout(Duration::from_secs(60), write).await;
+        let hangs = writers.known[0].task.clone();
+        let hung = !hangs.is_finished();
+
+        let again = letters(&mut writers, folder.path()).await;
+
+        assert!(cut_off.is_err() && hung, "it cannot be written");
+        assert!(hangs.is_finished(), "two write to one file");
+        assert!(writers.known.len() == 1 && !writers.known[0].task.is_finished());
+        drop(again);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_writes_its_last_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("letters.ndjson");
+        let mut writers = Writers::default();
+        let handle = letters(&mut writers, folder.path()).await;
+        let mut write = Box::pin(handle.write(vec![record()]));
+        // Whoever wrote waits no more, and the record is in the queue.
+        std::future::poll_fn(|context| {
+            let polled = write.as_mut().poll(context);
+            assert!(polled.is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        drop(write);
+        drop(handle);
+
+        let again = letters(&mut writers, folder.path()).await;
+        let written = again.write(vec![record()]).await;
+
+        assert_eq!(written, Ok(()));
+        let lines = std::fs::read_to_string(path).expect("there");
+        assert_eq!(lines, "{}\n{}\n");
     }
 
     #[tokio::test]
@@ -226,17 +329,11 @@ mod tests {
         for number in 0..100 {
             drop(spawn(&mut writers, key(&format!("t/gone{number}"))));
             writers
-                .ended(
-                    &key(&format!("t/gone{number}")),
-                    Duration::ZERO,
-                    &CancellationToken::new(),
-                )
+                .ended(&key(&format!("t/gone{number}")), &waits(0))
                 .await;
         }
         drop(spawn(&mut writers, key("t/named")));
-        writers
-            .ended(&key("t/named"), Duration::ZERO, &CancellationToken::new())
-            .await;
+        writers.ended(&key("t/named"), &waits(0)).await;
         let _used = spawn(&mut writers, Key::File("used".to_owned()));
 
         writers.forget(&[stdout("t/named")]);

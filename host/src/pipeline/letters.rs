@@ -10,7 +10,7 @@ use tracing::info;
 
 use super::{
     StartError,
-    egresses::{Key, Writers},
+    egresses::{Key, Waits, Writers},
     relay::{self, Relay},
 };
 use crate::{
@@ -28,6 +28,8 @@ pub(super) struct Letters<'a> {
     pub(super) egresses: &'a [EgressHandle],
     pub(super) writers: &'a mut Writers,
     pub(super) sources: &'a Sources,
+    /// For a file whose writer before may not have ended.
+    pub(super) waits: &'a Waits,
 }
 
 impl Letters<'_> {
@@ -159,14 +161,18 @@ impl Letters<'_> {
             max_bytes: None,
             keep: None,
         };
-        let egress = FileEgress::open(settings)
-            .await
-            .map_err(|source| StartError::Egress {
-                egress: format!("dead letters of {of}"),
+        let (id, failed) = (
+            format!("{of} (dead letters)"),
+            format!("dead letters of {of}"),
+        );
+        let open = async {
+            let opened = FileEgress::open(settings).await.map(AnyEgress::File);
+            opened.map_err(|source| StartError::Egress {
+                egress: failed,
                 source,
-            })?;
-        let id = format!("{of} (dead letters)");
-        Ok(self.writers.spawn(key, id, AnyEgress::File(egress)))
+            })
+        };
+        self.writers.open(key, id, self.waits, open).await
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     IngressTasks, SinkTasks, StartError,
-    egresses::Writers,
+    egresses::{Waits, Writers},
     endpoints::{Opened, endpoints_of},
     letters::Letters,
     plugins::{self, SinkPlugin},
@@ -135,6 +135,7 @@ pub(super) struct Wiring<'a> {
     /// What recordings leave out.
     pub(super) secrets: &'a KnownSecrets,
     pub(super) writers: &'a mut Writers,
+    pub(super) waits: &'a Waits,
     pub(super) sink_tasks: &'a mut SinkTasks,
     pub(super) ingress_tasks: &'a mut IngressTasks,
     pub(super) unrouted: &'a mut Vec<LiveUnrouted>,
@@ -171,6 +172,7 @@ impl Wiring<'_> {
             egresses: self.egresses,
             writers: self.writers,
             sources: self.sources,
+            waits: self.waits,
         }
     }
 

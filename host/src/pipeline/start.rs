@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{
     Held, RunOptions, Running,
-    egresses::{Key, Writers, open_egress},
+    egresses::{Key, Waits, Writers, open_egress},
     endpoints::{endpoints_of, open_endpoints},
     grants::services,
     live::{Begin, Live, OpenIngress, Wiring, attend},
@@ -190,6 +190,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         queues: &queues,
         secrets: &secrets,
         writers: &mut writers,
+        waits: &Waits::default(),
         sink_tasks: &mut sink_tasks,
         ingress_tasks: &mut ingress_tasks,
         unrouted: &mut unrouted,

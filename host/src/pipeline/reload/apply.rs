@@ -27,10 +27,13 @@ use crate::{
     fail_point::FailPoint,
     pipeline::{
         IngressTasks, Running, SinkTasks, StartError,
-        egresses::Writers,
+        egresses::{Waits, Writers},
         live::{Live, LiveIngress, LiveSink, LiveUnrouted, Wiring},
     },
 };
+
+/// How long an egress that goes may take to write what it was given.
+const EGRESS_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Running {
     /// Makes of what runs what was prepared; `hurry` if the host is to stop meanwhile.
@@ -89,6 +92,7 @@ impl Running {
 struct Change<'a> {
     live: &'a mut Live,
     writers: &'a mut Writers,
+    waits: Waits,
     sink_tasks: &'a mut SinkTasks,
     leaving_tasks: &'a mut SinkTasks,
     ingress_tasks: &'a mut IngressTasks,
@@ -161,6 +165,10 @@ impl<'a> Change<'a> {
             _held: writers.hold(|key| stays(key, &module, &changes.egresses)),
             live,
             writers,
+            waits: Waits {
+                patience: EGRESS_PATIENCE.min(*grace),
+                is_over: hurry.is_over.clone(),
+            },
             sink_tasks,
             leaving_tasks,
             ingress_tasks,
@@ -189,6 +197,7 @@ impl<'a> Change<'a> {
             queues: &self.queues,
             secrets: &self.live.secrets,
             writers: self.writers,
+            waits: &self.waits,
             sink_tasks: self.sink_tasks,
             ingress_tasks: self.ingress_tasks,
             unrouted: &mut self.live.unrouted,

@@ -1,6 +1,6 @@
 //! Egresses that stay, that go, and that are opened.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use super::Change;
 use crate::{
@@ -12,9 +12,6 @@ use crate::{
         endpoints::{Opened, fit_endpoints},
     },
 };
-
-/// How long an egress that goes may take to write what it was given.
-const EGRESS_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Change<'_> {
     /// There is a handle of each egress that stays. One that nobody wrote to any more is opened again: if that fails,
@@ -39,9 +36,7 @@ impl Change<'_> {
         for (place, config) in self.old.egresses.iter().enumerate() {
             if !self.changes.egresses.contains(&Some(place)) {
                 let key = Key::Egress(config.id.to_string());
-                let patience = self.grace.min(EGRESS_PATIENCE);
-                let is_over = &self.hurry.is_over;
-                self.writers.ended(&key, patience, is_over).await;
+                self.writers.ended(&key, &self.waits).await;
             }
         }
     }
@@ -69,11 +64,8 @@ impl Change<'_> {
 
     async fn open_egress(&mut self, config: &EgressConfig) -> Result<EgressHandle, StartError> {
         let id = config.id.to_string();
-        let key = Key::Egress(id.clone());
-        let patience = self.grace.min(EGRESS_PATIENCE);
-        let is_over = &self.hurry.is_over;
-        self.writers.ended(&key, patience, is_over).await;
-        Ok(self.writers.spawn(key, id, open_egress(config).await?))
+        let (key, open) = (Key::Egress(id.clone()), open_egress(config));
+        self.writers.open(key, id, &self.waits, open).await
     }
 
     /// Sinks that begin call these; the limits of those that stay follow the sinks of the new module.
