@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use nozzle_testkit::{Child, Recorder};
 
-use super::{Rig, STREAM, get, ids, module, sink, to, until, write_records};
+use super::{Rig, STREAM, each_once, get, ids, module, sink, to, until, write_records};
 
 const RECORDS: u64 = 40_000;
 
@@ -85,6 +85,39 @@ async fn a_stop_in_the_middle_of_a_reload_is_an_orderly_end() {
     let a = [old.accepted(), new.accepted()].concat();
     all_came("t/a", &a, 0..RECORDS);
     all_came("t/b", &b.accepted(), 0..RECORDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_settled_behind_a_stop_in_the_middle_of_a_reload_does_not_come_again() {
+    let endpoint = Recorder::start(|_| 200).await;
+    // Calls that do not end keep the ingress from being opened anew.
+    endpoint.close();
+    let patient = "    timeout: { attempt: 300s }\n";
+    // The same file by another name of it.
+    let with = |path: &str| {
+        let ingress = format!("  - id: t/in\n    file: {{ path: {path} }}\n{}", to("t/a"));
+        module(&ingress, &[sink("t/a", &endpoint.url(), patient)], "")
+    };
+    let rig = Rig::new(&with("in.ndjson"));
+    // More than the sink's buffer holds: the next start reads on.
+    write_records(rig.path(), "in.ndjson", 0..15_000);
+    let host = rig.start_with("300s");
+    endpoint.held(1).await;
+
+    rig.write(&with("./in.ndjson"));
+    host.signal(Signal::SIGHUP);
+    host.wait_for("the ingress is opened anew when what it has read is settled");
+    host.signal(Signal::SIGTERM);
+    host.wait_for("stopping: intake has ended");
+    endpoint.open();
+    let ended = host.finish();
+    let delivered = ids(&endpoint.accepted()).len();
+    let last = rig.start().finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(last.code(), 0, "{}", last.stderr);
+    assert!((1..15_000).contains(&delivered), "{delivered}");
+    assert_eq!(each_once("all", ids(&endpoint.accepted())), 15_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,8 +105,17 @@ async fn gets_nothing_through(view: &SinkView, leaves: Leaves) {
     }
 }
 
+/// How it stands with the events of an ingress that is to be opened anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// How far it came is stored: its progress is that of what comes from now on.
+    Stored,
+    /// The host stops first: it is to be opened no more, and what of it is settled until the end is stored then.
+    Unsettled,
+}
+
 /// Waits until all events of an ingress that is to be opened anew have their end, for `grace` at most, and stores how far
-/// it came; one that was removed before may have such events, too. From then on its progress is that of what comes.
+/// it came; one that was removed before may have such events, too.
 ///
 /// # Errors
 /// When another host has taken over the ingress: it is not to be read here any more.
@@ -116,18 +125,24 @@ pub(super) async fn store_last(
     store: &Shared<AnyStore>,
     grace: Duration,
     hurry: &Hurry,
-) -> Result<(), StoreError> {
+) -> Result<Before, StoreError> {
     let stored = || stored.lock().unwrap_or_else(PoisonError::into_inner);
     let own: Vec<_> = {
         let stored = stored();
         let own = stored.iter().filter(|source| *source.id == *id);
         own.cloned().collect()
     };
-    settled(&own, grace, hurry).await;
-    for source in &own {
-        let open = source.ledger.unsettled();
-        if open > 0 {
-            warn!(ingress = %id, events = open, "events of the ingress are not settled in time: they are read again, and may be delivered twice");
+    if unsettled(&own) > 0 {
+        let events = unsettled(&own);
+        info!(ingress = %id, events, "the ingress is opened anew when what it has read is settled");
+    }
+    tokio::select! {
+        biased;
+        () = settled(&own) => {}
+        () = hurry.stops.cancelled() => return Ok(Before::Unsettled),
+        () = sleep(grace) => {
+            let events = unsettled(&own);
+            warn!(ingress = %id, events, "events of the ingress are not settled in time: they are read again, and may be delivered twice");
         }
     }
     // Before the store is free: nobody is to store it once more, behind what is read then.
@@ -140,20 +155,17 @@ pub(super) async fn store_last(
         Ok(()) => {}
     }
     stored().retain(|source| *source.id != *id);
-    Ok(())
+    Ok(Before::Stored)
 }
 
-async fn settled(sources: &[Source], grace: Duration, hurry: &Hurry) {
-    let all = async {
-        while sources.iter().any(|source| source.ledger.unsettled() > 0) {
-            sleep(LOOK).await;
-        }
-    };
-    tokio::select! {
-        biased;
-        () = all => {}
-        () = hurry.stops.cancelled() => {}
-        () = sleep(grace) => {}
+fn unsettled(sources: &[Source]) -> usize {
+    let open = sources.iter().map(|source| source.ledger.unsettled());
+    open.sum()
+}
+
+async fn settled(sources: &[Source]) {
+    while unsettled(sources) > 0 {
+        sleep(LOOK).await;
     }
 }
 

@@ -16,7 +16,10 @@ use crate::{
         StartError,
         live::{LiveIngress, OpenIngress},
         progress::{Shared, Stored},
-        reload::{Hurry, retire::store_last},
+        reload::{
+            Hurry,
+            retire::{Before, store_last},
+        },
         start::{Claim, begin_source, open_ingress},
     },
     progress::AnyStore,
@@ -93,18 +96,19 @@ impl Change<'_> {
         self.wiring().ingress(config, live.place, open).await
     }
 
-    /// All ingresses of the module are read: those that are new, or read otherwise, from behind what is settled and stored.
+    /// All ingresses of the module are read: those that are new, or read otherwise, from behind what is settled and stored. If
+    /// the host stops first, those before stay in the places of those that are opened no more.
     pub(super) async fn open_ingresses(&mut self) -> Result<(), StartError> {
         let module = Arc::clone(&self.module);
         let mut anew = Vec::new();
         for (place, config) in module.ingresses.iter().enumerate() {
-            let before = match self.changes.ingresses[place] {
-                IngressChange::Added => None,
-                IngressChange::Restarted(before) => self.stopped.remove(&before),
+            match self.changes.ingresses[place] {
+                IngressChange::Added => {}
+                IngressChange::Restarted(before) => {
+                    let stopped = self.stopped.remove(&before);
+                    self.ingresses[place] = stopped.map(|stopped| ended(stopped.live));
+                }
                 IngressChange::Routed(_) | IngressChange::Kept(_) => continue,
-            };
-            if let Some(Stopped { live: before, .. }) = before {
-                self.live.sources.leaves(&before.source.ledger);
             }
             let claim = match self.live.claimed.insert(config.id.to_string()) {
                 true => Claim::Needed,
@@ -115,7 +119,12 @@ impl Change<'_> {
         let (store, stored) = (&self.live.store, &self.live.stored);
         let mut opening = begin_to_open(anew, store, stored, self.grace, self.hurry);
         while let Some(opened) = opening.join_next().await {
-            let (place, open) = opened.expect("opening does not panic")?;
+            let (place, Some(open)) = opened.expect("opening does not panic")? else {
+                continue;
+            };
+            if let Some(before) = self.ingresses[place].take() {
+                self.live.sources.leaves(&before.source.ledger);
+            }
             let source = begin_source(&open, &self.live.sources, &self.live.stored);
             let config = &module.ingresses[place];
             self.ingresses[place] = Some(self.wiring().ingress(config, source, open).await?);
@@ -124,7 +133,7 @@ impl Change<'_> {
     }
 }
 
-/// One that has nothing more to read.
+/// One that is read no more.
 fn ended(live: LiveIngress) -> LiveIngress {
     LiveIngress {
         back: oneshot::channel().1,
@@ -133,14 +142,14 @@ fn ended(live: LiveIngress) -> LiveIngress {
 }
 
 /// Opens ingresses behind their stored progress, each when the events of those before it are settled; none waits for another
-/// one's. They are given by their numbers.
+/// one's. They are given by their numbers; none is open if the host stops before that.
 fn begin_to_open(
     ingresses: Vec<(usize, IngressConfig, Claim)>,
     store: &Shared<AnyStore>,
     stored: &Stored,
     grace: Duration,
     hurry: &Hurry,
-) -> JoinSet<Result<(usize, OpenIngress), StartError>> {
+) -> JoinSet<Result<(usize, Option<OpenIngress>), StartError>> {
     let slots = Arc::new(Semaphore::new(OPENING));
     let mut opening = JoinSet::new();
     for (number, config, claim) in ingresses {
@@ -148,9 +157,13 @@ fn begin_to_open(
         let (hurry, slots) = (hurry.clone(), Arc::clone(&slots));
         opening.spawn(async move {
             let id = config.id.to_string();
-            store_last(&id, &stored, &store, grace, &hurry).await?;
+            let before = store_last(&id, &stored, &store, grace, &hurry).await?;
+            if before == Before::Unsettled {
+                return Ok((number, None));
+            }
             let _slot = slots.acquire().await.expect("nobody closes it");
-            Ok((number, open_ingress(&config, &store, claim).await?))
+            let open = open_ingress(&config, &store, claim).await?;
+            Ok((number, Some(open)))
         });
     }
     opening
@@ -221,7 +234,8 @@ mod tests {
         let opened = opening.join_all().await;
 
         let waited = started.elapsed();
-        assert_eq!(opened.into_iter().filter(Result::is_ok).count(), 20);
+        let is_open = |(_, open): &(usize, Option<OpenIngress>)| open.is_some();
+        assert_eq!(opened.into_iter().flatten().filter(is_open).count(), 20);
         assert!(waited >= grace && waited < 2 * grace, "{waited:?}");
         assert!(stored.lock().expect("no panic").is_empty());
     }
