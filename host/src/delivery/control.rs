@@ -1,7 +1,8 @@
 //! What a sink is told while it runs: to pause, to deliver what it has and take in no more, to go on.
 //!
 //! # Invariants
-//! - When [`Control::set`] has returned, the engine acts by it: behind a pause no call begins.
+//! - When [`Control::set`] has returned, the engine acts by it: behind a pause no call begins. Between two incarnations of a
+//!   sink, that is at once.
 //! - The time of a pause is not held against the events that wait.
 //! - One incarnation of a sink hands its end of the control to the next: what is told between the two is not lost.
 
@@ -115,7 +116,8 @@ impl Control {
         });
     }
 
-    /// Tells the sink what to do, and waits until it acts by that. Gives what it did before.
+    /// Tells the sink what to do, and waits until it acts by that, or has handed over to the next incarnation, which will.
+    /// Gives what it did before.
     ///
     /// # Errors
     /// When the sink has ended.
@@ -234,11 +236,19 @@ impl Controlled {
         self.given_up.clone()
     }
 
-    /// For the next incarnation, which looks at all that was told as if it were new.
+    /// For the next incarnation, which looks at all that was told as if it were new. Until it does, nobody is there who could
+    /// begin a call: who tells the sink something need not wait.
     pub(super) fn hand_over(mut self) -> Self {
         self.now = Told::default();
         self.paused = Paused::default();
         self.told.mark_changed();
+        self.heeded.send_replace(u64::MAX);
+        self
+    }
+
+    /// An engine is there from now on, and looks at all that was told before it begins a call.
+    pub(super) fn begin(self) -> Self {
+        self.heeded.send_replace(0);
         self
     }
 
@@ -275,5 +285,36 @@ impl Paused {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn between_two_incarnations_nobody_waits_and_the_next_one_acts_by_what_was_told() {
+        let (control, controlled) = Control::new();
+        let set = async |mode| tokio::time::timeout(HOUR, control.set(mode)).await.ok();
+        let with_the_first = set(Mode::Drain).await;
+        let handed_over = controlled.begin().hand_over();
+
+        let between = set(Mode::Pause).await;
+        let mut next = handed_over.begin();
+        let told = next.look(Instant::now());
+        let may_call = !next.is_paused();
+        let unheeded = set(Mode::Run).await;
+        let heeds = async {
+            next.look(Instant::now());
+            next.heed();
+        };
+        let (heeded, ()) = tokio::join!(set(Mode::Drain), heeds);
+
+        assert_eq!(with_the_first, None, "it has not looked");
+        assert_eq!(between, Some(Ok(Mode::Drain)));
+        assert_eq!((told, may_call), (Some(Mode::Pause), false));
+        assert_eq!((unheeded, heeded), (None, Some(Ok(Mode::Run))));
     }
 }

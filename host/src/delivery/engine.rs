@@ -117,7 +117,7 @@ pub async fn run<P: Plugin, T: Transport>(
 impl<P: Plugin, T: Transport> Engine<P, T> {
     fn new(mut sink: Sink<P, T>) -> Self {
         sink.stats.name_endpoints(sink.endpoints.labels());
-        let control = std::mem::take(&mut sink.control);
+        let control = std::mem::take(&mut sink.control).begin();
         let settings = &sink.settings;
         let keys = if settings.order == Order::Key {
             KeyUse::Exclusive

@@ -390,6 +390,59 @@ async fn a_version_that_was_swapped_in_serves_on_as_long_as_the_new_path_is_what
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_has_handed_over_is_paused_at_once_although_others_make_room_yet() {
+    let (right, held) = (
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 200).await,
+    );
+    held.close();
+    let with = |url: &str, size: u8| {
+        let slow = format!(
+            "    batch: {{ max-records: {size}, max-wait: 10ms }}\n    timeout: {{ attempt: 300s }}\n"
+        );
+        let sinks = [sink("t/a", url, ""), sink("t/b", &held.url(), &slow)];
+        let file = format!(
+            "  - id: t/file\n    file: {{ path: in.ndjson }}\n{}",
+            to("t/a")
+        );
+        module(&format!("{STREAM}{}{file}", to("t/b")), &sinks, "")
+    };
+    let rig = Rig::new(&with(&nobody(), 20));
+    write_records(rig.path(), "in.ndjson", 0..1_000);
+    let host = rig.start_with("300s");
+    host.wait_for("the endpoint is down");
+    held.held(1).await;
+
+    rig.write(&with(&right.url(), 19));
+    host.signal(Signal::SIGHUP);
+    // Not the other one, whose calls do not end.
+    host.wait_for("the sink hands over");
+    let paused = rig.tell(&["pause", "t/a"]);
+    held.open();
+    host.wait_for("sinks started anew: t/a, t/b");
+    let (while_paused, others) = (right.accepted().len(), held.accepted().len());
+    held.until("calls beside it", |bodies| bodies.len() > others + 5)
+        .await;
+    let after = right.accepted().len();
+    let resumed = rig.tell(&["resume", "t/a"]);
+    right
+        .until("the file", |bodies| ids(bodies).len() == 1_000)
+        .await;
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(paused.code(), 0, "{}", paused.stderr);
+    let said = "`t/a` is paused: 0 calls in flight, ";
+    assert!(paused.stderr.starts_with(said), "{}", paused.stderr);
+    assert!(!paused.stderr.contains(" 0 events"), "{}", paused.stderr);
+    assert_eq!((while_paused, after), (0, 0));
+    assert_eq!(resumed.code(), 0, "{}", resumed.stderr);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    each_once("the file", ids(&right.accepted()));
+    each_once("the stream", ids(&held.accepted()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_was_started_anew_can_be_told_before_the_reload_is_done() {
     let (quick, held) = (
         Recorder::start(|_| 200).await,

@@ -83,8 +83,6 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     pub(super) fn hand_over(self, intake: mpsc::Receiver<Vec<Arrival>>) -> Rest {
         let stats = &self.sink.stats;
         for gauge in [
-            &stats.buffered,
-            &stats.buffered_bytes,
             &stats.in_flight,
             &stats.delayed,
             &stats.plugin_failing,
@@ -118,8 +116,13 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         held.sort_unstable_by_key(|(seq, _)| *seq);
         debug_assert_eq!(held.len(), records, "all that is not settled");
         let held = held.into_iter().map(|(_, arrival)| arrival);
+        let arrivals: VecDeque<Arrival> = held.chain(self.waiting).collect();
+        // It is the sink's still, whoever asks for its numbers.
+        stats.buffered.set(arrivals.len());
+        let bytes = arrivals.iter().map(|arrival| arrival.event.memory()).sum();
+        stats.buffered_bytes.set(bytes);
         Rest {
-            arrivals: held.chain(self.waiting).collect(),
+            arrivals,
             // Those that came from the incarnation before, and were not admitted, too.
             counted: records + self.counted,
             intake,
