@@ -117,9 +117,19 @@ impl Host {
 
     /// Asks until the answer is as it should be.
     pub(crate) fn until(&self, path: &str, enough: impl Fn(&Answer) -> bool) -> Answer {
+        self.until_with("", path, enough)
+    }
+
+    /// The same with further headers, each with its line end.
+    pub(crate) fn until_with(
+        &self,
+        headers: &str,
+        path: &str,
+        enough: impl Fn(&Answer) -> bool,
+    ) -> Answer {
         let mut last = None;
         for _ in 0..DEADLINE.as_millis() / 20 {
-            let answer = self.get(path);
+            let answer = self.ask("GET", path, headers);
             if enough(&answer) {
                 return answer;
             }

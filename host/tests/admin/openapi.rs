@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nozzle_testkit::{Child, DEADLINE, Recorder, schemathesis};
+use nozzle_testkit::{Child, Recorder, schemathesis};
 use serde_json::Value;
 
 use super::host::{Host, Sink, nozzle, write_module};
@@ -65,13 +65,9 @@ async fn the_host_answers_as_its_document_says() {
     let host = Host::start_at(folder.path(), &[]);
     host.until("/ready", |answer| answer.status == 200);
     let header = format!("authorization: Bearer {token}\r\n");
-    for _ in 0..DEADLINE.as_millis() / 20 {
-        let sink = host.ask("GET", "/v1/sinks/t/ended", &header);
-        if sink.body.contains("\"mode\":\"ended\"") {
-            break;
-        }
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-    }
+    host.until_with(&header, "/v1/sinks/t/ended", |answer| {
+        answer.body.contains("\"mode\":\"ended\"")
+    });
     let served = host.ask("GET", "/v1/openapi.json", &header);
     let document: Value = serde_json::from_str(&served.body).expect("JSON");
     let printed = Child::start(nozzle().arg("openapi")).finish();
