@@ -1,9 +1,12 @@
-//! Crashes and stops in the middle of a reload.
+//! Crashes, stops and failures in the middle of a reload.
 
 use nix::sys::signal::Signal;
 use nozzle_testkit::{Child, Recorder};
 
-use super::{Rig, STREAM, each_once, get, ids, module, sink, to, until, write_records};
+use super::{
+    Rig, STREAM, each_once, get, ids, ingresses::number, module, nobody, sink, to, until,
+    write_records,
+};
 
 const RECORDS: u64 = 40_000;
 
@@ -169,4 +172,43 @@ async fn a_sink_that_halts_in_the_middle_of_a_reload_stops_the_intake_at_once() 
         "{}",
         ended.stderr
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_fails_on_the_way_leaves_no_event_of_a_removed_sink_without_an_end() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let with = |names: &str, more: &[String], egress: &str| {
+        let ingress = format!(
+            "  - id: t/in\n    file: {{ path: in.ndjson }}\n{}",
+            to(names)
+        );
+        let letters = "    dead-letters: t/dead\n";
+        let sinks = [&[sink("t/a", &endpoint.url(), letters)], more].concat();
+        let egress = format!("{{ path: dead.ndjson{egress} }}");
+        let egresses = format!("egresses: [{{ id: t/dead, file: {egress} }}]\n");
+        module(&ingress, &sinks, &egresses)
+    };
+    let rig = Rig::new(&with("t/a, t/b", &[sink("t/b", &nobody(), "")], ""));
+    write_records(rig.path(), "in.ndjson", 0..1_000);
+    let host = rig.start_with("1s");
+    endpoint
+        .until("the file", |bodies| ids(bodies).len() == 1_000)
+        .await;
+    host.wait_for("the endpoint is down");
+
+    // It is to be opened when nobody writes to it any more, and cannot be.
+    let path = rig.path().join("dead.ndjson");
+    std::fs::remove_file(&path).expect("it is there");
+    std::fs::create_dir(&path).expect("made");
+    rig.write(&with("t/a", &[], ", max-bytes: 1MiB"));
+    host.signal(Signal::SIGHUP);
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+    let why = "the reload could not be completed: egress `t/dead` cannot be written";
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    let letters = std::fs::read_to_string(rig.path().join("state/dead-letters-t_b.ndjson"));
+    let letters = letters.expect("there are some");
+    let numbers = letters.lines().map(number).collect();
+    assert_eq!(each_once("letters", numbers), 1_000);
 }

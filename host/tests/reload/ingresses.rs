@@ -119,7 +119,7 @@ async fn results_and_letters_go_where_the_module_says_now() {
 }
 
 /// Of the record that a letter holds.
-fn number(letter: &str) -> u64 {
+pub(crate) fn number(letter: &str) -> u64 {
     let letter: serde_json::Value = serde_json::from_str(letter).expect("JSON");
     let id = letter["event"]["id"].as_str().expect("an id").to_owned();
     let (_, number) = id.rsplit_once(':').expect("a number");

@@ -88,7 +88,7 @@ impl Running {
     }
 }
 
-/// A change that is under way. What it holds when it is dropped ends: nobody has it any more.
+/// A change that is under way. Its tasks are the host's: dropped half-way, it leaves what runs incomplete, and loses nothing.
 struct Change<'a> {
     live: &'a mut Live,
     writers: &'a mut Writers,
