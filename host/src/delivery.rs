@@ -16,6 +16,7 @@ pub mod breaker;
 pub mod contract;
 pub mod control;
 pub mod gate;
+mod names;
 pub mod outage;
 pub mod retry;
 pub mod settings;
@@ -34,9 +35,10 @@ mod prepare;
 mod sources;
 
 pub use engine::{Left, Rest, SinkEnd, calls_of, dry_run, rehearse, run, run_on};
+pub use names::{DEFAULT, Names};
 pub use prepare::Endpoint;
 pub use sources::{Source, Sources};
-pub use ways::{DEFAULT, Endpoints, Names, Way};
+pub use ways::{Endpoints, Way};
 
 use std::sync::Arc;
 

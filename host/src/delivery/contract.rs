@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{settings::Order, ways::Names};
+use super::{names::Names, settings::Order};
 use crate::{event::Event, plugin::Shaped};
 
 /// How an answer breaks the contract.
@@ -190,11 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        delivery::{Endpoint, Endpoints},
-        network::{BaseUrl, HeaderRules},
-        plugin::{Method, ShapedBody, ShapedRequest},
-    };
+    use crate::plugin::{Method, ShapedBody, ShapedRequest};
 
     fn events(keys: &[&str]) -> Vec<Arc<Event>> {
         let event = |key: &&str| Event {
@@ -228,16 +224,7 @@ mod tests {
     }
 
     fn names(names: &[&str]) -> Names {
-        let url = "https://api.test".parse().expect("a URL");
-        let endpoint = Endpoint {
-            base: BaseUrl::new(&url).expect("a base"),
-            headers: HeaderRules::default(),
-            compression: None,
-            call_ids: Vec::new(),
-            attempt_header: None,
-        };
-        let named = names.iter().map(|name| ((*name).into(), endpoint.clone()));
-        Endpoints::new(named).names().clone()
+        Names::new(names.iter().map(|name| (*name).into()))
     }
 
     fn check(shaped: &Shaped, events: &[Arc<Event>], order: Order) -> Result<(), Violation> {
