@@ -77,3 +77,24 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_the_name_by_which_settings_call_it() {
+        let text = String::new;
+        let table = [
+            (Failure::Timeout, "timeout"),
+            (Failure::Connect(text()), "connect"),
+            (Failure::Tls(text()), "tls"),
+            (Failure::Auth(text()), "auth"),
+            (Failure::Protocol(text()), "protocol"),
+        ];
+
+        for (failure, name) in table {
+            assert_eq!(failure.kind().name(), name);
+        }
+    }
+}

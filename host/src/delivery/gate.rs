@@ -9,6 +9,8 @@ mod bucket;
 mod entrance;
 mod pace;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 pub use entrance::{Entrance, View};

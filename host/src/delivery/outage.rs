@@ -172,4 +172,46 @@ mod tests {
 
         assert_eq!(counted, [Against::Attempts; 10]);
     }
+
+    #[test]
+    fn an_answer_as_the_attempt_before_ended_is_one_since_then() {
+        let start = Instant::now();
+        let mut outage = Outage::default();
+        outage.answered(at(start, 1));
+
+        let counts = outage.failed(at(start, 2), at(start, 1), false, OnOutage::Hold);
+
+        assert_eq!(counts, Against::Attempts);
+    }
+
+    #[test]
+    fn the_time_of_every_outage_is_summed_up_from_its_first_failure() {
+        let start = Instant::now();
+        let mut outage = Outage::default();
+
+        for (failures, answer) in [([10, 20], 30), ([40, 45], 47)] {
+            for second in failures {
+                outage.failed(at(start, second), start, false, OnOutage::Hold);
+            }
+            assert!(!outage.answered(at(start, answer)), "it was never down");
+        }
+        outage.failed(at(start, 50), start, false, OnOutage::Hold);
+
+        assert_eq!(outage.spent(at(start, 51)), Duration::from_secs(20 + 7 + 1));
+    }
+
+    #[test]
+    fn no_probe_is_waited_for_before_the_endpoint_is_down() {
+        let start = Instant::now();
+        let mut outage = Outage::default();
+        outage.probing(start, &RetrySettings::default());
+
+        let up = outage.next_probe();
+        for _ in 0..5 {
+            outage.failed(start, start, false, OnOutage::Hold);
+        }
+
+        assert_eq!(up, None);
+        assert!(outage.next_probe().is_some());
+    }
 }

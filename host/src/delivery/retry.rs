@@ -125,6 +125,26 @@ mod tests {
         assert_eq!(given_up(&forever, &timeout, 1000, true, hour), None);
     }
 
+    #[test]
+    fn a_pause_is_anywhere_between_nothing_and_its_bound() {
+        let settings = RetrySettings::default();
+
+        let pauses = [-1.0, 0.0, 0.25, 0.5, 1.0, 2.0].map(|dice| pause(&settings, 3, dice));
+
+        assert_eq!(pauses, [0, 0, 200, 400, 800, 800].map(millis));
+    }
+
+    #[test]
+    fn the_total_time_is_over_to_the_millisecond() {
+        let (retry, timeout) = (RetrySettings::default(), TimeoutSettings::default());
+        let over = timeout.total;
+
+        let before = given_up(&retry, &timeout, 1, true, over - millis(1));
+        let at = given_up(&retry, &timeout, 1, true, over);
+
+        assert_eq!((before, at), (None, Some(GivenUp::Time)));
+    }
+
     /// Flink: `ExponentialBackoffDelayRetryStrategy`, whose multiplier is a double.
     #[test]
     fn a_multiplier_need_not_be_whole() {

@@ -317,4 +317,117 @@ mod tests {
         }
         assert!(Seen::Failed(Failure::Timeout).is_endpoint_failure());
     }
+
+    #[test]
+    fn a_plugin_that_answers_by_the_contract_decides() {
+        let policy = StatusPolicy::default();
+        let wish = Some(Duration::from_millis(70));
+        let each = vec![EventVerdict::Retry, EventVerdict::Reject("no".to_owned())];
+        let mixed = vec![EventVerdict::Delivered, EventVerdict::Retry];
+        let timeout = Seen::Failed(Failure::Timeout);
+        let table = [
+            (status(500), PluginVerdict::Delivered, Verdict::Delivered),
+            (status(500), PluginVerdict::ByStatus, Verdict::Retry(None)),
+            (
+                status(200),
+                PluginVerdict::Retry(Some(70)),
+                Verdict::Retry(wish),
+            ),
+            (
+                status(200),
+                PluginVerdict::Retry(None),
+                Verdict::Retry(None),
+            ),
+            (
+                timeout.clone(),
+                PluginVerdict::Retry(Some(70)),
+                Verdict::Retry(wish),
+            ),
+            (
+                status(200),
+                PluginVerdict::Reject("no".to_owned()),
+                Verdict::Reject(Rejected::ByPlugin("no".to_owned())),
+            ),
+            (
+                status(200),
+                PluginVerdict::Each(mixed.clone()),
+                Verdict::Each(mixed),
+            ),
+            (
+                timeout,
+                PluginVerdict::Each(each.clone()),
+                Verdict::Each(each),
+            ),
+        ];
+
+        for (seen, answer, expected) in table {
+            let verdict = judge(&seen, plugin(answer), 2, &policy);
+
+            assert_eq!(verdict, expected, "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_splits_or_halts_does_so() {
+        let policy = StatusPolicy {
+            codes: [(409, StatusAction::Halt)].into(),
+            ..StatusPolicy::default()
+        };
+
+        assert_eq!(judge(&status(413), None, 2, &policy), Verdict::Split);
+        assert_eq!(judge(&status(409), None, 2, &policy), Verdict::Halt);
+        assert_eq!(judge(&status(200), None, 2, &policy), Verdict::Delivered);
+        assert_eq!(judge(&status(500), None, 2, &policy), Verdict::Retry(None));
+    }
+
+    /// The gate slows down for the first, and whoever looks at a trace reads the names.
+    #[test]
+    fn a_verdict_says_what_is_tried_again_what_is_given_up_on_and_its_name() {
+        let reject = || EventVerdict::Reject("no".to_owned());
+        let table = [
+            (Verdict::Delivered, (false, false, "delivered")),
+            (Verdict::Retry(None), (true, false, "retry")),
+            (Verdict::Reject(Rejected::ByStatus), (false, true, "reject")),
+            (Verdict::Split, (false, false, "split")),
+            (Verdict::Halt, (false, false, "halt")),
+            (
+                Verdict::PluginFailed(String::new()),
+                (false, false, "plugin failed"),
+            ),
+            (
+                Verdict::Each(vec![EventVerdict::Delivered]),
+                (false, false, "each"),
+            ),
+            (
+                Verdict::Each(vec![EventVerdict::Delivered, EventVerdict::Retry]),
+                (true, false, "each"),
+            ),
+            (
+                Verdict::Each(vec![EventVerdict::Delivered, reject()]),
+                (false, true, "each"),
+            ),
+        ];
+
+        for (verdict, expected) in table {
+            let found = (verdict.retries(), verdict.rejects(), verdict.name());
+            assert_eq!(found, expected, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_an_outcome_is_its_status_or_its_failure() {
+        let response = crate::outcome::Response {
+            status: 503,
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::from_static(b"busy"),
+            truncated: false,
+        };
+
+        let answered = Seen::of(&Ok(response));
+        let failed = Seen::of(&Err(Failure::Connect("refused".to_owned())));
+
+        assert_eq!((answered.status(), failed.status()), (Some(503), None));
+        assert_eq!(answered.to_string(), "the endpoint answered 503");
+        assert_eq!(failed.to_string(), "could not connect: refused");
+    }
 }

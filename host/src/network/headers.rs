@@ -167,4 +167,40 @@ mod tests {
         assert_eq!(rules.check(&many), Err(HeaderError::TooMany));
         assert_eq!(rules.check(&large), Err(HeaderError::TooMany));
     }
+
+    #[test]
+    fn as_many_headers_as_a_request_may_have_pass() {
+        let many = vec![("x".to_owned(), "y".to_owned()); MAX_HEADERS];
+        let value = |bytes| [("name".to_owned(), "y".repeat(bytes))];
+        let most = MAX_BYTES - "name".len();
+        let rules = HeaderRules::default();
+
+        let checked = rules.check(&many).expect("few enough");
+
+        assert_eq!(checked.get_all("x").iter().count(), 128);
+        assert!(rules.check(&value(most)).is_ok());
+        assert_eq!(rules.check(&value(most + 1)), Err(HeaderError::TooMany));
+        assert_eq!(most, 65_532);
+    }
+
+    #[test]
+    fn a_refusal_says_which_header_and_no_value() {
+        let shown = |name: &str, value: &str| check(name, value).expect_err(name).to_string();
+        let long = format!("{}\n", "x".repeat(100));
+
+        assert_eq!(
+            shown("Host", "secret"),
+            "`host` is the host's own: it frames the message"
+        );
+        assert_eq!(
+            shown("Authorization", "secret"),
+            "`authorization` is set by the endpoint's configuration"
+        );
+        assert!(shown("x", "secret\n").starts_with("the value of `x` has a character"));
+        assert_eq!(
+            shown("a\nb", "secret"),
+            "`a\\nb` is no header name (RFC 9110, section 5.6.2)"
+        );
+        assert!(shown(&long, "").starts_with(&format!("`{}` is no", "x".repeat(64))));
+    }
 }

@@ -417,6 +417,28 @@ mod tests {
         assert!(!shown.contains("canary"), "{shown}");
     }
 
+    #[test]
+    fn the_longest_target_and_the_longest_base_pass() {
+        let longest = "a".repeat(8 * 1024);
+        let at_most = |bytes: usize| {
+            let url = format!("https://api.test/{}", "x".repeat(bytes - 17));
+            BaseUrl::new(&url.parse().expect("a URL"))
+        };
+
+        let resolved = base("https://api.test").resolve(&longest);
+
+        assert_eq!(
+            resolved.map(|uri| uri.path().len()),
+            Ok(1 + longest.len()),
+            "what the base adds does not count"
+        );
+        assert!(at_most(8 * 1024).is_ok());
+        assert!(matches!(
+            at_most(8 * 1024 + 1),
+            Err(TargetError::TooLong(8193))
+        ));
+    }
+
     const BASES: [&str; 6] = [
         "https://api.test:8443/v1",
         "https://api.test:8443/v1?k=1&l=2",

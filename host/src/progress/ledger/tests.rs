@@ -162,3 +162,89 @@ fn the_watermark_is_the_oldest_event_that_is_not_settled() {
     assert_eq!(all_settled.taken, 3, "a position without an event is none");
     assert_eq!(all_settled.oldest_unsettled_ms, None);
 }
+
+fn ticket(partition: u32, ordinal: u64) -> Ticket {
+    Ticket {
+        ingress: 0,
+        partition,
+        ordinal,
+    }
+}
+
+#[test]
+fn what_is_shown_of_a_partition_is_how_far_it_is_settled_and_stored() {
+    let ledger = Ledger::default();
+    ledger.learn(&["a".to_owned()]);
+    let events = [
+        (0, Position::Count(1)),
+        (0, Position::Count(2)),
+        (2, Position::Count(9)),
+    ];
+    ledger.begin(events.into_iter(), 1);
+    ledger.settle([ticket(0, 0)].into_iter());
+    ledger.stored(&ledger.advanced());
+    ledger.learn(&[
+        "a".to_owned(),
+        "b".to_owned(),
+        "c".to_owned(),
+        "d".to_owned(),
+    ]);
+
+    let shown = ledger.partitions();
+
+    let view = |name: &str, settled: Option<Position>, unsettled| PartitionView {
+        name: name.to_owned(),
+        stored: settled.clone(),
+        settled,
+        unsettled,
+    };
+    let expected = [
+        view("a", Some(Position::Count(1)), 1),
+        // Known by their events before their names were.
+        view("", None, 0),
+        view("", None, 1),
+        view("d", None, 0),
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn what_was_stored_is_not_stored_again_until_it_has_grown() {
+    let ledger = Ledger::default();
+    ledger.learn(&["a".to_owned()]);
+    ledger.begin((1..=3).map(|n| (0, Position::Count(n))), 1);
+    ledger.settle([ticket(0, 0)].into_iter());
+    let first = ledger.advanced();
+    ledger.settle([ticket(0, 1)].into_iter());
+
+    ledger.stored(&first);
+    let second = ledger.advanced();
+    ledger.stored(&second);
+
+    let advanced = |count| Advanced {
+        partition: 0,
+        name: "a".to_owned(),
+        position: Position::Count(count),
+    };
+    assert_eq!((first, second), (vec![advanced(1)], vec![advanced(2)]));
+    assert!(ledger.advanced().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_partition_that_is_held_hears_of_what_is_settled_and_not_before() {
+    let short = std::time::Duration::from_secs(1);
+    let ledger = Ledger::default();
+    ledger.begin((1..=3).map(|n| (0, Position::Count(n))), 1);
+
+    ledger.settle([ticket(0, 0)].into_iter());
+    let unwatched = tokio::time::timeout(short, ledger.settling()).await;
+    assert_eq!(ledger.held(2), [true]);
+    let before = tokio::time::timeout(short, ledger.settling()).await;
+    ledger.settle([ticket(0, 1)].into_iter());
+    let after = tokio::time::timeout(short, ledger.settling()).await;
+
+    assert!(unwatched.is_err(), "nobody had asked");
+    assert!(before.is_err());
+    assert!(after.is_ok());
+    assert_eq!(ledger.held(2), [false]);
+}
