@@ -64,6 +64,9 @@ book: ## Writes the book to target/book (Python is needed; mdBook comes from PyP
 mutants: guests build ## Plants each bug of host/mutants in a copy of the sources, and has the oracle find it.
 	host/mutants/run.sh
 
+mutation: toolchain ## Tries every mutant of the modules that decide by their unit tests (docs/proof.md; half an hour on two cores; installs cargo-mutants if it is missing). MUTATION="--re host/src/batch"
+	host/mutation/run.sh $(MUTATION)
+
 soak: guests servers build ## The long proofs, an hour or more (docs/proof.md). KILLS=1000 RECORDS=10000000 OUTAGE=600 SEEDS=100000 SEED=1
 	NOZZLE_PROOF_SEED=$(or $(SEED),1) NOZZLE_PROOF_KILLS=$(or $(KILLS),1000) NOZZLE_PROOF_RECORDS=$(or $(RECORDS),10000000) \
 		cargo test -p nozzle --locked --test proof -- --nocapture nothing_is_lost_over_kills_of_every_kind
@@ -111,4 +114,4 @@ bless: guests servers build ## Rewrites the committed schema, reference and expe
 clean: ## Removes what was built.
 	rm -rf target guest-plugins/rust/target $(DIST) .servers
 
-.PHONY: help toolchain rust-guests guests vectors servers build demo test book mutants soak interleavings lint bench-servers bench bench-swap bench-guests micro fuzz fuzz-plugins bless clean
+.PHONY: help toolchain rust-guests guests vectors servers build demo test book mutants mutation soak interleavings lint bench-servers bench bench-swap bench-guests micro fuzz fuzz-plugins bless clean

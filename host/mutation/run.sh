@@ -3,29 +3,53 @@
 #
 #   run.sh [option of cargo-mutants …]     run.sh --re host/src/batch tries those of the batcher
 #
-# What is found stands in target/mutation/mutants.out.
+# What is found stands in target/mutation: caught.txt, unviable.txt, timeout.txt and missed.txt. JOBS=2 try as many at a time.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/../.." && pwd)"
 built="${CARGO_TARGET_DIR:-$root/target}/mutation"
-tree="$built/tree"
+jobs="${JOBS:-2}"
 version=27.1.0
 cd "$root"
 if [[ "$(cargo mutants --version 2>/dev/null)" != "cargo-mutants $version" ]]; then
     cargo install --locked --version "$version" cargo-mutants
 fi
 
-# The sources, and in them what is compiled: each job begins with a copy of both.
-mkdir -p "$tree"
-find "$tree" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
-(git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf -) | tar -xf - -C "$tree"
+# Each job has sources of its own, and beside them what is compiled. cargo-mutants would copy both without their times, and
+# compile the dependencies again.
+tree() { echo "$built/$1/tree"; }
+copy_sources() {
+    mkdir -p "$1"
+    find "$1" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
+    git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C "$1"
+}
+
 unset CARGO_TARGET_DIR
 # Compiled soon, and no debugger will look at it.
 export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=false
 # The same cases for every mutant and in every run, and no time for smaller ones.
 export PROPTEST_RNG_SEED=1 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 PROPTEST_MAX_SHRINK_ITERS=0
 
-# cargo-mutants would try the whole host first: a test that fails without any mutant would seem to catch all of them.
-(cd "$tree" && cargo test --quiet --locked --package nozzle-mutation --features run)
-# A mutant that takes so long does not end: the tests take seconds.
-exec cargo mutants --dir "$tree" --package nozzle --baseline skip --build-timeout 300 --timeout 60 \
-    --gitignore false --copy-target true --jobs "${JOBS:-2}" --output "$built" "$@"
+# By ourselves, as cargo-mutants would try the whole host: where a test fails without any mutant, all would seem to be caught.
+copy_sources "$(tree 0)"
+(cd "$(tree 0)" && cargo test --quiet --locked --package nozzle-mutation --features run)
+
+running=()
+for ((job = 0; job < jobs; job++)); do
+    if ((job > 0)); then
+        copy_sources "$(tree "$job")"
+        [[ -d "$(tree "$job")/target" ]] || cp -a "$(tree 0)/target" "$(tree "$job")/"
+    fi
+    # A mutant that takes so long does not end: the tests take a second.
+    cargo mutants --dir "$(tree "$job")" --in-place --package nozzle --baseline skip --timeout 20 --build-timeout 600 \
+        --shard "$job/$jobs" --sharding round-robin --output "$built/$job" --colors never --no-times "$@" >"$built/$job/log" 2>&1 &
+    running+=($!)
+done
+# It fails as soon as one mutant is missed: what matters is in the lists.
+for process in "${running[@]}"; do wait "$process" || true; done
+
+for list in caught unviable timeout missed; do
+    cat "$built"/*/mutants.out/"$list.txt" | sort >"$built/$list.txt"
+    printf '%-9s %d\n' "$list" "$(wc -l <"$built/$list.txt")"
+done
+cat "$built/missed.txt"
+[[ ! -s "$built/missed.txt" ]]

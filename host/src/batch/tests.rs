@@ -190,6 +190,27 @@ impl Model {
     }
 }
 
+#[test]
+fn what_still_waits_is_given_back_whole() {
+    for (by, keys) in [
+        (BatchBy::Any, KeyUse::Shared),
+        (BatchBy::Key, KeyUse::Shared),
+        (BatchBy::Any, KeyUse::Exclusive),
+    ] {
+        let now = Instant::now();
+        let mut batcher = Batcher::new(settings(2, 1000, by), keys);
+        for (seq, key) in [(0, "a"), (1, "a"), (2, "b"), (3, "a"), (4, "b")] {
+            batcher.push(pending(seq, Some(key), 10, now));
+        }
+        assert_eq!(batcher.pop(now, Due::Now).map(|batch| batch.len()), Some(2));
+
+        let mut left = seqs(&batcher.into_pending());
+
+        left.sort_unstable();
+        assert_eq!(left, [2, 3, 4], "{by:?}, {keys:?}");
+    }
+}
+
 proptest! {
     /// Each pop gives what the list gives, and the deadline is its oldest event's.
     #[test]
@@ -254,7 +275,8 @@ proptest! {
         let mut pushes = events.iter().enumerate();
         let mut steps = pops.into_iter();
 
-        loop {
+        for round in 0.. {
+            prop_assert!(round < 10_000, "some event never leaves");
             let (push, release) = steps.next().unwrap_or((true, true));
             let pushed = if push { pushes.next() } else { None };
             if let Some((seq, (key, size))) = pushed {

@@ -158,4 +158,19 @@ mod tests {
             assert!(HostPattern::parse(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn the_address_of_a_single_host_can_be_checked_and_what_is_below_a_name_has_none() {
+        let table = [
+            ("api.test:8443", Some("https://api.test/")),
+            ("http://10.0.0.1:8080", Some("http://10.0.0.1/")),
+            ("[::1]", Some("https://[::1]/")),
+            ("*.api.test", None),
+        ];
+        for (pattern, expected) in table {
+            let url = HostPattern::parse(pattern).expect(pattern).url();
+
+            assert_eq!(url.as_ref().map(Url::as_str), expected, "{pattern}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Targets: references that are resolved against the endpoint's base URL (RFC 3986, section 5).
 
 use http::{Uri, uri::PathAndQuery};
-use url::Url;
+use url::{Position, Url};
 
 /// The longest target, in bytes: what common servers take as a request line.
 const MAX_TARGET: usize = 8 * 1024;
@@ -14,8 +14,6 @@ pub struct BaseUrl {
     exact: Uri,
     /// With a path that ends in `/`, so that RFC 3986 resolves below it; without a query.
     folder: Url,
-    /// `scheme://host[:port]`.
-    origin: String,
 }
 
 /// Why a target is refused.
@@ -52,8 +50,7 @@ impl BaseUrl {
             .as_str()
             .parse()
             .map_err(|_| invalid("it is no valid HTTP URI"))?;
-        let origin = url.origin();
-        if !origin.is_tuple() {
+        if !url.origin().is_tuple() {
             return Err(invalid("it has no host"));
         }
         let mut folder = url.clone();
@@ -63,11 +60,7 @@ impl BaseUrl {
             let path = format!("{}/", folder.path());
             folder.set_path(&path);
         }
-        Ok(Self {
-            exact,
-            folder,
-            origin: origin.ascii_serialization(),
-        })
+        Ok(Self { exact, folder })
     }
 
     /// Resolves what a plugin returned as `target`.
@@ -96,9 +89,8 @@ impl BaseUrl {
             .folder
             .join(target)
             .map_err(|error| TargetError::Invalid(target.to_owned(), error.to_string()))?;
-        let stays = url.origin().ascii_serialization() == self.origin
-            && url.username().is_empty()
-            && url.password().is_none();
+        // Scheme, user, host and port; a base has no user.
+        let stays = url[..Position::BeforePath] == self.folder[..Position::BeforePath];
         // A target that brings its own scheme is refused even if it leads to the same place.
         if !stays || has_scheme(target) {
             return Err(leaves());

@@ -188,4 +188,40 @@ mod tests {
         assert!(aimd.admits(60, 40));
         assert!(!aimd.admits(60, 41));
     }
+
+    #[test]
+    fn a_limit_that_is_written_is_not_raised_by_larger_batches() {
+        let settings = AimdSettings {
+            initial: Some(30),
+            ..flink()
+        };
+        let mut aimd = Aimd::new(settings, 20, 1000);
+
+        aimd.fit(500, 25_000);
+        let raised = aimd.limit();
+        aimd.fit(20, 10);
+
+        assert!(close(raised, 30.0), "{raised}");
+        assert!(close(aimd.limit(), 10.0), "{}", aimd.limit());
+    }
+
+    #[test]
+    fn with_more_sinks_the_limit_doubles_on_unless_it_is_known_to_be_too_high() {
+        let start = Instant::now();
+        let mut fresh = Aimd::new(AimdSettings::default(), 100, 200);
+        let mut lowered = Aimd::new(AimdSettings::default(), 100, 200);
+        let mut never = Aimd::new(flink(), 100, 200);
+        lowered.throttled(start, start);
+
+        for aimd in [&mut fresh, &mut lowered, &mut never] {
+            aimd.fit(100, 1000);
+            aimd.succeeded(100);
+            aimd.succeeded(100);
+            aimd.succeeded(100);
+        }
+
+        assert!(close(fresh.limit(), 400.0), "{}", fresh.limit());
+        assert!(close(lowered.limit(), 80.0), "{}", lowered.limit());
+        assert!(close(never.limit(), 130.0), "{}", never.limit());
+    }
 }

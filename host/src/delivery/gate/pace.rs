@@ -198,4 +198,23 @@ mod tests {
         assert!(fast_again < Some(CALL), "{fast_again:?}");
         assert!(pace.interval > fast_again, "{pace:?}");
     }
+
+    #[test]
+    fn an_endpoint_that_throttles_three_of_four_calls_is_given_less_and_less() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+
+        let mut now = start;
+        for call in 0..400 {
+            now = pace.open_at(now);
+            pace.take(now);
+            match call % 4 {
+                0 => pace.succeeded(now),
+                _ => throttle(&mut pace, now),
+            }
+        }
+
+        let slowest = pace.interval.expect("it is paced");
+        assert!(slowest > MOST.mul_f64(0.9), "{slowest:?}");
+    }
 }

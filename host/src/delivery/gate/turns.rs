@@ -37,9 +37,8 @@ impl Turns {
     /// Whether nobody else who waits comes first.
     pub(super) fn may_go(&self, place: usize) -> bool {
         let served = self.places.get(place).map_or(0, |place| place.served);
-        let others = self.places.iter().enumerate();
-        !others
-            .filter(|(other, _)| *other != place)
+        let mut places = self.places.iter().enumerate();
+        !places
             .any(|(other, place_of)| place_of.waits && (place_of.served, other) < (served, place))
     }
 

@@ -192,6 +192,130 @@ fn no_pause_of_a_url_is_longer_than_that_before_a_probe_can_be() {
     assert_eq!((early, probe), (1, 0));
 }
 
+#[test]
+fn a_pause_that_is_asked_for_is_no_shorter_than_that_before_a_probe_which_grows() {
+    let start = Instant::now();
+    let mut failover = Failover::new(2, Prefer::First);
+
+    asked_to_wait(&mut failover, start, 0);
+    let early = call(&mut failover, at(start, 999), &[true; 2]);
+    let probe = asked_to_wait(&mut failover, at(start, 1000), 0);
+    let early_again = call(&mut failover, at(start, 2999), &[true; 2]);
+    let probe_again = call(&mut failover, at(start, 3000), &[true; 2]);
+
+    assert_eq!((early, probe), (1, 0));
+    assert_eq!((early_again, probe_again), (1, 0));
+}
+
+#[test]
+fn a_pause_that_is_asked_for_late_counts_for_nothing() {
+    let start = Instant::now();
+    let mut failover = Failover::new(2, Prefer::First);
+    let [first, second, third] = [(); 3].map(|()| failover.choose(start));
+    let asks = |seconds| Sign::Paused(Duration::from_secs(seconds));
+
+    let paused = failover.settle(&first, asks(5), start);
+    let beside = failover.settle(&second, asks(20), start);
+    let early = call(&mut failover, at(start, 4999), &[true; 2]);
+    let probe = call(&mut failover, at(start, 5000), &[true; 2]);
+    let late = failover.settle(&third, asks(20), at(start, 5000));
+
+    assert_eq!(
+        (paused, beside, late),
+        (Some(Change::Unhealthy), None, None)
+    );
+    assert_eq!((early, probe), (1, 0));
+    assert_eq!(failover.choose(at(start, 5000)).url, 0);
+}
+
+#[test]
+fn of_urls_that_all_ask_for_a_pause_one_whose_pause_is_over_is_asked_first() {
+    let start = Instant::now();
+    let mut failover = Failover::new(2, Prefer::First);
+    asked_to_wait(&mut failover, start, 5);
+    asked_to_wait(&mut failover, at(start, 1), 4);
+
+    let next = failover.choose(at(start, 4001));
+    let then = failover.choose(at(start, 5000));
+
+    assert_eq!(next.url, 1, "the other's is not over");
+    assert_eq!(then.url, 0, "both are, and it failed longer ago");
+}
+
+#[test]
+fn attempts_that_are_no_probes_put_no_probe_off() {
+    let start = Instant::now();
+    let mut failover = Failover::new(2, Prefer::First);
+    calls(&mut failover, start, &[false; 2], 6);
+
+    // No URL is healthy: all of these are tried in turn.
+    let first = failover.choose(at(start, 500));
+    failover.settle(&first, Sign::Failed, at(start, 500));
+    let second = failover.choose(at(start, 600));
+    failover.settle(&second, Sign::Answered, at(start, 600));
+    let [third, fourth] =
+        [700, 1000].map(|millis| call(&mut failover, at(start, millis), &[true; 2]));
+
+    assert_eq!((first.url, second.url), (0, 1));
+    assert_eq!((third, fourth), (1, 0));
+}
+
+#[test]
+fn a_url_that_was_not_asked_after_all_has_its_probe_again() {
+    let start = Instant::now();
+    let up = [false, true];
+    let mut failover = Failover::new(2, Prefer::First);
+    let late = failover.choose(start);
+    calls(&mut failover, start, &up, 3);
+
+    let probe = failover.choose(at(start, 1000));
+    failover.settle(&late, Sign::Unknown, at(start, 1100));
+    let beside = call(&mut failover, at(start, 3000), &up);
+    failover.settle(&probe, Sign::Unknown, at(start, 3000));
+    let early = call(&mut failover, at(start, 3999), &up);
+    let again = call(&mut failover, at(start, 4000), &up);
+
+    assert_eq!((probe.url, beside, early, again), (0, 1, 1, 0));
+}
+
+#[test]
+fn a_url_that_was_not_asked_while_none_was_healthy_has_its_probe_when_it_was_due() {
+    let start = Instant::now();
+    let mut failover = Failover::new(2, Prefer::First);
+    calls(&mut failover, start, &[false; 2], 6);
+
+    let unasked = failover.choose(at(start, 900));
+    failover.settle(&unasked, Sign::Unknown, at(start, 900));
+    let failed = failover.choose(at(start, 910));
+    failover.settle(&failed, Sign::Failed, at(start, 910));
+    let answered = failover.choose(at(start, 920));
+    failover.settle(&answered, Sign::Answered, at(start, 920));
+    let due = failover.choose(at(start, 1000));
+
+    assert_eq!(
+        (unasked.url, failed.url, answered.url, due.url),
+        (0, 0, 1, 0)
+    );
+}
+
+#[test]
+fn a_probe_that_fails_after_its_url_has_been_healthy_again_lengthens_no_pause() {
+    let start = Instant::now();
+    let mut failover = Failover::new(2, Prefer::First);
+    let slow = failover.choose(start);
+    calls(&mut failover, start, &[false, true], 3);
+    let probe = failover.choose(at(start, 1000));
+
+    let healthy = failover.settle(&slow, Sign::Answered, at(start, 1100));
+    calls(&mut failover, at(start, 1200), &[false, true], 3);
+    failover.settle(&probe, Sign::Failed, at(start, 1300));
+    let early = failover.choose(at(start, 2199));
+    let due = failover.choose(at(start, 2200));
+
+    assert_eq!((probe.url, healthy), (0, Some(Change::Healthy)));
+    assert_eq!((early.url, due.url), (1, 0));
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     /// So many milliseconds pass.
