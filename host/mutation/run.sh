@@ -17,10 +17,11 @@ fi
 # Each job has sources of its own, and beside them what is compiled. cargo-mutants would copy both without their times, and
 # compile the dependencies again.
 tree() { echo "$built/$1/tree"; }
+# With the times of now: what was compiled of a mutant is older.
 copy_sources() {
     mkdir -p "$1"
     find "$1" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
-    git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C "$1"
+    git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xmf - -C "$1"
 }
 
 unset CARGO_TARGET_DIR

@@ -38,3 +38,34 @@ impl fmt::Display for Names {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Names {
+        Names::new(names.iter().map(|name| (*name).into()))
+    }
+
+    #[test]
+    fn a_name_stands_for_its_place_and_none_for_that_of_the_default_one() {
+        let both = names(&["default", "eu"]);
+        let other = names(&["eu", "us"]);
+
+        let places = |names: &Names| {
+            [None, Some("default"), Some("eu"), Some("us")].map(|name| names.place(name))
+        };
+
+        assert_eq!(places(&both), [Some(0), Some(0), Some(1), None]);
+        assert_eq!(places(&other), [None, None, Some(0), Some(1)]);
+        assert_eq!(names(&[]).place(None), None);
+    }
+
+    #[test]
+    fn names_are_kept_and_shown_in_their_order() {
+        let both = names(&["default", "eu"]);
+
+        assert_eq!(both.all(), ["default".into(), "eu".into()]);
+        assert_eq!(both.to_string(), "`default`, `eu`");
+    }
+}

@@ -150,6 +150,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn an_event_that_waits_for_one_before_it_is_settled_once_all_the_same() {
+        let mut tracker = Tracker::default();
+        tracker.begin(Position::Count(1), 1);
+        let second = tracker.begin(Position::Count(2), 1);
+
+        let once = tracker.settle(second);
+        let twice = tracker.settle(second);
+
+        assert_eq!(once, Ok(()));
+        assert_eq!(twice, Err(SettledTwice { ordinal: second }));
+        assert_eq!((tracker.unsettled(), tracker.window()), (1, 2));
+    }
+
     proptest! {
         /// In whatever order events are settled, the prefix ends before the first that is not.
         #[test]
