@@ -360,6 +360,21 @@ mod tests {
         assert_eq!(adaptive.limit(), 1);
     }
 
+    /// One call was too much: two are not tried for 16 times two round trips.
+    #[test]
+    fn an_endpoint_that_fails_on_the_first_call_is_found_out_later() {
+        let mut now = Instant::now();
+        let mut adaptive = Adaptive::new(100, now);
+        adaptive.began(now);
+        adaptive.ended(now, None, now);
+
+        let calm: [usize; 34] = trips(&mut adaptive, &mut now, 1000);
+        let then = trips(&mut adaptive, &mut now, 1000);
+
+        assert_eq!(calm, [1; 34]);
+        assert_eq!(then, [2, 2, 3, 3, 4, 4]);
+    }
+
     #[test]
     fn a_call_that_met_the_limit_of_before_says_nothing_of_this_one() {
         let mut now = Instant::now();

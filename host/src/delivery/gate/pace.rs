@@ -217,4 +217,22 @@ mod tests {
         let slowest = pace.interval.expect("it is paced");
         assert!(slowest > MOST.mul_f64(0.9), "{slowest:?}");
     }
+
+    #[test]
+    fn calls_that_are_a_tenth_further_apart_count_as_fast_again() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        for _ in 0..100 {
+            pace.succeeded(start);
+        }
+        // A tenth more is the bound, which it grows to.
+        let apart = Duration::from_nanos(909_090_909);
+        pace.throttled(start, apart, start);
+        let later = pace.open_at(start);
+
+        pace.throttled(later, apart, later);
+
+        assert_eq!(later, start + MOST);
+        assert_eq!(pace.open_at(later), later + MOST, "it is paced anew");
+    }
 }
