@@ -406,7 +406,7 @@ mod tests {
         let shown = format!("{:?}", base("https://api.test/v1?key=canary"));
 
         assert!(matches!(BaseUrl::new(&url), Err(TargetError::TooLong(_))));
-        assert!(!shown.contains("canary"), "{shown}");
+        assert_eq!(shown, "BaseUrl(\"https://api.test/v1/\")");
     }
 
     #[test]

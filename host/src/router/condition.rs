@@ -196,6 +196,7 @@ mod tests {
         let same = |one: Value, other: Value| same(&one, &other);
 
         assert!(same(json!(1), json!(1.0)) && same(json!([1.0]), json!([1])));
+        assert!(!same(json!([1]), json!([1, 2])) && !same(json!([1]), json!([2])));
         assert!(
             same(json!({"a": 2}), json!({"a": 2.0}))
                 && !same(json!({"a": 2}), json!({"a": 2, "b": 0}))

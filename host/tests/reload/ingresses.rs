@@ -183,9 +183,11 @@ async fn what_is_not_settled_in_time_is_read_again_by_an_ingress_that_is_opened_
     let more: String = (100..1_100)
         .map(|id| format!("{{\"id\":{id}}}\n"))
         .collect();
-    let path = rig.path().join("in.ndjson");
+    // In its place: whoever reads the file as it was may not have looked for its end yet.
+    let (path, longer) = (rig.path().join("in.ndjson"), rig.path().join("longer"));
     let all = std::fs::read_to_string(&path).expect("there") + &more;
-    std::fs::write(&path, all).expect("written");
+    std::fs::write(&longer, all).expect("written");
+    std::fs::rename(&longer, &path).expect("renamed");
     rig.reload(&host, &with("./in.ndjson"), "ingresses opened anew: t/file");
     endpoint.held(1).await;
 

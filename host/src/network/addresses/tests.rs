@@ -6,7 +6,7 @@ use AddressKind::{
 use super::*;
 
 /// Addresses that are not public: those of smokescreen's tests, and more. The connector's tests dial them all.
-pub(crate) const REFUSED: [(&str, AddressKind); 66] = [
+pub(crate) const REFUSED: [(&str, AddressKind); 67] = [
     ("127.0.0.1", Loopback),
     ("127.255.255.254", Loopback),
     ("::1", Loopback),
@@ -33,6 +33,8 @@ pub(crate) const REFUSED: [(&str, AddressKind); 66] = [
     ("2001:0:808:808::3f57:fffe", Private),
     // The server is 10.0.0.1, the client 8.8.8.8.
     ("2001:0:a00:1::f7f7:f7f7", Private),
+    // The client is 169.254.169.254.
+    ("2001:0:808:808::5601:5601", Metadata),
     ("169.254.0.1", LinkLocal),
     ("169.254.255.255", LinkLocal),
     ("fe80::1", LinkLocal),
@@ -133,7 +135,9 @@ fn an_answer_of_dns_is_dialled_only_if_it_is_public_or_allowed() {
         let by_others: Vec<&str> = by_others.map(|other| other.name()).collect();
         let by_others = rules(&by_others).check_answer("api.test", address);
 
-        assert_eq!(by_default, Err(RefusedAddress { address, kind }), "{text}");
+        let refused = RefusedAddress { address, kind };
+        assert_eq!(by_default, Err(refused), "{text}");
+        assert!(refused.to_string().contains(kind.name()), "{refused}");
         assert_eq!(by_kind, Ok(()), "{text}");
         assert_eq!(by_others, by_default, "{text}");
     }
