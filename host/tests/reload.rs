@@ -8,8 +8,12 @@ mod ingresses;
 mod load;
 #[path = "reload/refused.rs"]
 mod refused;
+#[path = "reload/removed.rs"]
+mod removed;
 #[path = "reload/sinks.rs"]
 mod sinks;
+#[path = "reload/told.rs"]
+mod told;
 
 use std::{
     fmt::Write as _,

@@ -55,8 +55,8 @@ pub(super) async fn attempt<P: Plugin, T: Transport>(
     }
     let span = call.trace.attempt(&mut request);
     FailPoint::BeforeSend.pass();
-    let sending = sink.ways[call.way].transport.send(request);
-    let sending = tokio::time::timeout(sink.settings.timeout.attempt, sending);
+    let transport = &sink.ways[call.way].transport;
+    let sending = tokio::time::timeout(sink.settings.timeout.attempt, transport.send(request));
     // A response that comes after the timeout has nobody to take it: it is ignored.
     let outcome = tokio::select! {
         biased;
@@ -68,7 +68,6 @@ pub(super) async fn attempt<P: Plugin, T: Transport>(
     sink.stats.latency(latency);
     span.ended(&outcome);
     let seen = Seen::of(&outcome);
-    let transport = &sink.ways[call.way].transport;
     let retry_after = outcome.as_ref().ok().and_then(|response| {
         let asked = retry_after::from_headers(&response.headers, SystemTime::now())?;
         transport.pause(response.status, asked)
@@ -106,13 +105,15 @@ pub(super) async fn attempt<P: Plugin, T: Transport>(
         }
     });
     let verdict = judge(&seen, handled, call.items.len(), &sink.settings.status);
+    // Nothing that a plugin said is used where its verdict is not.
+    let is_used = !matches!(verdict, Verdict::PluginFailed(_));
     if let (Some(tape), Some(judged)) = (&call.tape, taped) {
-        let is_used = !matches!(verdict, Verdict::PluginFailed(_));
         tape.judged(is_used.then_some(judged));
     }
-    // Nothing that a plugin said is used where its verdict is not.
-    let used = sink.results.is_some() && !matches!(verdict, Verdict::PluginFailed(_));
-    let results = if used { results } else { Vec::new() };
+    let results = match is_used && sink.results.is_some() {
+        true => results,
+        false => Vec::new(),
+    };
     Attempted {
         call,
         began,

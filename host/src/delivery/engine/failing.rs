@@ -108,16 +108,19 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     pub(super) fn shape_works(&mut self) {
         if self.breakers.shape.succeeded() {
-            self.tell_failing();
-            info!(sink = %self.sink.id, "the plugin works again");
+            self.works_again();
         }
     }
 
     pub(super) fn handle_works(&mut self) {
         if self.breakers.handle.succeeded() {
-            self.tell_failing();
-            info!(sink = %self.sink.id, "the plugin works again");
+            self.works_again();
         }
+    }
+
+    fn works_again(&self) {
+        self.tell_failing();
+        info!(sink = %self.sink.id, "the plugin works again");
     }
 
     /// Another generation of the plugin serves: it takes what is held at once.

@@ -1,6 +1,6 @@
 //! What a plugin's answer to `shape` comes to: calls, and events that need none; or why it has none.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use crate::{
     delivery::{
@@ -115,21 +115,18 @@ pub(super) fn plan(
     order: Order,
     events: &[Arc<Event>],
 ) -> Result<Plan, ShapeFailure> {
-    contract::check(&shaped, events, order, endpoints.names()).map_err(|violation| {
-        ShapeFailure::Batch {
-            cause: letters::violation(&violation),
-        }
-    })?;
+    contract::check(&shaped, events, order, endpoints.names()).map_err(unusable)?;
     let (drop, reject) = (shaped.drop, shaped.reject);
-    let calls =
-        prepare(endpoints, shaped.headers, shaped.requests, events).map_err(|violation| {
-            ShapeFailure::Batch {
-                cause: letters::violation(&violation),
-            }
-        })?;
+    let calls = prepare(endpoints, shaped.headers, shaped.requests, events).map_err(unusable)?;
     Ok(Plan {
         calls,
         drop,
         reject,
     })
+}
+
+fn unusable(violation: impl Display) -> ShapeFailure {
+    ShapeFailure::Batch {
+        cause: letters::violation(&violation),
+    }
 }

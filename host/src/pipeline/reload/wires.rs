@@ -38,11 +38,7 @@ pub(super) fn is_fed_anew(sink: usize, module: &Module, changes: &Changes) -> bo
 
 /// Whether all that a sink writes to is written to by others, too.
 pub(super) fn keeps_egresses(sink: &SinkConfig, egresses: &[Option<usize>]) -> bool {
-    let letters = match sink.dead_letters {
-        Some(Destination::Egress(place)) => Some(place),
-        Some(Destination::Sink(_)) | None => None,
-    };
-    let mut named = sink.results.into_iter().chain(letters);
+    let mut named = sink.results.into_iter().chain(letters_egress(sink));
     named.all(|place| egresses.contains(&Some(place)))
 }
 
@@ -60,8 +56,13 @@ pub(super) fn letters_depth(module: &Module, mut place: usize) -> usize {
 
 /// The egress, by its new place, to which a sink that is gone writes its letters on; none: they go to its file.
 pub(super) fn letters_kept(sink: &SinkConfig, egresses: &[Option<usize>]) -> Option<usize> {
+    let old = letters_egress(sink)?;
+    egresses.iter().position(|before| *before == Some(old))
+}
+
+fn letters_egress(sink: &SinkConfig) -> Option<usize> {
     match sink.dead_letters {
-        Some(Destination::Egress(old)) => egresses.iter().position(|before| *before == Some(old)),
+        Some(Destination::Egress(place)) => Some(place),
         Some(Destination::Sink(_)) | None => None,
     }
 }

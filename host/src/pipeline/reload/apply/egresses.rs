@@ -19,13 +19,16 @@ impl Change<'_> {
     pub(super) async fn keep_egresses(&mut self) -> Result<(), StartError> {
         let module = Arc::clone(&self.module);
         for (place, config) in module.egresses.iter().enumerate() {
-            let stays = self.changes.egresses[place].is_some();
+            if self.changes.egresses[place].is_none() {
+                self.kept.push(None);
+                continue;
+            }
             let written = self.writers.find(&Key::Egress(config.id.to_string()));
-            let kept = match written.filter(|_| stays) {
-                None if stays => Some(self.open_egress(config).await?),
-                written => written,
+            let kept = match written {
+                Some(handle) => handle,
+                None => self.open_egress(config).await?,
             };
-            self.kept.push(kept);
+            self.kept.push(Some(kept));
         }
         Ok(())
     }
