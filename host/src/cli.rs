@@ -135,7 +135,8 @@ struct StateArgs {
     /// Progress, compiled plugins, and dead letters of sinks that name no egress for them.
     #[arg(long, value_name = "DIR", default_value = ".nozzle")]
     state_dir: PathBuf,
-    /// How long calls may go on after the first SIGINT or SIGTERM. A second one exits at once.
+    /// How long what was read may still be delivered once the host stops: at the first SIGINT or SIGTERM, when a sink
+    /// halts, or when a source fails. A second signal exits at once.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     grace: std::time::Duration,
 }

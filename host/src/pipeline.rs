@@ -51,7 +51,7 @@ use crate::{
 pub struct RunOptions {
     /// Where progress, the lock, the cache of compiled plugins and default dead letters live.
     pub state_dir: PathBuf,
-    /// How long calls may go on after the first signal.
+    /// How long what was read may be delivered, tried again too, once the host stops: it was told to, or a part of it has failed.
     pub grace: Duration,
     /// This program, which compiles plugins in processes of their own when it is called so. None: within this one.
     pub program: Option<PathBuf>,
@@ -170,26 +170,30 @@ impl Running {
         }
     }
 
-    /// Waits until every source has ended and every event has its end; or until a shutdown has
-    /// drained what was there, or run out of patience. Then stores progress.
+    /// Waits until every source has ended and every event has its end; or, once it was told to stop or a part of it has failed,
+    /// until what was there is drained, or its grace period is over. Then stores progress.
     pub async fn finish(mut self, shutdown: &Shutdown) -> Summary {
         let mut failure = None;
         let mut kept = None;
-        let mut halted = Vec::new();
+        let (mut halted, mut broken) = (Vec::new(), Vec::new());
         let mut progress = (self.progress.take()).expect("nobody else waits for its end");
-        let mut patience = std::pin::pin!(patience(shutdown, self.grace));
+        let intake = self.intake.clone();
+        let mut patience = std::pin::pin!(patience(&intake, shutdown, self.grace));
         let hurry = Hurry {
             stops: shutdown.drain.child_token(),
             is_over: CancellationToken::new(),
         };
-        let mut stops = false;
+        let (mut told, mut stops) = (false, false);
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.drain.cancelled(), if !stops => {
+                () = shutdown.drain.cancelled(), if !told => {
+                    told = true;
+                    self.stop_intake();
+                }
+                () = intake.cancelled(), if !stops => {
                     stops = true;
                     info!(grace = ?self.grace, "stopping: intake has ended, calls in flight go on");
-                    self.stop_intake();
                 }
                 Some(joined) = self.ingress_tasks.join_next() => match joined {
                     Ok(Ok(())) => {}
@@ -199,19 +203,19 @@ impl Running {
                     }
                     Err(error) => {
                         self.stop_intake();
-                        halted.push(("ingress".into(), format!("an internal task failed: {error}")));
+                        broken.push(format!("an internal task failed: {error}"));
                     }
                 },
                 joined = either(&mut self.sink_tasks, &mut self.leaving_tasks) => match joined {
                     Some(Ok((_, SinkEnd::Done | SinkEnd::Paused))) => {}
                     Some(Ok((id, SinkEnd::Halted(reason)))) => {
-                        // The others finish what they have; nothing new is read.
+                        // The others deliver what they have; nothing new is read.
                         self.stop_intake();
                         halted.push((id, reason));
                     }
                     Some(Err(error)) => {
                         self.stop_intake();
-                        halted.push(("".into(), format!("an internal task failed: {error}")));
+                        broken.push(format!("an internal task failed: {error}"));
                     }
                     None => break,
                 },
@@ -226,7 +230,7 @@ impl Running {
                     match Box::pin(applying).await {
                         Applied::Done(applied) => if let Some(reason) = self.end_reload(applied) {
                             self.stop_intake();
-                            halted.push(("module".into(), reason));
+                            broken.push(reason);
                         },
                         Applied::TakenOver(joined) => {
                             kept = Some(joined);
@@ -292,6 +296,7 @@ impl Running {
                 source: failure,
                 store,
                 halted,
+                broken,
             },
             shutdown.drain.is_cancelled(),
         )
@@ -310,9 +315,9 @@ async fn either(
     }
 }
 
-/// Ends when a shutdown has waited long enough.
-async fn patience(shutdown: &Shutdown, grace: Duration) {
-    shutdown.drain.cancelled().await;
+/// Ends when what was read has had long enough to be delivered.
+async fn patience(intake: &CancellationToken, shutdown: &Shutdown, grace: Duration) {
+    intake.cancelled().await;
     tokio::select! {
         () = tokio::time::sleep(grace) => {}
         () = shutdown.now.cancelled() => {}

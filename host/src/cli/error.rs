@@ -75,15 +75,15 @@ pub(super) enum CliError {
     Source(#[source] IngressError),
     #[error("stopped")]
     Store(#[source] StoreError),
-    #[error("stopped with {unsettled} events unsettled{}", reasons(halted))]
+    #[error("stopped with {unsettled} events unsettled{}", lines(reasons))]
     Unsettled {
         unsettled: usize,
-        halted: Vec<String>,
+        reasons: Vec<String>,
     },
 }
 
-fn reasons(halted: &[String]) -> String {
-    halted
+fn lines(reasons: &[String]) -> String {
+    reasons
         .iter()
         .map(|reason| format!("\n  {reason}"))
         .collect()

@@ -100,21 +100,19 @@ fn rate(sink: &SinkSummary, elapsed: Duration) -> u64 {
 /// What the summary means for the exit code.
 pub(super) fn result(summary: Summary) -> Result<(), CliError> {
     let failures = summary.failures;
-    let halted: Vec<String> = failures
-        .halted
-        .iter()
-        .map(|(id, reason)| format!("sink `{id}` halted: {reason}"))
-        .collect();
+    let halted = failures.halted.iter();
+    let halted = halted.map(|(id, reason)| format!("sink `{id}` halted: {reason}"));
+    let reasons: Vec<String> = halted.chain(failures.broken).collect();
     if let Some(error) = failures.store {
         return Err(CliError::Store(error));
     }
     if let Some(error) = failures.source {
         return Err(CliError::Source(error));
     }
-    if summary.unsettled > 0 || !halted.is_empty() {
+    if summary.unsettled > 0 || !reasons.is_empty() {
         return Err(CliError::Unsettled {
             unsettled: summary.unsettled,
-            halted,
+            reasons,
         });
     }
     Ok(())

@@ -36,6 +36,8 @@ pub struct Failures {
     pub store: Option<StoreError>,
     /// Sinks that halted, and why.
     pub halted: Vec<(Arc<str>, String)>,
+    /// What else stopped the host: a reload that could not be completed, an internal task.
+    pub broken: Vec<String>,
 }
 
 /// What a replay has read.

@@ -74,6 +74,48 @@ async fn a_sink_that_has_halted_is_named_as_long_as_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_a_sink_has_halted_the_others_have_the_grace_period_and_no_longer() {
+    let (hangs, bad) = (
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 401).await,
+    );
+    hangs.close();
+    let sinks = [
+        Sink("hangs", &hangs.url(), "    timeout: { attempt: 300s }\n"),
+        Sink("bad", &bad.url(), "    status: { 401: halt }\n"),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    write_module(folder.path(), 1, &sinks);
+    let run = |grace: &str| {
+        let mut host = nozzle();
+        host.current_dir(folder.path())
+            .args(["run", "module.yaml", "--grace", grace]);
+        Child::start(&mut host)
+    };
+
+    let ended = run("1ms").finish();
+    let healed = Recorder::start(|_| 200).await;
+    hangs.open();
+    write_module(
+        folder.path(),
+        1,
+        &[
+            Sink("hangs", &hangs.url(), ""),
+            Sink("bad", &healed.url(), ""),
+        ],
+    );
+    let next = run("30s").finish();
+
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+    for said in ["sink `t/bad` halted", "the grace period is over"] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    assert_eq!(next.code(), 0, "{}", next.stderr);
+    assert_eq!(healed.accepted(), ["[{\"id\":1}]"]);
+    assert!(hangs.accepted().contains(&"[{\"id\":1}]".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_refused_with_what_there_is() {
     let endpoint = Recorder::start(|_| 200).await;
     endpoint.close();

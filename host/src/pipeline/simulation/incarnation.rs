@@ -125,18 +125,13 @@ fn judge(world: &Shared, summary: &Summary, shutdown: &Shutdown) -> End {
             .and_then(|sink| sink.parse::<usize>().ok())
             .and_then(|sink| world.sinks.get(sink));
         if truth.is_none_or(|truth| !truth.may_halt) {
-            let word = if reason.contains("twice") {
-                "TWO ENDS"
-            } else {
-                "PANIC"
-            };
-            // Without the number of the task, which is another one in each run.
-            let reason = reason
-                .split_once("panicked")
-                .map_or(&**reason, |(_, what)| what);
-            world.fail(word, format!("sink `{sink}` has halted: {reason}"));
+            let what = format!("sink `{sink}` has halted: {}", without_task(reason));
+            world.fail(word(reason), what);
         }
         world.seen.count("incarnation: halt");
+    }
+    for reason in &failures.broken {
+        world.fail(word(reason), without_task(reason).to_owned());
     }
     if failures.source.is_some() || failures.store.is_some() || !failures.halted.is_empty() {
         return End::Early;
@@ -162,6 +157,20 @@ fn judge(world: &Shared, summary: &Summary, shutdown: &Shutdown) -> End {
     }
     world.seen.count("incarnation: end of the sources");
     End::Clean
+}
+
+fn word(reason: &str) -> &'static str {
+    match reason.contains("twice") {
+        true => "TWO ENDS",
+        false => "PANIC",
+    }
+}
+
+/// Without the number of the task that panicked, which is another one in each run.
+fn without_task(reason: &str) -> &str {
+    reason
+        .split_once("panicked")
+        .map_or(reason, |(_, what)| what)
 }
 
 /// Wires the real parts together, as `pipeline::start` does.

@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) progress_interval: Duration,
     /// How the incarnations before the last one end.
     pub(super) endings: Vec<Ending>,
+    /// The time to finish of an incarnation that nobody stops, if a sink halts.
+    pub(super) grace: Duration,
     /// Faults stop so long after each start.
     pub(super) calm_after: Duration,
     /// Faults in a hundred, where one may be.
@@ -114,6 +116,7 @@ impl Plan {
             result_limit: rng.bool().then(|| rng.usize(40..120)),
             progress_interval: millis(rng, 20..2000),
             endings,
+            grace: grace(rng),
             calm_after: Duration::from_secs(rng.u64(2..120)),
             trouble: [0, 3, 10, 30, 60][rng.usize(0..5)],
         }
@@ -165,13 +168,16 @@ fn ending(rng: &mut Rng) -> Ending {
     if rng.u8(0..3) < 2 {
         return Ending::Crash { at };
     }
-    let grace = if rng.bool() {
-        millis(rng, 0..3_000)
-    } else {
-        Duration::from_secs(600)
-    };
+    let grace = grace(rng);
     let again = (rng.u8(0..4) == 0).then(|| millis(rng, 0..4_000));
     Ending::Stop { at, grace, again }
+}
+
+fn grace(rng: &mut Rng) -> Duration {
+    match rng.bool() {
+        true => millis(rng, 0..3_000),
+        false => Duration::from_secs(600),
+    }
 }
 
 fn records(rng: &mut Rng, sinks: &[SinkPlan]) -> (Vec<IngressPlan>, Vec<Issued>) {

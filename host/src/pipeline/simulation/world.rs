@@ -111,7 +111,7 @@ impl World {
     pub(super) fn begin(&mut self, ending: Option<Ending>, fault_free: bool) {
         self.grace = match ending {
             Some(Ending::Stop { grace, .. }) => grace,
-            _ => std::time::Duration::ZERO,
+            _ => self.plan.grace,
         };
         self.started = Instant::now();
         self.fault_free = fault_free;
