@@ -16,6 +16,7 @@ mod simulation;
 mod start;
 mod summary;
 mod unrouted;
+mod wiring;
 
 pub use endpoints::{endpoints_of, try_endpoint};
 pub use grants::services;

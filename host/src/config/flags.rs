@@ -20,7 +20,6 @@ use super::{
 use crate::{
     auth::{AuthSettings, Secret},
     aws::settings::StreamName,
-    batch::BatchSettings,
     delivery::{DEFAULT, gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::FileEgressSettings,
     http::settings::{EndpointSettings, Environment, ProxyRule},
@@ -84,18 +83,65 @@ pub enum Source {
     },
 }
 
-/// Makes the module: ingress `run/file` or `run/datagen`, sink `run/sink`.
+/// Makes the module: one of [`RUN_INGRESSES`], sink `run/sink`.
 ///
 /// # Errors
-/// The first flag that makes no sense, in words.
+/// A flag that makes no sense, in words.
 pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
-    let known = |text: &str| Id::parse(text).ok_or_else(|| format!("`{text}` is no id"));
-    let filled = |flag: &str, text: &str| {
-        fill_pieces(text, sources)
-            .map_err(|unfilled| format!("{flag}: {}; {}", unfilled.message, unfilled.hint))
+    let delivery = delivery(&flags)?;
+    let allow = flags.allow.iter().map(|text| {
+        let parsed = text.parse::<Allowed>();
+        parsed.map_err(|hint| format!("--allow `{text}` names no addresses: {hint}"))
+    });
+    let network = Arc::new(AddressRules::new(allow.collect::<Result<_, _>>()?));
+    let (endpoint, filled_in) = endpoint(&flags, sources, &network)?;
+    different_files(&flags)?;
+    let mut egresses = Vec::new();
+    let mut egress = |name, path: Option<PathBuf>| {
+        egresses.push(egress(name, path?));
+        Some(egresses.len() - 1)
     };
+    let results = egress("run/results", flags.results);
+    let dead_letters = egress("run/dead-letters", flags.dead_letters);
+    let (name, kind) = ingress(flags.source)?;
+    Ok(Module {
+        ingresses: vec![IngressConfig {
+            id: id(name),
+            kind,
+            to: vec![0],
+            router: Router::to_all(1),
+            on_unrouted: OnUnrouted::File,
+        }],
+        endpoints: vec![EndpointConfig {
+            name: "endpoint of `--url`".to_owned(),
+            settings: endpoint,
+            gate: GateSettings::default(),
+            places: Places::default(),
+        }],
+        sinks: vec![SinkConfig {
+            id: id("run/sink"),
+            plugin: plugin(&flags.plugin, flags.plugin_config)?,
+            endpoints: vec![(DEFAULT.into(), 0)],
+            delivery,
+            results,
+            dead_letters: dead_letters.map(Destination::Egress),
+        }],
+        egresses,
+        network,
+        progress: ProgressSettings::default(),
+        admin: None,
+        telemetry: None,
+        filled_in,
+    })
+}
+
+fn id(text: &str) -> Id {
+    Id::parse(text).expect("a namespace and a name")
+}
+
+fn delivery(flags: &Flags) -> Result<DeliverySettings, String> {
     let mut delivery = DeliverySettings::default();
-    let batch: &mut BatchSettings = &mut delivery.batch;
+    let batch = &mut delivery.batch;
     if let Some(max_records) = flags.max_records {
         batch.max_records = within("--max-records", max_records, 1..=MAX_BATCH_RECORDS)?;
     }
@@ -109,12 +155,19 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
     if let Some(max_calls) = flags.max_calls {
         delivery.in_flight.max_calls = within("--max-calls", max_calls, 1..=MAX_CALLS)?;
     }
+    Ok(delivery)
+}
 
-    let allow = flags.allow.iter().map(|text| {
-        let parsed = text.parse::<Allowed>();
-        parsed.map_err(|hint| format!("--allow `{text}` names no addresses: {hint}"))
-    });
-    let network = Arc::new(AddressRules::new(allow.collect::<Result<_, _>>()?));
+/// The endpoint, and what was filled into its flags.
+fn endpoint(
+    flags: &Flags,
+    sources: &Sources,
+    network: &Arc<AddressRules>,
+) -> Result<(EndpointSettings, Vec<Secret>), String> {
+    let filled = |flag: &str, text: &str| {
+        fill_pieces(text, sources)
+            .map_err(|unfilled| format!("{flag}: {}; {}", unfilled.message, unfilled.hint))
+    };
     let (url, pieces) = filled("--url", &flags.url)?;
     let mut filled_in = pieces.filled_in;
     let url = check_url(&url.text).map_err(|reason| format!("--url `{}`: {reason}", flags.url))?;
@@ -123,7 +176,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
         let (url, kind) = (&flags.url, refused.kind);
         format!("--url `{url}` has an address ({kind}) that is not dialled: if it is meant, add `--allow {kind}`")
     })?;
-    endpoint.network = Arc::clone(&network);
+    endpoint.network = Arc::clone(network);
     endpoint.proxy = ProxyRule::Environment(Environment::read(sources.env));
     endpoint
         .proxy
@@ -142,118 +195,88 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             value: Secret::new(&value.text, pieces.all),
         });
     }
-    let config = match flags.plugin_config {
-        None => "null".to_owned(),
-        Some(text) => {
-            // As it is written: a parsed number might be rounded.
-            serde_json::from_str::<serde_json::Value>(&text)
-                .map_err(|error| format!("--config is no JSON: {error}"))?;
-            text
-        }
-    };
-    let stdio = |path: &Path| path.as_os_str() == "-";
+    Ok((endpoint, filled_in))
+}
+
+/// Nothing is written over.
+fn different_files(flags: &Flags) -> Result<(), String> {
     if shared(&flags.results, &flags.dead_letters) {
         return Err("--results and --dead-letters must not be the same file".to_owned());
     }
     let file = match &flags.source {
-        Source::File(path) if !stdio(path) => Some(path.clone()),
+        Source::File(path) if !is_stdio(path) => Some(path.clone()),
         _ => None,
     };
     if shared(&file, &flags.results) || shared(&file, &flags.dead_letters) {
         return Err("--file must not be the file of --results or --dead-letters".to_owned());
     }
-    let mut egresses = Vec::new();
-    let mut egress = |id: &str, path: Option<PathBuf>| -> Result<Option<usize>, String> {
-        let Some(path) = path else { return Ok(None) };
-        let kind = match stdio(&path) {
-            true => EgressKind::Stdout,
-            false => EgressKind::File(FileEgressSettings {
-                path,
-                max_bytes: None,
-                keep: None,
-            }),
-        };
-        egresses.push(EgressConfig {
-            id: known(id)?,
-            kind,
-        });
-        Ok(Some(egresses.len() - 1))
+    Ok(())
+}
+
+fn is_stdio(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn egress(name: &str, path: PathBuf) -> EgressConfig {
+    let kind = match is_stdio(&path) {
+        true => EgressKind::Stdout,
+        false => EgressKind::File(FileEgressSettings {
+            path,
+            max_bytes: None,
+            keep: None,
+        }),
     };
-    let results = egress("run/results", flags.results)?;
-    let dead_letters = egress("run/dead-letters", flags.dead_letters)?;
-    let (id, kind) = match flags.source {
+    EgressConfig { id: id(name), kind }
+}
+
+/// The source, and its id.
+fn ingress(source: Source) -> Result<(&'static str, IngressKind), String> {
+    let [file, kinesis, datagen] = RUN_INGRESSES;
+    Ok(match source {
         Source::File(path) => {
-            let path = if stdio(&path) {
-                FilePath::Stdin
-            } else {
-                FilePath::Path(path)
+            let path = match is_stdio(&path) {
+                true => FilePath::Stdin,
+                false => FilePath::Path(path),
             };
-            (
-                known("run/file")?,
-                IngressKind::File(FileIngressSettings { path }),
-            )
+            (file, IngressKind::File(FileIngressSettings { path }))
         }
         Source::Kinesis { stream, start } => {
             let name = StreamName::parse(&stream)
                 .map_err(|reason| format!("--kinesis `{stream}`: {reason}"))?;
-            (
-                known("run/kinesis")?,
-                IngressKind::Kinesis(KinesisIngressSettings::new(name, start)),
-            )
+            let settings = KinesisIngressSettings::new(name, start);
+            (kinesis, IngressKind::Kinesis(settings))
         }
         Source::Datagen { rate, count, seed } => {
             let rate = rate.map(|rate| within("--rate", rate, 1..=u64::MAX));
-            let rate = rate.transpose()?;
             let settings = DatagenSettings {
-                rate,
+                rate: rate.transpose()?,
                 count,
                 seed,
                 key: None,
                 size: None,
                 fields: default_fields(),
             };
-            (known("run/datagen")?, IngressKind::Datagen(settings))
+            (datagen, IngressKind::Datagen(settings))
         }
-    };
-    let plugin = PluginSettings {
-        source: plugin_source(&flags.plugin)?,
+    })
+}
+
+fn plugin(path: &Path, config: Option<String>) -> Result<PluginSettings, String> {
+    if let Some(text) = &config {
+        // It stays as it is written: a parsed number might be rounded.
+        serde_json::from_str::<serde_json::Value>(text)
+            .map_err(|error| format!("--config is no JSON: {error}"))?;
+    }
+    Ok(PluginSettings {
+        source: plugin_source(path)?,
         sha256: None,
         signature: None,
-        config,
+        config: config.unwrap_or_else(|| "null".to_owned()),
         limits: PluginLimits::default(),
         grants: GrantSettings {
             sink: "run/sink".to_owned(),
             ..GrantSettings::default()
         },
-    };
-    Ok(Module {
-        ingresses: vec![IngressConfig {
-            id,
-            kind,
-            to: vec![0],
-            router: Router::to_all(1),
-            on_unrouted: OnUnrouted::File,
-        }],
-        endpoints: vec![EndpointConfig {
-            name: "endpoint of `--url`".to_owned(),
-            settings: endpoint,
-            gate: GateSettings::default(),
-            places: Places::default(),
-        }],
-        sinks: vec![SinkConfig {
-            id: known("run/sink")?,
-            plugin,
-            endpoints: vec![(DEFAULT.into(), 0)],
-            delivery,
-            results,
-            dead_letters: dead_letters.map(Destination::Egress),
-        }],
-        egresses,
-        network,
-        progress: ProgressSettings::default(),
-        admin: None,
-        telemetry: None,
-        filled_in,
     })
 }
 

@@ -9,6 +9,7 @@ mod kept;
 mod open;
 mod reconfigure;
 mod rehearsal;
+mod swap;
 mod trial;
 
 pub use attend::attend;
@@ -17,28 +18,16 @@ pub use kept::Record;
 pub(super) use open::open;
 pub(super) use reconfigure::{Reconfigured, Setup, Turn};
 
-use std::{
-    io,
-    path::PathBuf,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
-use tracing::{info, warn};
+use tracing::warn;
 
 use self::{kept::Kept, trial::Trial};
 use crate::{
-    causes::explain,
     event::{now_ms, rfc3339},
-    fail_point::FailPoint,
     metrics::{PluginStats, SwapResult},
-    oci::Digest,
-    plugin::{
-        Binary, Generation, How, LoadError, LoadedPlugin, PluginHost, PluginStatus, Slot,
-        SourceError, SwapError, SwapState, Swapped, Swaps, Tally, Version,
-    },
+    plugin::{Binary, Generation, LoadedPlugin, PluginHost, Slot, Tally, Version},
 };
 
 /// A sink's plugin, with all that replacing it needs.
@@ -107,172 +96,6 @@ impl SinkPlugin {
         }
     }
 
-    /// Reads the module's component again.
-    async fn swap_configured(&self, how: How) -> Result<Swapped, SwapError> {
-        let _loading = self.begin()?;
-        let swapped = match self.host.read(&self.setup().settings).await {
-            Ok(binary) => {
-                let configured = Some(binary.digest);
-                self.swap_to(binary, how, configured).await
-            }
-            Err(source) => Err(self.refused(source)),
-        };
-        self.said(swapped)
-    }
-
-    async fn swap_sent(&self, component: Bytes, how: How) -> Result<Swapped, SwapError> {
-        let _loading = self.begin()?;
-        let setup = self.setup();
-        let limit = setup.settings.limits.size;
-        let path = PathBuf::from("what was sent");
-        let swapped = if setup.settings.signature.is_some() {
-            Err(SwapError::Unsigned(Arc::clone(&self.sink)))
-        } else if component.len() as u64 > limit {
-            Err(self.refused(SourceError::TooLarge { path, limit }.into()))
-        } else {
-            self.swap_to(Binary::new(path, component), how, None).await
-        };
-        self.said(swapped)
-    }
-
-    async fn go_back(&self) -> Result<Swapped, SwapError> {
-        let _loading = self.begin()?;
-        let previous = self.lock().record.previous.clone();
-        let Some(previous) = previous else {
-            return Err(SwapError::NoPrevious(Arc::clone(&self.sink)));
-        };
-        let swapped = match self.kept.component(&previous) {
-            Ok(binary) => self.swap_to(binary, How::AtOnce, None).await,
-            Err(source) => Err(self.not_kept(source)),
-        };
-        self.said(swapped)
-    }
-
-    fn begin(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, SwapError> {
-        let busy = |_| SwapError::Busy(Arc::clone(&self.sink));
-        self.loading.try_lock().map_err(busy)
-    }
-
-    /// Counts what came of it, and leaves a line.
-    fn said(&self, swapped: Result<Swapped, SwapError>) -> Result<Swapped, SwapError> {
-        match &swapped {
-            Ok(swapped) if swapped.state == SwapState::Unchanged => {}
-            Ok(swapped) => {
-                let Swapped {
-                    generation,
-                    digest,
-                    rehearsed,
-                    differences,
-                    state,
-                } = swapped;
-                info!(sink = %self.sink, generation, %digest, ?state, rehearsed, ?differences, "a new version of the plugin was accepted");
-            }
-            Err(error) => {
-                self.stats.swaps.count(SwapResult::Refused);
-                let error = explain(&error);
-                warn!(sink = %self.sink, error, "a new version of the plugin was refused; the one before serves on");
-            }
-        }
-        swapped
-    }
-
-    /// `configured` is the digest of what the module names, where it was just read.
-    async fn swap_to(
-        &self,
-        binary: Binary,
-        how: How,
-        configured: Option<Digest>,
-    ) -> Result<Swapped, SwapError> {
-        let main = self.slot.main();
-        if main.plugin.digest() == binary.digest {
-            // Also what ends a trial: the version that serves is the one that is wanted.
-            self.end_trial("another swap has ended it");
-            return Ok(Swapped {
-                generation: main.number,
-                digest: binary.hex_digest(),
-                state: SwapState::Unchanged,
-                rehearsed: None,
-                differences: Vec::new(),
-            });
-        }
-        let setup = self.setup();
-        let candidate = self
-            .host
-            .load_version(&main.plugin, &setup.settings, &binary)
-            .await
-            .map_err(|source| self.refused(source))?;
-        let rehearsing = self.rehearse(&main.plugin, candidate.rehearsal(), &setup);
-        let (rehearsed, differences) = rehearsing.await?;
-        let plugin = match how {
-            How::Shadow(_) => candidate.into_rehearsal(),
-            How::AtOnce | How::Canary(_) => {
-                let accepted = candidate.accept(&main.plugin).await;
-                accepted.map_err(|source| self.refused(source))?
-            }
-        };
-        let generation = self.generation(plugin);
-        let number = generation.number;
-        let digest = binary.hex_digest();
-        self.end_trial("another swap has ended it");
-        let state = match how {
-            How::AtOnce => {
-                self.serve(generation, &binary, configured).await?;
-                SwapState::Serving
-            }
-            How::Canary(canary) => {
-                let before = main.tally.counts();
-                self.begin_trial(Trial::canary(generation, binary, canary, before));
-                SwapState::Canary
-            }
-            How::Shadow(batches) => {
-                self.begin_trial(Trial::shadow(generation, binary, batches));
-                SwapState::Shadow
-            }
-        };
-        Ok(Swapped {
-            generation: number,
-            digest,
-            state,
-            rehearsed,
-            differences,
-        })
-    }
-
-    /// Remembers a version, and lets it serve.
-    async fn serve(
-        &self,
-        generation: Arc<Generation<LoadedPlugin>>,
-        binary: &Binary,
-        configured: Option<Digest>,
-    ) -> Result<(), SwapError> {
-        // What the module's file is now: a swap by hand holds until that changes.
-        let configured = match configured {
-            Some(digest) => Some(digest),
-            None => self
-                .host
-                .read(&self.setup().settings)
-                .await
-                .ok()
-                .map(|binary| binary.digest),
-        };
-        let record = {
-            let state = self.lock();
-            let before = &state.record;
-            Record {
-                serving: version(generation.number, binary),
-                previous: Some(before.serving.clone()),
-                configured: configured
-                    .map_or_else(|| before.configured.clone(), |digest| digest.hex()),
-            }
-        };
-        FailPoint::BeforeRemember.pass();
-        let kept = self.kept.remember_apart(record.clone(), binary.clone());
-        kept.await.map_err(|source| self.not_kept(source))?;
-        FailPoint::AfterRemember.pass();
-        self.install(generation, record);
-        Ok(())
-    }
-
     /// A version, with the next number.
     fn generation(&self, plugin: LoadedPlugin) -> Arc<Generation<LoadedPlugin>> {
         let mut state = self.lock();
@@ -295,50 +118,8 @@ impl SinkPlugin {
         self.stats.swaps.count(SwapResult::Accepted);
     }
 
-    fn refused(&self, source: LoadError) -> SwapError {
-        SwapError::Load {
-            sink: Arc::clone(&self.sink),
-            source: Box::new(source),
-        }
-    }
-
-    fn not_kept(&self, source: io::Error) -> SwapError {
-        SwapError::Keep {
-            sink: Arc::clone(&self.sink),
-            source,
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Swaps for SinkPlugin {
-    fn status(&self) -> PluginStatus {
-        let state = self.lock();
-        PluginStatus {
-            sink: self.sink.to_string(),
-            serving: state.record.serving.clone(),
-            previous: state.record.previous.clone(),
-            trial: state.trial.as_ref().map(Trial::status),
-            last_trial: state.verdict.clone(),
-        }
-    }
-
-    fn swap(
-        &self,
-        component: Option<Bytes>,
-        how: How,
-    ) -> Pin<Box<dyn Future<Output = Result<Swapped, SwapError>> + Send + '_>> {
-        match component {
-            Some(component) => Box::pin(self.swap_sent(component, how)),
-            None => Box::pin(self.swap_configured(how)),
-        }
-    }
-
-    fn rollback(&self) -> Pin<Box<dyn Future<Output = Result<Swapped, SwapError>> + Send + '_>> {
-        Box::pin(self.go_back())
     }
 }
 

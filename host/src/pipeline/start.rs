@@ -1,9 +1,12 @@
 //! Opens everything that a module names, in an order in which the first failure costs nothing, and starts it.
 
-use std::{
-    io,
-    sync::{Arc, PoisonError},
-};
+mod error;
+mod ingress;
+
+pub use error::StartError;
+pub(super) use ingress::{Claim, begin_source, open_ingress, try_ingress};
+
+use std::sync::Arc;
 
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -14,123 +17,23 @@ use super::{
     egresses::{Key, Waits, Writers, open_egress},
     endpoints::{endpoints_of, open_endpoints},
     grants::services,
-    live::{Begin, Live, OpenIngress, Wiring, attend},
-    plugins,
-    progress::{self, Shared, Stored},
+    live::Live,
+    plugins, progress,
     record::KnownSecrets,
     reload::Reloads,
+    wiring::{Begin, Wiring, attend},
 };
 use crate::{
     admin::{TokenFile, settings::AdminSettings},
-    config::{IngressConfig, IngressKind, Module, SinkConfig},
-    delivery::{Rest, Source, Sources},
-    egress::EgressError,
-    http::{ClientError, HttpClient},
-    ingress::{
-        AnyIngress, IngressError, datagen::Datagen, dead_letters::DeadLetters, file::FileIngress,
-        kinesis::KinesisIngress,
-    },
-    metrics::{IngressStats, TraceStats},
-    network::TargetError,
+    config::{Module, SinkConfig},
+    delivery::{Rest, Sources},
+    http::HttpClient,
+    metrics::TraceStats,
     oci,
     plugin::{LoadError, PluginHost},
-    progress::{
-        AnyStore, Ledger,
-        state_dir::{StateDir, StateDirError},
-        store::{Advance, Store, StoreError},
-    },
-    trace::{self, Tracer, settings::EnvError},
+    progress::{AnyStore, state_dir::StateDir},
+    trace::{self, Tracer},
 };
-
-/// Why a module was not started. Nothing was read or sent.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The state directory.
-    #[error(transparent)]
-    StateDir(#[from] StateDirError),
-    /// The token of the admin API.
-    #[error("the token of the admin API cannot be written to the state directory")]
-    Token(#[source] io::Error),
-    /// The progress store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The plugin host itself.
-    #[error("the plugin host could not be set up")]
-    PluginHost(#[source] crate::plugin::HostError),
-    /// A plugin was refused.
-    #[error("the plugin of sink `{sink}` was refused")]
-    Plugin {
-        /// The sink's id.
-        sink: String,
-        /// Why.
-        #[source]
-        source: Box<LoadError>,
-    },
-    /// An endpoint's client could not be made.
-    #[error("the {endpoint} cannot be used")]
-    Endpoint {
-        /// What it is called.
-        endpoint: String,
-        /// Why.
-        #[source]
-        source: ClientError,
-    },
-    /// An endpoint's URL.
-    #[error("the {endpoint} cannot be used")]
-    BaseUrl {
-        /// What it is called.
-        endpoint: String,
-        /// Why.
-        #[source]
-        source: TargetError,
-    },
-    /// A source could not be opened.
-    #[error("ingress `{ingress}` cannot be read")]
-    Ingress {
-        /// The ingress's id.
-        ingress: String,
-        /// Why.
-        #[source]
-        source: IngressError,
-    },
-    /// The environment says where traces go, and makes no sense.
-    #[error("traces cannot be sent")]
-    Telemetry(#[source] EnvError),
-    /// The client of the collector of traces could not be made.
-    #[error("the collector of traces cannot be used")]
-    Collector(#[source] ClientError),
-    /// An egress could not be opened.
-    #[error("egress `{egress}` cannot be written")]
-    Egress {
-        /// The egress's id.
-        egress: String,
-        /// Why.
-        #[source]
-        source: EgressError,
-    },
-}
-
-impl StartError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Plugin { source, .. } => source.hint(),
-            Self::StateDir(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Ingress { source, .. } => source.hint(),
-            Self::Egress { source, .. } => source.hint(),
-            Self::Telemetry(_) => {
-                Some("correct it, or set OTEL_SDK_DISABLED=true to send no traces".to_owned())
-            }
-            Self::Token(_)
-            | Self::PluginHost(_)
-            | Self::Endpoint { .. }
-            | Self::BaseUrl { .. }
-            | Self::Collector(_) => None,
-        }
-    }
-}
 
 /// Starts a module.
 ///
@@ -159,7 +62,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     let (tracer, traces) = open_traces(&module, &trace_stats)?;
 
     let mut ingresses = Vec::new();
-    let (sources, stored) = (Sources::default(), Stored::default());
+    let (sources, stored) = (Sources::default(), progress::Stored::default());
     for config in &module.ingresses {
         let open = open_ingress(config, &store, Claim::Needed).await?;
         let place = begin_source(&open, &sources, &stored);
@@ -275,15 +178,6 @@ pub(super) fn refused(sink: &SinkConfig, source: LoadError) -> StartError {
     }
 }
 
-/// Tickets may name the ingress from now on, and its progress is stored. Says what they name.
-pub(super) fn begin_source(open: &OpenIngress, sources: &Sources, stored: &Stored) -> u16 {
-    if open.ingress.keeps_progress() {
-        let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
-        stored.push(open.source.clone());
-    }
-    sources.add(open.source.clone())
-}
-
 fn open_plugin_host(
     module: &Module,
     state_dir: &StateDir,
@@ -332,87 +226,4 @@ fn open_traces(
     info!(collector = %settings.collector.label, sample = settings.sample, "traces are sent");
     let (tracer, exporter) = trace::start(&settings, client, Arc::clone(stats));
     Ok((tracer, Some(exporter)))
-}
-
-/// Whether the store must hear that an ingress is this host's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Claim {
-    Needed,
-    Done,
-}
-
-/// Opens an ingress behind its stored progress.
-pub(super) async fn open_ingress(
-    config: &IngressConfig,
-    store: &Shared<AnyStore>,
-    claim: Claim,
-) -> Result<OpenIngress, StartError> {
-    let id = config.id.to_string();
-    if claim == Claim::Needed {
-        store.lock().await.claim(&id).await?;
-    }
-    let stats = Arc::new(IngressStats::default());
-    let ingress = try_ingress(config, store, Arc::clone(&stats)).await?;
-    let opening = ingress
-        .opening()
-        .iter()
-        .map(|(partition, position)| Advance {
-            ingress: id.clone(),
-            partition: partition.clone(),
-            position: position.clone(),
-        });
-    let opening: Vec<Advance> = opening.collect();
-    if !opening.is_empty() {
-        store.lock().await.save(opening).await?;
-    }
-    if !ingress.forgotten().is_empty() {
-        let forgotten = ingress.forgotten().to_vec();
-        store.lock().await.forget(&id, forgotten).await?;
-    }
-    ingress.announce();
-    let source = Source {
-        id: id.into(),
-        ledger: Arc::new(Ledger::default()),
-        relays: ingress.relays(),
-    };
-    Ok(OpenIngress {
-        ingress,
-        source,
-        stats,
-    })
-}
-
-/// Opens an ingress, and stores nothing.
-pub(super) async fn try_ingress(
-    config: &IngressConfig,
-    store: &Shared<AnyStore>,
-    stats: Arc<IngressStats>,
-) -> Result<AnyIngress, StartError> {
-    let id = config.id.to_string();
-    let start = store.lock().await.load(&id).await?;
-    let is_replay = matches!(config.kind, IngressKind::DeadLetters(_));
-    // A replay finds its own among those of other replays, and says so itself.
-    if let Some((partition, position)) = start.first().filter(|_| !is_replay) {
-        info!(ingress = %id, %partition, ?position, "going on from stored progress");
-    }
-    let ingress = match &config.kind {
-        IngressKind::Datagen(settings) => {
-            Ok(AnyIngress::Datagen(Datagen::new(&id, settings.clone())))
-        }
-        IngressKind::File(settings) => FileIngress::open(&id, settings, start)
-            .await
-            .map(|file| AnyIngress::File(Box::new(file))),
-        IngressKind::DeadLetters(settings) => DeadLetters::open(settings, start, stats)
-            .await
-            .map(|letters| AnyIngress::DeadLetters(Box::new(letters))),
-        IngressKind::Kinesis(settings) => {
-            Box::pin(KinesisIngress::open(&id, settings, start, stats))
-                .await
-                .map(|kinesis| AnyIngress::Kinesis(Box::new(kinesis)))
-        }
-    };
-    ingress.map_err(|source| StartError::Ingress {
-        ingress: id,
-        source,
-    })
 }

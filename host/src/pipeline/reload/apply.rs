@@ -28,7 +28,8 @@ use crate::{
     pipeline::{
         IngressTasks, Running, SinkTasks, StartError,
         egresses::{Waits, Writers},
-        live::{Live, LiveIngress, LiveSink, LiveUnrouted, Wiring},
+        live::{Live, LiveIngress, LiveSink, LiveUnrouted},
+        wiring::Wiring,
     },
 };
 

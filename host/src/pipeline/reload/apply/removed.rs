@@ -8,12 +8,13 @@ use crate::{
     egress::EgressHandle,
     pipeline::{
         StartError,
-        live::{LeavingSink, LiveSink, told},
+        live::{LeavingSink, LiveSink},
         reload::{
             Hurry,
             retire::{Leaves, retire, write_off},
             wires::{keeps_egresses, letters_kept},
         },
+        wiring::told,
     },
 };
 

@@ -15,13 +15,14 @@ use crate::{
     event::Arrival,
     pipeline::{
         StartError,
-        live::{Begin, LiveSink, attend},
+        live::LiveSink,
         reload::{
             Hurry,
             prepare::Plugin,
             retire::{Leaves, retire},
             wires::{is_fed_anew, keeps_egresses, letters_depth},
         },
+        wiring::{Begin, attend},
     },
 };
 
