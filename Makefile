@@ -102,7 +102,7 @@ bench-guests: guests ## Measures the same plugin in every language, with a relea
 micro: guests ## Micro-benchmarks of shape, handle and the batcher.
 	cargo bench --locked -p nozzle
 
-fuzz: toolchain ## Runs the fuzz targets under libFuzzer (a C++ compiler is needed). FUZZ_SECONDS=60 FUZZ_TARGETS=…
+fuzz: toolchain ## Runs the fuzz targets under libFuzzer (a C++ compiler is needed). FUZZ_SECONDS=60 FUZZ_JOBS=2 FUZZ_TARGETS=…
 	host/fuzz/run.sh "$(or $(FUZZ_SECONDS),60)" $(FUZZ_TARGETS)
 
 fuzz-plugins: guests ## Sends mutated and generated components through the plugin loader. FUZZ_COMPONENTS=20000 FUZZ_SEED=1
