@@ -28,6 +28,7 @@ mod fail_point;
 pub mod fuzzing;
 pub mod http;
 pub mod ingress;
+mod json;
 pub mod metrics;
 pub mod network;
 pub mod oci;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 28] = [
+const ARROWS: [(&str, &[&str]); 29] = [
     ("main", &["cli"]),
     ("lib", &[]),
     (
@@ -101,10 +101,18 @@ const ARROWS: [(&str, &[&str]); 28] = [
     ("progress", &["aws"]),
     ("router", &[]),
     ("causes", &[]),
+    ("json", &[]),
     ("shutdown", &[]),
     ("trace", &["http"]),
 ];
-const FOR_ALL: [&str; 5] = ["causes", "event", "outcome", "metrics", "fail_point"];
+const FOR_ALL: [&str; 6] = [
+    "causes",
+    "event",
+    "outcome",
+    "metrics",
+    "fail_point",
+    "json",
+];
 
 /// Dependencies with one owner.
 const OWNERS: [(&str, &[&str]); 23] = [

@@ -13,6 +13,7 @@ use super::{
     problem::{Mark, Problem, Problems},
     read,
 };
+use crate::json::Object;
 
 /// Property groups by group and key.
 pub type Groups = BTreeMap<String, BTreeMap<String, String>>;
@@ -63,10 +64,10 @@ pub fn load_properties(path: &Path) -> Result<Groups, Problems> {
 /// # Errors
 /// What is wrong, with line and column, and without the values that stand there.
 pub fn parse_properties(text: &str) -> Result<Groups, Problem> {
-    let list: Vec<PropertyGroup> =
+    let list: Vec<Object<PropertyGroup>> =
         serde_json::from_str(text).map_err(|error| refused(&error, text))?;
     let mut groups = Groups::new();
-    for group in list {
+    for Object(group) in list {
         let id = group.property_group_id;
         if matches!(&*id, "env" | "file") {
             let message = format!("`{id}` is no name for a property group");
@@ -138,6 +139,7 @@ mod tests {
             ),
             ("[{\"PropertyGroupId\":\"A\"}]", 1, "lacks its"),
             ("{\"canary\":1}", 1, "another type"),
+            ("[[\"A\",\n{\"a\":\"canary\"}]]", 1, "another type"),
             ("[{\"PropertyGroupId\":\n\"canary\",]", 2, "no JSON"),
             ("[", 1, "ends too early"),
             (

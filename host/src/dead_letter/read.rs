@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::error::Category;
 
-use crate::event::Event;
+use crate::{event::Event, json::Object};
 
 /// A dead letter that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub enum NoLetter {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Fields {
-    event: Option<EventFields>,
+    event: Option<Object<EventFields>>,
     ingress: Option<String>,
     sink: Option<String>,
     endpoint: Option<String>,
@@ -95,7 +95,7 @@ impl Letter {
     /// # Errors
     /// When the line is no dead letter.
     pub fn parse(line: &[u8]) -> Result<Self, NoLetter> {
-        let fields: Fields =
+        let Object(fields): Object<Fields> =
             serde_json::from_slice(line).map_err(|error| match error.classify() {
                 Category::Eof => NoLetter::CutOff,
                 Category::Data => NoLetter::OtherType,
@@ -104,7 +104,7 @@ impl Letter {
                 },
             })?;
         let missing = |field| NoLetter::OtherForm { field };
-        let event = fields.event.ok_or(missing("event"))?;
+        let Object(event) = fields.event.ok_or(missing("event"))?;
         let data = match (event.data, event.data_base64) {
             (Some(text), None) => Bytes::from(text),
             (None, Some(base64)) => BASE64_STANDARD
@@ -205,6 +205,10 @@ mod tests {
             ),
             (
                 "[\"canary\"]",
+                "it is JSON, but no dead letter: a value is of another type",
+            ),
+            (
+                "[{\"id\":\"i\",\"timestamp-ms\":1,\"data\":\"canary\"},\"t/in\",\"t/s\",null,\"status\",\"m\",2,null,null,503]",
                 "it is JSON, but no dead letter: a value is of another type",
             ),
             (

@@ -20,7 +20,7 @@ use serde_json::json;
 use tracing::warn;
 
 use super::{Egress, EgressError, settings::FileEgressSettings};
-use crate::{event::Record, fail_point::FailPoint};
+use crate::{event::Record, fail_point::FailPoint, json::Object};
 
 /// A file that records are appended to.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ fn is_encoded(data: &[u8]) -> bool {
         #[serde(rename = "data-base64")]
         _data: IgnoredAny,
     }
-    serde_json::from_slice::<Encoded>(data).is_ok()
+    serde_json::from_slice::<Object<Encoded>>(data).is_ok()
 }
 
 fn open(path: &Path) -> io::Result<Open> {
@@ -255,11 +255,11 @@ mod tests {
         let files = written(
             None,
             None,
-            &[&[b"{\"a\":1}", b"two"], &[b"a\nb", b"\xff", b""]],
+            &[&[b"{\"a\":1}", b"two", b"[3]"], &[b"a\nb", b"\xff", b""]],
         )
         .await;
 
-        let expected = "{\"a\":1}\ntwo\n{\"data-base64\":\"YQpi\"}\n{\"data-base64\":\"/w==\"}\n{\"data-base64\":\"\"}\n";
+        let expected = "{\"a\":1}\ntwo\n[3]\n{\"data-base64\":\"YQpi\"}\n{\"data-base64\":\"/w==\"}\n{\"data-base64\":\"\"}\n";
         assert_eq!(files[0].as_deref(), Some(expected));
     }
 
