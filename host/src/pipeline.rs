@@ -2,6 +2,7 @@
 
 mod egresses;
 mod endpoints;
+mod feeders;
 mod grants;
 mod letters;
 mod live;

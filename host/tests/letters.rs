@@ -1,5 +1,7 @@
 //! Dead letters and what becomes of them, and routers with conditions: the real binary, real files, and kills.
 
+#[path = "letters/quiet.rs"]
+mod quiet;
 #[path = "letters/replay.rs"]
 mod replay;
 #[path = "letters/routing.rs"]

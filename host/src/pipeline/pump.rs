@@ -13,7 +13,7 @@ use crate::{
     router::Router,
 };
 
-/// What one read takes at most: it is also what stands outside a sink's buffer, once for each sink.
+/// What one read takes at most: it is also what stands outside a sink's buffer, once for each that leads to it.
 const READ_LIMIT: ReadLimit = ReadLimit {
     records: 500,
     bytes: 512 * 1024,

@@ -16,6 +16,7 @@ use super::{
     Held, RunOptions, Running,
     egresses::{Key, Waits, Writers, open_egress},
     endpoints::{endpoints_of, open_endpoints},
+    feeders::feeders,
     grants::services,
     live::Live,
     plugins, progress,
@@ -76,7 +77,8 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let egress = open_egress(config).await?;
         egresses.push(writers.spawn(Key::Egress(id.clone()), id, egress));
     }
-    let (queues, intakes): (Vec<_>, Vec<_>) = module.sinks.iter().map(|_| mpsc::channel(1)).unzip();
+    let queue = |place| mpsc::channel(feeders(&module, place));
+    let (queues, intakes): (Vec<_>, Vec<_>) = (0..module.sinks.len()).map(queue).unzip();
     let (mut sink_tasks, mut ingress_tasks) = (JoinSet::new(), JoinSet::new());
     let mut unrouted = Vec::new();
     let (intake, failed) = (CancellationToken::new(), CancellationToken::new());

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Command, ExitStatus, Stdio},
+    process::{ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -58,8 +58,22 @@ impl Child {
     /// # Panics
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> Self {
+        Self::spawn(command, Stdio::null())
+    }
+
+    /// Starts `command`, and gives its standard input, which is open until it is dropped.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_fed(command: &mut Command) -> (Self, ChildStdin) {
+        let mut started = Self::spawn(command, Stdio::piped());
+        let stdin = started.child.stdin.take().expect("piped");
+        (started, stdin)
+    }
+
+    fn spawn(command: &mut Command, stdin: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env("RUST_BACKTRACE", "0")

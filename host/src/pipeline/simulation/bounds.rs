@@ -128,20 +128,21 @@ impl World {
             bytes += memory;
             largest = largest.max(memory);
         }
-        // A chunk that waits for room, one in the queue, and the record that fills the buffer.
-        let [last, before] = truth.chunks;
+        // A chunk that waits for room, one in the queue of each that leads here, and the record that fills the buffer.
+        let chunks = truth.chunks.iter();
+        let outside = chunks.fold((0, 0), |all, chunk| (all.0 + chunk.0, all.1 + chunk.1));
         let reported = truth.stats.buffered.get();
         let (in_flight, max) = (truth.in_flight, settings.in_flight.max_calls);
         if in_flight > max {
             self.fail("BOUND", format!("{in_flight} calls of {max} are in flight"));
-        } else if records > settings.buffer.max_records + last.0 + before.0
+        } else if records > settings.buffer.max_records + outside.0
             || reported > settings.buffer.max_records as u64
         {
             self.fail(
                 "BOUND",
                 format!("sink {sink} holds {records} records ({reported})"),
             );
-        } else if bytes > settings.buffer.max_bytes + largest + last.1 + before.1 {
+        } else if bytes > settings.buffer.max_bytes + largest + outside.1 {
             self.fail("BOUND", format!("sink {sink} holds {bytes} bytes"));
         }
     }

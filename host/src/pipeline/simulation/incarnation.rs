@@ -254,7 +254,7 @@ fn start(world: &Shared) -> Running {
             control: controlled,
             tap: Default::default(),
         };
-        let (queue, intake) = mpsc::channel(1);
+        let (queue, intake) = mpsc::channel(plan.feeders(number));
         queues.push(queue);
         views.push(SinkView {
             id: Arc::clone(&id),

@@ -126,6 +126,13 @@ impl Plan {
         &self.issued[event].event.data
     }
 
+    /// How many ingresses lead to a sink, as [`crate::pipeline::feeders`] counts them.
+    pub(super) fn feeders(&self, sink: usize) -> usize {
+        let ingresses = self.ingresses.iter();
+        let to = ingresses.filter(|ingress| ingress.to.contains(&sink));
+        to.count().max(1)
+    }
+
     /// Whether several sinks send to an endpoint.
     pub(super) fn is_shared(&self, endpoint: usize) -> bool {
         let users = self
@@ -188,6 +195,8 @@ fn records(rng: &mut Rng, sinks: &[SinkPlan]) -> (Vec<IngressPlan>, Vec<Issued>)
         if to.is_empty() && rng.u8(0..8) > 0 {
             to.push(rng.usize(0..sinks.len()));
         }
+        // Sinks in one order here and in another one there.
+        rng.shuffle(&mut to);
         let mut partitions = Vec::new();
         for partition in 0..rng.usize(1..5) {
             let mut own = Vec::new();

@@ -122,8 +122,10 @@ fn arrive(
         for &number in &numbers {
             world.sinks[sink].arrive(number);
         }
-        let [last, _] = world.sinks[sink].chunks;
-        world.sinks[sink].chunks = [(numbers.len(), memory), last];
+        let outside = world.plan.feeders(sink) + 1;
+        let chunks = &mut world.sinks[sink].chunks;
+        chunks.push_front((numbers.len(), memory));
+        chunks.truncate(outside);
         world.hold_against_bounds(sink);
     }
 }

@@ -1,6 +1,9 @@
 //! What the world knows of the records at one sink, in one incarnation.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -13,8 +16,8 @@ pub(super) struct SinkTruth {
     pub(super) fates: Vec<Option<Fate>>,
     /// In the order of arrival.
     pub(super) arrived: Vec<usize>,
-    /// Records and bytes of memory in the last two chunks that it was handed.
-    pub(super) chunks: [(usize, usize); 2],
+    /// Records and bytes of memory in the last chunks that it was handed, the latest first.
+    pub(super) chunks: VecDeque<(usize, usize)>,
     pub(super) in_flight: usize,
     pub(super) no_instance_until: Instant,
     /// Failures of `handle` since it last succeeded, and whether it has since: what happens in one moment may be seen in
@@ -80,7 +83,7 @@ impl SinkTruth {
         Self {
             fates: (0..events).map(|_| None).collect(),
             arrived: Vec::new(),
-            chunks: [(0, 0); 2],
+            chunks: VecDeque::new(),
             in_flight: 0,
             no_instance_until: now,
             handler_run: 0,

@@ -15,6 +15,7 @@ use crate::{
     event::Arrival,
     pipeline::{
         StartError,
+        feeders::feeders,
         live::LiveSink,
         reload::{
             Hurry,
@@ -50,7 +51,7 @@ pub(super) fn queues(
         let is_kept = matches!(change, SinkChange::Kept(_));
         // There is none, or it has ended with its last ingress: then it is needed only for another one.
         let is_new = open.is_none() && (!is_kept || is_fed_anew(place, module, changes));
-        let (queue, intake) = mpsc::channel(1);
+        let (queue, intake) = mpsc::channel(feeders(module, place));
         (open.unwrap_or(queue), is_new.then_some(intake))
     });
     each.unzip()
@@ -83,7 +84,7 @@ impl Change<'_> {
                 && self.intakes[place].is_none()
             {
                 // It halted meanwhile, and the host is about to.
-                let (queue, intake) = mpsc::channel(1);
+                let (queue, intake) = mpsc::channel(feeders(&self.module, place));
                 self.queues[place] = queue;
                 self.intakes[place] = Some(intake);
             }
