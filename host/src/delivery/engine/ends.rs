@@ -67,8 +67,9 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             self.ready.end(item);
             self.batcher.release(item.key());
         }
-        let results: usize = ended.results.iter().map(|record| record.data.len()).sum();
-        self.bytes += results;
+        // Given back when they are written.
+        let records = ended.results.iter().chain(&ended.letters);
+        self.bytes += records.map(|record| record.data.len()).sum::<usize>();
         let leaving = match &mut self.reorder {
             Some(reorder) => reorder.push(seq, ended),
             None => vec![ended],
@@ -146,7 +147,10 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     pub(super) fn letters_written(&mut self, written: Result<Written, EgressClosed>) {
         match written {
-            Ok(Written { ended, .. }) => ended.into_iter().for_each(|ended| self.settle(ended)),
+            Ok(Written { ended, bytes, .. }) => {
+                self.bytes -= bytes;
+                ended.into_iter().for_each(|ended| self.settle(ended));
+            }
             Err(closed) => self.halted = Some(format!("dead letters cannot be written: {closed}")),
         }
     }

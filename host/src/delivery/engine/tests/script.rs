@@ -376,6 +376,11 @@ impl Running {
         self.stuck.store(true, SeqCst);
     }
 
+    /// What waits is written, and what comes.
+    pub(super) fn go_on_with_letters(&self) {
+        self.stuck.store(false, SeqCst);
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.task.is_finished()
     }
