@@ -118,6 +118,13 @@ pub struct IngressConfig {
     pub on_unrouted: OnUnrouted,
 }
 
+impl IngressConfig {
+    /// Whether events may go to this one of [`Module::sinks`].
+    pub fn leads_to(&self, sink: usize) -> bool {
+        self.to.contains(&sink) || self.on_unrouted == OnUnrouted::To(Destination::Sink(sink))
+    }
+}
+
 /// Where events go that no router takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnrouted {
@@ -185,6 +192,11 @@ pub struct SinkConfig {
 }
 
 impl SinkConfig {
+    /// Whether its dead letters go to this one of [`Module::sinks`].
+    pub fn leads_to(&self, sink: usize) -> bool {
+        self.dead_letters == Some(Destination::Sink(sink))
+    }
+
     /// Whether calls may go to this one of [`Module::endpoints`].
     pub fn uses(&self, endpoint: usize) -> bool {
         self.endpoints.iter().any(|(_, index)| *index == endpoint)

@@ -25,8 +25,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use self::sink::Ids;
 use super::{
-    Destination, EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, OnUnrouted,
-    SinkConfig, file_of,
+    EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, SinkConfig, file_of,
     interpolate::Sources,
     problem::{Mark, Problem},
     relative,
@@ -322,10 +321,6 @@ impl<'a> Checker<'a> {
 
 /// Whether events come to a sink: from a router, as the one for what no router takes, or from another sink.
 fn is_used(sink: usize, ingresses: &[IngressConfig], sinks: &[SinkConfig]) -> bool {
-    let destination = Destination::Sink(sink);
-    let of_ingress = |ingress: &IngressConfig| {
-        ingress.to.contains(&sink) || ingress.on_unrouted == OnUnrouted::To(destination)
-    };
-    let of_sink = |sink: &SinkConfig| sink.dead_letters == Some(destination);
-    ingresses.iter().any(of_ingress) || sinks.iter().any(of_sink)
+    ingresses.iter().any(|ingress| ingress.leads_to(sink))
+        || sinks.iter().any(|other| other.leads_to(sink))
 }

@@ -1,7 +1,7 @@
 //! What is wired to what, before a reload and after it: pure.
 
 use crate::{
-    config::{Changes, Destination, IngressChange, Module, OnUnrouted, SinkChange, SinkConfig},
+    config::{Changes, Destination, IngressChange, Module, SinkChange, SinkConfig},
     pipeline::egresses::Key,
 };
 
@@ -25,15 +25,12 @@ pub(super) fn stays(key: &Key, module: &Module, egresses: &[Option<usize>]) -> b
 
 /// Whether something is wired to a sink that was not before.
 pub(super) fn is_fed_anew(sink: usize, module: &Module, changes: &Changes) -> bool {
-    let named = Destination::Sink(sink);
     let mut ingresses = module.ingresses.iter().zip(&changes.ingresses);
     let mut sinks = module.sinks.iter().zip(&changes.sinks);
     ingresses.any(|(ingress, change)| {
-        !matches!(change, IngressChange::Kept(_))
-            && (ingress.to.contains(&sink) || ingress.on_unrouted == OnUnrouted::To(named))
-    }) || sinks.any(|(other, change)| {
-        !matches!(change, SinkChange::Kept(_)) && other.dead_letters == Some(named)
-    })
+        !matches!(change, IngressChange::Kept(_)) && ingress.leads_to(sink)
+    }) || sinks
+        .any(|(other, change)| !matches!(change, SinkChange::Kept(_)) && other.leads_to(sink))
 }
 
 /// Whether all that a sink writes to is written to by others, too.
