@@ -32,11 +32,13 @@ mod letters;
 mod order;
 mod outbox;
 mod prepare;
+mod queue;
 mod sources;
 
 pub use engine::{Left, Rest, SinkEnd, calls_of, dry_run, rehearse, run, run_on};
 pub use names::{DEFAULT, Names};
 pub use prepare::Endpoint;
+pub use queue::{Feeder, Intake, Place, Queue, WeakQueue};
 pub use sources::{Source, Sources};
 pub use ways::{Endpoints, Way};
 

@@ -2,7 +2,6 @@
 
 mod egresses;
 mod endpoints;
-mod feeders;
 mod grants;
 mod letters;
 mod live;
@@ -30,10 +29,11 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use self::{
     egresses::Writers,
     live::{LeavingSink, Live},
+    progress::Progress,
     reload::{Applied, Hurry, Reloads},
 };
 
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -43,7 +43,6 @@ use crate::{
     delivery::{SinkEnd, Source},
     ingress::IngressError,
     metrics::TraceStats,
-    progress::store::StoreError,
     shutdown::Shutdown,
     trace,
 };
@@ -93,8 +92,6 @@ pub struct Running {
     live: Option<Live>,
     reloads: Reloads,
 }
-
-type Progress = JoinHandle<Result<(), StoreError>>;
 
 /// One for each ingress that is read.
 type IngressTasks = JoinSet<Result<(), IngressError>>;
@@ -185,14 +182,11 @@ impl Running {
             stops: shutdown.drain.child_token(),
             is_over: CancellationToken::new(),
         };
-        let (mut told, mut stops) = (false, false);
+        let mut stops = false;
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.drain.cancelled(), if !told => {
-                    told = true;
-                    self.stop_intake();
-                }
+                () = shutdown.drain.cancelled(), if !intake.is_cancelled() => self.stop_intake(),
                 () = intake.cancelled(), if !stops => {
                     stops = true;
                     info!(grace = ?self.grace, "stopping: intake has ended, calls in flight go on");
@@ -273,12 +267,12 @@ impl Running {
         self.last_progress.cancel();
         let kept = match kept {
             Some(kept) => kept,
-            None => progress.await,
+            None => progress::stored_at_last(progress, shutdown).await,
         };
         let store = match kept {
             Ok(kept) => kept.err(),
             Err(error) => {
-                warn!(%error, "the last progress was not stored");
+                warn!(%error, "the last progress was not stored: what was settled since is delivered again");
                 None
             }
         };

@@ -27,7 +27,6 @@ use std::{
 };
 
 use tokio::{
-    sync::mpsc,
     task::{JoinError, JoinSet},
     time::Instant,
 };
@@ -40,6 +39,7 @@ use super::{
     item::{Call, Item},
     order::{Ready, Reorder},
     outbox::{Outbox, Written},
+    queue::Intake,
     settings::{Order, ResultsOrder},
 };
 use crate::{
@@ -103,10 +103,7 @@ pub(super) struct Engine<P, T> {
 /// # Cancel safety
 /// Dropping the future stops all calls; what has no end stays unsettled, and comes again from
 /// stored progress.
-pub async fn run<P: Plugin, T: Transport>(
-    sink: Sink<P, T>,
-    intake: mpsc::Receiver<Vec<Arrival>>,
-) -> SinkEnd {
+pub async fn run<P: Plugin, T: Transport>(sink: Sink<P, T>, intake: Intake) -> SinkEnd {
     match run_on(sink, Rest::of(intake)).await {
         Left::Ended(end) => end,
         // Whoever tells it to hand over takes what there is.
@@ -158,7 +155,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         }
     }
 
-    async fn run(mut self, mut intake: mpsc::Receiver<Vec<Arrival>>) -> Left {
+    async fn run(mut self, mut intake: Intake) -> Left {
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         loop {
@@ -207,7 +204,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
                 Some(done) = self.shaping.join_next() => self.shaped(done),
                 Some(written) = written(self.results.as_mut()) => self.results_written(written),
                 Some(written) = self.letters.written() => self.letters_written(written),
-                chunk = intake.recv(), if self.wants_more() => match chunk {
+                chunk = intake.take(), if self.wants_more() => match chunk {
                     Some(chunk) => self.waiting.extend(chunk),
                     None => self.intake_open = false,
                 },

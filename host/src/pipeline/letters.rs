@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::mpsc;
 use tracing::info;
 
 use super::{
@@ -15,9 +14,8 @@ use super::{
 };
 use crate::{
     config::{Destination, OnUnrouted, SinkConfig},
-    delivery::{Source, Sources},
+    delivery::{Queue, Source, Sources},
     egress::{AnyEgress, EgressHandle, file::FileEgress, settings::FileEgressSettings},
-    event::Arrival,
     progress::Ledger,
 };
 
@@ -38,7 +36,7 @@ impl Letters<'_> {
         &mut self,
         sink: &SinkConfig,
         sinks: &[SinkConfig],
-        queues: &[mpsc::Sender<Vec<Arrival>>],
+        queues: &[Queue],
     ) -> Result<EgressHandle, StartError> {
         let id = sink.id.to_string();
         let file = sink.default_letters();
@@ -50,7 +48,7 @@ impl Letters<'_> {
             (Some((queue, to)), _) => {
                 let to = to.id.to_string();
                 info!(sink = %id, %to, "dead letters go to another sink");
-                Ok(self.relay(id, to, queue.clone()))
+                Ok(self.relay(id, to, queue))
             }
             (None, Some(Destination::Egress(index))) => self.egress(index, &id, &file).await,
             (None, _) => {
@@ -74,12 +72,7 @@ impl Letters<'_> {
         }
     }
 
-    fn relay(
-        &mut self,
-        sink: String,
-        to: String,
-        queue: mpsc::Sender<Vec<Arrival>>,
-    ) -> EgressHandle {
+    fn relay(&mut self, sink: String, to: String, queue: &Queue) -> EgressHandle {
         let key = Key::Relay(sink.clone(), to);
         if let Some(open) = self.writers.find(&key) {
             return open;
@@ -93,7 +86,7 @@ impl Letters<'_> {
         let relay = Relay {
             source,
             ledger,
-            to: queue,
+            to: queue.feeder(),
         };
         let sources = self.sources.clone();
         self.writers.relay(key, |queue| async move {

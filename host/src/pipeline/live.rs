@@ -3,10 +3,7 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use tokio::{
-    sync::{
-        mpsc,
-        oneshot::{self, error::TryRecvError},
-    },
+    sync::oneshot::{self, error::TryRecvError},
     task::AbortHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -20,7 +17,7 @@ use super::{
 use crate::{
     admin::{IngressView, SinkView},
     config::Module,
-    delivery::{Rest, Source, Sources},
+    delivery::{Rest, Source, Sources, WeakQueue},
     event::Arrival,
     ingress::AnyIngress,
     metrics::IngressStats,
@@ -67,7 +64,7 @@ pub(super) struct LiveSink {
     pub(super) plugin: Arc<SinkPlugin>,
     /// Attends to the plugin.
     pub(super) attends: AbortHandle,
-    pub(super) queue: mpsc::WeakSender<Vec<Arrival>>,
+    pub(super) queue: WeakQueue,
     /// What it hands over, if it is told to; an error if it ended by itself.
     pub(super) rest: oneshot::Receiver<Rest>,
     pub(super) view: SinkView,

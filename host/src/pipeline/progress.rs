@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::MissedTickBehavior;
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::{MissedTickBehavior, sleep},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -15,7 +18,16 @@ use crate::{
         Advanced,
         store::{Advance, Store, StoreError},
     },
+    shutdown::Shutdown,
 };
+
+use super::reload::WRITES;
+
+/// How long the last progress may take to be stored when the host was told to end at once.
+const HURRIED: Duration = Duration::from_secs(1);
+
+/// Stores progress.
+pub(super) type Progress = JoinHandle<Result<(), StoreError>>;
 
 /// The ingresses whose progress is stored; clones are the same list.
 pub(super) type Stored = Arc<Mutex<Vec<Source>>>;
@@ -70,6 +82,29 @@ pub(super) async fn keep(
     }
 }
 
+/// What becomes of the last progress, which is being stored. A store that does not answer is not waited for: without it, what
+/// was settled since is delivered again, and nothing is lost.
+///
+/// # Errors
+/// When it took too long, or the task has failed.
+pub(super) async fn stored_at_last(
+    mut progress: Progress,
+    shutdown: &Shutdown,
+) -> Result<Result<(), StoreError>, JoinError> {
+    let hurried = async {
+        shutdown.now.cancelled().await;
+        sleep(HURRIED).await;
+    };
+    tokio::select! {
+        biased;
+        joined = &mut progress => return joined,
+        () = hurried => {}
+        () = sleep(WRITES) => {}
+    }
+    progress.abort();
+    progress.await
+}
+
 /// Stores what is settled and not stored.
 pub(super) async fn save(store: &mut impl Store, sources: &[Source]) -> Result<(), StoreError> {
     let advanced: Vec<(&Source, Vec<Advanced>)> = sources
@@ -94,4 +129,35 @@ pub(super) async fn save(store: &mut impl Store, sources: &[Source]) -> Result<(
         source.ledger.stored(advanced);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_holds_nobody_up() {
+        for (told_again, limit) in [(false, WRITES), (true, HURRIED)] {
+            let shutdown = Shutdown::default();
+            if told_again {
+                shutdown.now.cancel();
+            }
+            let start = Instant::now();
+            let last = stored_at_last(tokio::spawn(pending()), &shutdown).await;
+            assert!(last.is_err_and(|error| error.is_cancelled()));
+            assert_eq!(start.elapsed().as_secs(), limit.as_secs());
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_answers_is_heard_even_if_the_host_is_to_end_at_once() {
+        let shutdown = Shutdown::default();
+        shutdown.now.cancel();
+        let last = stored_at_last(tokio::spawn(async { Ok(()) }), &shutdown).await;
+        assert!(last.is_ok_and(|kept| kept.is_ok()));
+    }
 }

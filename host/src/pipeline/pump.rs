@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    delivery::{Feeder, Place},
     event::{Arrival, Incoming, Ticket},
     ingress::{Ingress, IngressError, ReadLimit},
     metrics::IngressStats,
@@ -29,7 +29,7 @@ pub(super) struct Route {
     /// Events that the smallest of its sinks' buffers holds.
     pub(super) capacity: usize,
     /// One queue for each sink that its routers name; one more may be that of `unrouted`.
-    pub(super) sinks: Vec<mpsc::Sender<Vec<Arrival>>>,
+    pub(super) sinks: Vec<Feeder>,
     /// Which of them an event goes to.
     pub(super) router: Router,
     /// What becomes of an event that goes to none.
@@ -61,18 +61,18 @@ pub(super) async fn pump<I: Ingress>(
     };
     loop {
         let step = async {
-            let Some(permits) = reserve(&route.sinks).await else {
+            let Some(free) = places_in(&route.sinks).await else {
                 return Ok(None);
             };
             let incoming = read(&mut ingress, &route, limit).await?;
-            Ok(incoming.map(|incoming| (permits, incoming)))
+            Ok(incoming.map(|incoming| (free, incoming)))
         };
         let read = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(Some(ingress)),
             read = step => read?,
         };
-        let Some((permits, mut incoming)) = read else {
+        let Some((free, mut incoming)) = read else {
             return Ok(None);
         };
         if route.counts {
@@ -82,7 +82,7 @@ pub(super) async fn pump<I: Ingress>(
             let all = u16::try_from(route.sinks.len()).unwrap_or(u16::MAX);
             let arrivals = begin(&ingress, &route, incoming, |_| all);
             if !arrivals.is_empty() {
-                send(permits, arrivals);
+                put(free, arrivals);
             }
             None
         } else {
@@ -91,7 +91,7 @@ pub(super) async fn pump<I: Ingress>(
             let arrivals = begin(&ingress, &route, incoming, |index| {
                 u16::try_from(sinks(index)).unwrap_or(u16::MAX)
             });
-            send_each(permits, arrivals, &places);
+            put_each(free, arrivals, &places);
             halted
         };
         if let Some(event) = halted {
@@ -187,39 +187,35 @@ fn share(capacity: usize, active: usize) -> usize {
 }
 
 /// A place in every queue; none if a sink has ended.
-async fn reserve(sinks: &[mpsc::Sender<Vec<Arrival>>]) -> Option<Vec<OwnedPermit<Vec<Arrival>>>> {
-    let mut permits = Vec::with_capacity(sinks.len());
+async fn places_in(sinks: &[Feeder]) -> Option<Vec<Place>> {
+    let mut places = Vec::with_capacity(sinks.len());
     for sink in sinks {
-        permits.push(sink.clone().reserve_owned().await.ok()?);
+        places.push(sink.place().await?);
     }
-    Some(permits)
+    Some(places)
 }
 
-fn send(mut permits: Vec<OwnedPermit<Vec<Arrival>>>, arrivals: Vec<Arrival>) {
-    let last = permits.pop();
-    for permit in permits {
-        permit.send(arrivals.clone());
+fn put(mut free: Vec<Place>, arrivals: Vec<Arrival>) {
+    let last = free.pop();
+    for place in free {
+        place.put(arrivals.clone());
     }
-    if let Some(permit) = last {
-        permit.send(arrivals);
+    if let Some(place) = last {
+        place.put(arrivals);
     }
 }
 
-/// Sends each event to the sinks at its places.
-fn send_each(
-    permits: Vec<OwnedPermit<Vec<Arrival>>>,
-    arrivals: Vec<Arrival>,
-    places: &[Vec<usize>],
-) {
-    let mut lists = vec![Vec::new(); permits.len()];
+/// Puts each event into the queues that `places` says of it.
+fn put_each(free: Vec<Place>, arrivals: Vec<Arrival>, places: &[Vec<usize>]) {
+    let mut lists = vec![Vec::new(); free.len()];
     for (arrival, places) in arrivals.into_iter().zip(places) {
         for place in places {
             lists[*place].push(arrival.clone());
         }
     }
-    for (permit, list) in permits.into_iter().zip(lists) {
+    for (place, list) in free.into_iter().zip(lists) {
         if !list.is_empty() {
-            permit.send(list);
+            place.put(list);
         }
     }
 }
@@ -230,6 +226,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        delivery::{Intake, Queue},
         event::{Event, Position},
         router::{Condition, Rule, Test},
     };
@@ -277,18 +274,18 @@ mod tests {
     }
 
     /// Pumps events with these keys: `a` goes to both sinks, `b` to the second.
-    fn start(unrouted: Unrouted) -> (Arc<Ledger>, [mpsc::Receiver<Vec<Arrival>>; 2], Pumping) {
+    fn start(unrouted: Unrouted) -> (Arc<Ledger>, [Intake; 2], Pumping) {
         let rule = |to: &[usize], key: &str| Rule {
             to: to.to_vec(),
             when: Some(Condition::Key(Test::Equals(key.to_owned()))),
         };
         let ledger = Arc::new(Ledger::default());
-        let [(first, first_intake), (second, second_intake)] = [(); 2].map(|()| mpsc::channel(1));
+        let [(first, first_intake), (second, second_intake)] = [(); 2].map(|()| Queue::open());
         let route = Route {
             ingress: 0,
             ledger: Arc::clone(&ledger),
             capacity: 100,
-            sinks: vec![first, second],
+            sinks: vec![first.feeder(), second.feeder()],
             router: Router::new(vec![rule(&[0, 1], "a"), rule(&[1], "b")], 2),
             unrouted,
             counts: false,
@@ -314,7 +311,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn progress_waits_for_the_sinks_of_each_event_and_for_no_other() {
         let (ledger, [mut first, mut second], pumping) = start(Unrouted::Drop);
-        let (first, second) = (first.recv().await, second.recv().await);
+        let (first, second) = (first.take().await, second.take().await);
         let (first, second) = (first.expect("events"), second.expect("events"));
         let settle = |arrivals: &[Arrival]| {
             ledger.settle(arrivals.iter().map(|arrival| arrival.ticket));
@@ -338,7 +335,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_event_that_nobody_takes_goes_to_its_sink_or_ends_the_reading() {
         let (_, [_first, mut second], pumping) = start(Unrouted::To(1));
-        let all = second.recv().await.expect("events");
+        let all = second.take().await.expect("events");
         pumping.abort();
         let (ledger, [_kept, mut none], halted) = start(Unrouted::Halt);
 
@@ -350,7 +347,7 @@ mod tests {
         assert_eq!(keys(&all), ["none", "b", "a", "none", "b"]);
         assert_eq!(error.to_string(), "no router takes the event `none`");
         assert!(
-            none.recv().await.is_none(),
+            none.take().await.is_none(),
             "what is behind it is not delivered"
         );
         assert_eq!((settled(&ledger), ledger.unsettled()), (None, 0));

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     dead_letter::Letter,
+    delivery::Feeder,
     egress::WriteRequest,
     event::{Arrival, Position, Record, Ticket},
     progress::Ledger,
@@ -31,7 +32,7 @@ pub(super) struct Relay {
     /// What of it the other sink has settled.
     pub(super) ledger: Arc<Ledger>,
     /// The other sink's queue.
-    pub(super) to: mpsc::Sender<Vec<Arrival>>,
+    pub(super) to: Feeder,
 }
 
 /// The other sink has halted: what it has not settled comes again from stored progress.
@@ -69,7 +70,7 @@ impl Relay {
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
             // The other sink's buffer is full: this one waits, and holds its events.
-            let permit = self.to.reserve().await.map_err(|_| Halted)?;
+            let place = self.to.place().await.ok_or(Halted)?;
             let (mut arrivals, mut bytes) = (Vec::new(), 0);
             while arrivals.len() < CHUNK
                 && bytes < CHUNK_BYTES
@@ -78,7 +79,7 @@ impl Relay {
                 bytes += record.data.len();
                 arrivals.push(self.arrival(&record, handed));
             }
-            permit.send(arrivals);
+            place.put(arrivals);
         }
         Ok(())
     }
@@ -120,6 +121,7 @@ mod tests {
     use super::*;
     use crate::{
         dead_letter::{CauseKind, DeadLetter},
+        delivery::{Intake, Queue},
         egress::{EgressClosed, EgressHandle},
         event::Event,
     };
@@ -150,19 +152,19 @@ mod tests {
 
     type Parts = (
         EgressHandle,
-        mpsc::Receiver<Vec<Arrival>>,
+        Intake,
         Arc<Ledger>,
         tokio::task::JoinHandle<()>,
     );
 
     fn relay() -> Parts {
-        let (to, intake) = mpsc::channel(1);
+        let (to, intake) = Queue::open();
         let (handle, queue) = EgressHandle::channel(4);
         let ledger = Arc::new(Ledger::default());
         let relay = Relay {
             source: 3,
             ledger: Arc::clone(&ledger),
-            to,
+            to: to.feeder(),
         };
         (handle, intake, ledger, tokio::spawn(run(relay, queue)))
     }
@@ -173,8 +175,8 @@ mod tests {
         let letters = (0..CHUNK + 1).map(letter).collect();
         let mut write = tokio::spawn(async move { handle.write(letters).await });
 
-        let chunk = intake.recv().await.expect("a chunk");
-        let rest = intake.recv().await.expect("the rest");
+        let chunk = intake.take().await.expect("a chunk");
+        let rest = intake.take().await.expect("the rest");
         let mut tickets: Vec<Ticket> = chunk
             .iter()
             .chain(&rest)
@@ -217,7 +219,7 @@ mod tests {
         let (handle, mut intake, _ledger, _task) = relay();
         let write = tokio::spawn(async move { handle.write(vec![letter(1)]).await });
 
-        let taken = intake.recv().await;
+        let taken = intake.take().await;
         drop(intake);
 
         assert_eq!(taken.map(|chunk| chunk.len()), Some(1));

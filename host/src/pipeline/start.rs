@@ -8,7 +8,7 @@ pub(super) use ingress::{Claim, begin_source, open_ingress, try_ingress};
 
 use std::sync::Arc;
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -16,7 +16,6 @@ use super::{
     Held, RunOptions, Running,
     egresses::{Key, Waits, Writers, open_egress},
     endpoints::{endpoints_of, open_endpoints},
-    feeders::feeders,
     grants::services,
     live::Live,
     plugins, progress,
@@ -27,7 +26,7 @@ use super::{
 use crate::{
     admin::{TokenFile, settings::AdminSettings},
     config::{Module, SinkConfig},
-    delivery::{Rest, Sources},
+    delivery::{Queue, Rest, Sources},
     http::HttpClient,
     metrics::TraceStats,
     oci,
@@ -77,8 +76,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         let egress = open_egress(config).await?;
         egresses.push(writers.spawn(Key::Egress(id.clone()), id, egress));
     }
-    let queue = |place| mpsc::channel(feeders(&module, place));
-    let (queues, intakes): (Vec<_>, Vec<_>) = (0..module.sinks.len()).map(queue).unzip();
+    let (queues, intakes): (Vec<_>, Vec<_>) = module.sinks.iter().map(|_| Queue::open()).unzip();
     let (mut sink_tasks, mut ingress_tasks) = (JoinSet::new(), JoinSet::new());
     let mut unrouted = Vec::new();
     let (intake, failed) = (CancellationToken::new(), CancellationToken::new());

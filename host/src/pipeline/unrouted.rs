@@ -2,16 +2,13 @@
 
 use std::time::SystemTime;
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::sleep,
-};
+use tokio::{sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::reload::WRITES;
 use crate::{
     dead_letter::{CauseKind, DeadLetter},
-    delivery::{SinkEnd, Source},
+    delivery::{Intake, SinkEnd, Source},
     egress::{EgressClosed, EgressHandle},
     event::{Arrival, Event, Record},
 };
@@ -20,7 +17,7 @@ use crate::{
 pub(super) struct Writer {
     pub(super) ingress: Source,
     pub(super) egress: EgressHandle,
-    pub(super) intake: mpsc::Receiver<Vec<Arrival>>,
+    pub(super) intake: Intake,
     /// Cancelled when the egress goes, by somebody who sees to what it has not taken.
     pub(super) let_go: CancellationToken,
 }
@@ -45,14 +42,14 @@ impl Writer {
                         "events without a router cannot be written: {closed}"
                     ));
                 }
-                while let Some(more) = self.intake.recv().await {
+                while let Some(more) = self.intake.take().await {
                     arrivals.extend(more);
                 }
                 // Nobody to take it: the host ends, and they are unsettled.
                 drop(leave.send(arrivals));
                 return SinkEnd::Done;
             }
-            match self.intake.recv().await {
+            match self.intake.take().await {
                 Some(more) => arrivals = more,
                 None => return SinkEnd::Done,
             }

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::oneshot,
     task::{AbortHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::{
     admin::{IngressView, SinkView},
     config::{Destination, IngressConfig, IngressKind, Module, OnUnrouted, SinkConfig},
     delivery::{
-        self, Left, Rest, Sink, SinkEnd, Source, Sources, Way,
+        self, Feeder, Left, Queue, Rest, Sink, SinkEnd, Source, Sources, Way,
         control::{Control, Mode},
         tap::Tap,
     },
@@ -43,7 +43,7 @@ pub(super) struct Wiring<'a> {
     pub(super) endpoints: &'a [Opened],
     /// By the places of the module's.
     pub(super) egresses: &'a [EgressHandle],
-    pub(super) queues: &'a [mpsc::Sender<Vec<Arrival>>],
+    pub(super) queues: &'a [Queue],
     /// What recordings leave out.
     pub(super) secrets: &'a KnownSecrets,
     pub(super) writers: &'a mut Writers,
@@ -225,7 +225,7 @@ impl Wiring<'_> {
         stats: &Arc<IngressStats>,
     ) -> Result<Route, StartError> {
         let queues = config.to.iter().filter_map(|sink| self.queues.get(*sink));
-        let mut sinks: Vec<_> = queues.cloned().collect();
+        let mut sinks: Vec<Feeder> = queues.map(Queue::feeder).collect();
         let unrouted = match config.on_unrouted {
             // Then there are none.
             _ if config.router.takes_all() => Unrouted::Drop,
@@ -234,12 +234,13 @@ impl Wiring<'_> {
             OnUnrouted::To(Destination::Sink(sink)) => {
                 let named = config.to.iter().position(|other| *other == sink);
                 Unrouted::To(named.unwrap_or_else(|| {
-                    sinks.extend(self.queues.get(sink).cloned());
+                    sinks.extend(self.queues.get(sink).map(Queue::feeder));
                     sinks.len() - 1
                 }))
             }
             egress => {
-                sinks.push(self.unrouted(source, egress, Vec::new()).await?);
+                let queue = self.unrouted(source, egress, Vec::new()).await?;
+                sinks.push(queue.feeder());
                 Unrouted::To(sinks.len() - 1)
             }
         };
@@ -262,13 +263,13 @@ impl Wiring<'_> {
         source: &Source,
         to: OnUnrouted,
         held: Vec<Arrival>,
-    ) -> Result<mpsc::Sender<Vec<Arrival>>, StartError> {
+    ) -> Result<Queue, StartError> {
         let egress = self.letters().of_unrouted(&source.id, to).await?;
         let named = match to {
             OnUnrouted::To(Destination::Egress(place)) => self.module.egresses.get(place),
             _ => None,
         };
-        let (queue, intake) = mpsc::channel(1);
+        let (queue, intake) = Queue::open();
         let (leave, rest) = oneshot::channel();
         let let_go = CancellationToken::new();
         let writer = unrouted::Writer {

@@ -1,7 +1,9 @@
 //! Ingresses and egresses that come, change and go.
 
+use std::io::Write;
+
 use nix::sys::signal::Signal;
-use nozzle_testkit::Recorder;
+use nozzle_testkit::{Child, Recorder};
 
 use super::{Rig, STREAM, each_once, ids, metric, module, sink, to, until, write_records};
 
@@ -66,6 +68,31 @@ async fn ingresses_are_added_changed_and_removed_while_others_are_read() {
     assert_eq!(stream.iter().min(), Some(&0));
     each_once("the stream, which is not touched", stream);
     assert_eq!(progress, "0", "it is read behind what is settled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_added_waits_for_no_other_that_waits_for_its_source() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let sinks = [sink("t/a", &endpoint.url(), "")];
+    // Standard input, where nothing more comes after the first.
+    let quiet = file("t/quiet", "\"-\"");
+    let rig = Rig::new(&module(&quiet, &sinks, ""));
+    write_records(rig.path(), "more.ndjson", 0..3_000);
+    let (host, mut stdin) = Child::start_fed(&mut rig.command());
+    stdin.write_all(b"{\"id\":3000}\n").expect("it reads");
+    endpoint.until("the first", |bodies| bodies.len() == 1).await;
+
+    let both = quiet + &file("t/more", "more.ndjson");
+    let with = module(&both, &sinks, "");
+    rig.reload(&host, &with, "ingresses added: t/more");
+    endpoint
+        .until("the file", |bodies| ids(bodies).len() == 3_001)
+        .await;
+    drop(stdin);
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(each_once("all", ids(&endpoint.accepted())), 3_001);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,11 +6,9 @@
 
 use std::collections::VecDeque;
 
-use tokio::sync::mpsc;
-
 use super::{Delayed, Engine, SinkEnd};
 use crate::{
-    delivery::{Sink, control::Controlled, item::Item, outbox::Outbox},
+    delivery::{Intake, Sink, control::Controlled, item::Item, outbox::Outbox},
     event::Arrival,
     http::Transport,
     plugin::Plugin,
@@ -33,14 +31,14 @@ pub struct Rest {
     /// How many of the first of them it has counted as read.
     pub counted: usize,
     /// Its queue: whoever sends events does not notice.
-    pub intake: mpsc::Receiver<Vec<Arrival>>,
+    pub intake: Intake,
     /// By what it was told what to do: whoever tells it something does not notice either. None if nobody has told it yet.
     pub control: Option<Controlled>,
 }
 
 impl Rest {
     /// Nothing but a queue.
-    pub fn of(intake: mpsc::Receiver<Vec<Arrival>>) -> Self {
+    pub fn of(intake: Intake) -> Self {
         Self {
             arrivals: VecDeque::new(),
             counted: 0,
@@ -80,7 +78,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     }
 
     /// What is not settled; results that wait for those of earlier events are made once more, in their order.
-    pub(super) fn hand_over(self, intake: mpsc::Receiver<Vec<Arrival>>) -> Rest {
+    pub(super) fn hand_over(self, intake: Intake) -> Rest {
         let stats = &self.sink.stats;
         for gauge in [
             &stats.in_flight,

@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     ingresses::Stopped,
-    sinks::{Intake, Queue, Retired, queues},
+    sinks::{Retired, queues},
 };
 use super::{Hurry, prepare::Prepared, wires::stays};
 use crate::{
     admin::Reloaded,
     config::{Changes, Module},
+    delivery::{Intake, Queue},
     egress::EgressHandle,
     fail_point::FailPoint,
     pipeline::{

@@ -195,7 +195,7 @@ pub(super) async fn write_off(
             view.stats.dead_lettered.add(arrivals.len());
             sources.settle(arrivals.iter().map(|arrival| arrival.ticket));
         }
-        match rest.intake.recv().await {
+        match rest.intake.take().await {
             Some(more) => {
                 view.stats.read.add(more.len());
                 arrivals = more;

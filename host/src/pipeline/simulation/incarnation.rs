@@ -7,7 +7,6 @@ use std::{
 
 use tokio::{
     runtime::Builder,
-    sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -254,7 +253,7 @@ fn start(world: &Shared) -> Running {
             control: controlled,
             tap: Default::default(),
         };
-        let (queue, intake) = mpsc::channel(plan.feeders(number));
+        let (queue, intake) = delivery::Queue::open();
         queues.push(queue);
         views.push(SinkView {
             id: Arc::clone(&id),
@@ -288,7 +287,7 @@ fn start(world: &Shared) -> Running {
             ledger: Arc::clone(&source.ledger),
             counts: false,
             capacity: buffers.min().unwrap_or(1),
-            sinks: of.to.iter().map(|sink| queues[*sink].clone()).collect(),
+            sinks: of.to.iter().map(|sink| queues[*sink].feeder()).collect(),
             router: router(of.to.len(), (number + plan.egress_depth) % 2 == 1),
             unrouted: Unrouted::Drop,
             stats: Arc::clone(&stats),

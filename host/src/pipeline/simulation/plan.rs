@@ -126,7 +126,7 @@ impl Plan {
         &self.issued[event].event.data
     }
 
-    /// How many ingresses lead to a sink, as [`crate::pipeline::feeders`] counts them.
+    /// How many ingresses lead to a sink, and nothing else does here: each has a place in its queue.
     pub(super) fn feeders(&self, sink: usize) -> usize {
         let ingresses = self.ingresses.iter();
         let to = ingresses.filter(|ingress| ingress.to.contains(&sink));

@@ -93,7 +93,7 @@ async fn a_sink_that_leaves_delivers_what_it_has_and_takes_in_no_more() {
     assert!(rest.arrivals.is_empty());
     let chunk = rest
         .intake
-        .try_recv()
+        .take_now()
         .expect("what came later is in its queue");
     assert_eq!((chunk.len(), chunk[0].ticket.ordinal), (1, 2));
 }

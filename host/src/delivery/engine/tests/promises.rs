@@ -83,10 +83,7 @@ async fn promise_1_progress_waits_for_a_call_in_flight_and_for_the_dead_letter()
         _ => now(status(200)),
     });
     sink.send(["ok", "slow", "bad", "ok2"]).await;
-    drop(std::mem::replace(
-        &mut sink.queue,
-        tokio::sync::mpsc::channel(1).0,
-    ));
+    sink.feeder = None;
 
     tokio::time::sleep(Duration::from_secs(5)).await;
     let before = positions(&sink.ledger);

@@ -15,7 +15,8 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::{
     delivery::{
-        DEFAULT, Endpoint, Endpoints, Left, Rest, Sink, SinkEnd, Source, Sources, Way,
+        DEFAULT, Endpoint, Endpoints, Feeder, Left, Queue, Rest, Sink, SinkEnd, Source, Sources,
+        Way,
         control::Control,
         gate::{
             Gate,
@@ -169,7 +170,8 @@ pub(super) struct Running {
     pub(super) control: Control,
     pub(super) stats: Arc<SinkStats>,
     pub(super) ledger: Arc<Ledger>,
-    pub(super) queue: mpsc::Sender<Vec<Arrival>>,
+    /// What feeds it; none when nothing more comes.
+    pub(super) feeder: Option<Feeder>,
     pub(super) letters: Arc<Mutex<Vec<Value>>>,
     pub(super) results: Arc<Mutex<Vec<String>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -270,7 +272,7 @@ pub(super) fn start_to<T: Transport>(
         control: controlled,
         tap: Default::default(),
     };
-    let (queue, intake) = mpsc::channel(1);
+    let (queue, intake) = Queue::open();
     let left = Arc::new(Mutex::new(None));
     let leaves = Arc::clone(&left);
     let running = async move {
@@ -287,7 +289,7 @@ pub(super) fn start_to<T: Transport>(
         control,
         stats,
         ledger,
-        queue,
+        feeder: Some(queue.feeder()),
         letters: collect(letters_queue, Arc::clone(&stuck), |data| {
             serde_json::from_slice(data).expect("a letter is JSON")
         }),
@@ -363,7 +365,9 @@ impl Running {
         };
         self.next += records.len() as u64;
         let arrivals = records.into_iter().zip(ordinals).map(arrival).collect();
-        self.queue.send(arrivals).await.expect("the sink runs");
+        let feeder = self.feeder.as_ref().expect("more comes");
+        let place = feeder.place().await.expect("the sink runs");
+        place.put(arrivals);
     }
 
     /// What the endpoint has seen so far.
@@ -397,7 +401,7 @@ impl Running {
 
     /// Ends the intake, waits for the end, and gives what came of it.
     pub(super) async fn finish(self) -> Finished {
-        drop(self.queue);
+        drop(self.feeder);
         let end = self.task.await.expect("no panic");
         let seen = self.seen.lock().expect("no panic").clone();
         let letters = self.letters.lock().expect("no panic").clone();

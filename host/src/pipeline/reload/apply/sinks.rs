@@ -2,20 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
+use tokio::{sync::oneshot, task::JoinSet};
 
 use super::Change;
 use crate::{
     config::{Changes, Module, SinkChange, SinkConfig},
-    delivery::Rest,
+    delivery::{Intake, Queue, Rest},
     egress::EgressHandle,
-    event::Arrival,
     pipeline::{
         StartError,
-        feeders::feeders,
         live::LiveSink,
         reload::{
             Hurry,
@@ -26,10 +21,6 @@ use crate::{
         wiring::{Begin, attend},
     },
 };
-
-/// What sends to a sink, and what the sink receives from.
-pub(super) type Queue = mpsc::Sender<Vec<Arrival>>;
-pub(super) type Intake = mpsc::Receiver<Vec<Arrival>>;
 
 /// A sink that delivers no more.
 pub(super) struct Retired {
@@ -51,7 +42,7 @@ pub(super) fn queues(
         let is_kept = matches!(change, SinkChange::Kept(_));
         // There is none, or it has ended with its last ingress: then it is needed only for another one.
         let is_new = open.is_none() && (!is_kept || is_fed_anew(place, module, changes));
-        let (queue, intake) = mpsc::channel(feeders(module, place));
+        let (queue, intake) = Queue::open();
         (open.unwrap_or(queue), is_new.then_some(intake))
     });
     each.unzip()
@@ -84,7 +75,7 @@ impl Change<'_> {
                 && self.intakes[place].is_none()
             {
                 // It halted meanwhile, and the host is about to.
-                let (queue, intake) = mpsc::channel(feeders(&self.module, place));
+                let (queue, intake) = Queue::open();
                 self.queues[place] = queue;
                 self.intakes[place] = Some(intake);
             }
@@ -165,7 +156,7 @@ async fn begin(
     let rest = match (rest, intake) {
         (Some(mut rest), Some(intake)) => {
             // Nobody has the old queue any more, but it may not be empty.
-            while let Ok(chunk) = rest.intake.try_recv() {
+            while let Some(chunk) = rest.intake.take_now() {
                 rest.arrivals.extend(chunk);
             }
             Some(Rest { intake, ..rest })
