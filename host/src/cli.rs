@@ -16,6 +16,7 @@ mod record;
 mod reload;
 mod replay;
 mod run;
+mod speak;
 mod steer;
 mod summary;
 mod swap;
@@ -28,7 +29,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use self::{error::CliError, log::LogFormat};
+use self::{error::CliError, log::LogFormat, speak::print};
 
 /// Delivers a stream of records to any HTTP endpoint; a WebAssembly component decides what each
 /// call looks like and what each response means.
@@ -164,7 +165,7 @@ pub fn main() -> ExitCode {
 
 fn execute(args: Args) -> Result<(), CliError> {
     match args.command {
-        Command::Schema => print_json(&crate::config::schema()),
+        Command::Schema => Ok(print(&format!("{:#}\n", crate::config::schema()))?),
         Command::CompilePlugin {
             path,
             seconds,
@@ -175,15 +176,11 @@ fn execute(args: Args) -> Result<(), CliError> {
             drop(writeln!(std::io::stdout(), "{words}"));
             std::process::exit(code.into());
         }
-        Command::Openapi => print_json(&crate::admin::openapi()),
+        Command::Openapi => Ok(print(&format!("{:#}\n", crate::admin::openapi()))?),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Args::command(),
-                "nozzle",
-                &mut std::io::stdout(),
-            );
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "nozzle", &mut script);
+            Ok(print(&String::from_utf8_lossy(&script))?)
         }
         command => {
             log::to_stderr(&args.log, args.log_format)?;
@@ -228,10 +225,4 @@ async fn serve(command: Command, format: LogFormat) -> Result<(), CliError> {
         | Command::Completions { .. }
         | Command::CompilePlugin { .. } => Ok(()),
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the document is the command's data")]
-fn print_json(document: &serde_json::Value) -> Result<(), CliError> {
-    println!("{document:#}");
-    Ok(())
 }

@@ -308,17 +308,26 @@ fn checked(text: &str, sources: &Sources) -> Result<Module, Vec<Problem>> {
     let Some(root) = Node::parse(text, sources, &mut problems) else {
         return Err(problems);
     };
-    let json = walk::walk(&root, &schema(), &mut problems);
-    if !problems.is_empty() {
+    let walked = walk::walk(&root, &schema(), &mut problems);
+    if walked.is_shifted {
         return Err(problems);
     }
-    let yaml: ModuleYaml = serde_json::from_value(json).map_err(|error| {
-        vec![Problem::new(
-            Mark::default(),
-            format!("the module cannot be read: {error}"),
-        )]
-    })?;
-    Checker::new(&root, sources).module(yaml)
+    let yaml: ModuleYaml = match serde_json::from_value(walked.json) {
+        Ok(yaml) => yaml,
+        Err(error) if problems.is_empty() => {
+            let message = format!("the module cannot be read: {error}");
+            return Err(vec![Problem::new(Mark::default(), message)]);
+        }
+        Err(_) => return Err(problems),
+    };
+    let checked = Checker::new(&root, sources, problems.is_empty()).module(yaml);
+    if problems.is_empty() {
+        return checked;
+    }
+    // What else is wrong is said at once, but for what may follow from the problems before.
+    let more = checked.err().unwrap_or_default().into_iter();
+    problems.extend(more.filter(|problem| !walked.beside.contains(&problem.mark)));
+    Err(problems)
 }
 
 /// A path of the file, relative to its folder.

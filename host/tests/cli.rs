@@ -1,6 +1,10 @@
 //! The binary as a user meets it: a run from end to end, and what it says when something is wrong.
 
-use std::{path::Path, process::Command};
+use std::{
+    fs::File,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use nozzle_testkit::{Child, Ended, plugin, plugins};
 
@@ -242,6 +246,63 @@ fn the_schema_is_printed_as_it_is_committed() {
         committed == ended.stdout,
         "the schema has changed: run `make bless`"
     );
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("dead.ndjson"), "").expect("written");
+    let plugin = plugin("per_record.wasm").display().to_string();
+    let commands = [
+        &["schema"][..],
+        &["openapi"],
+        &["completions", "bash"],
+        &["dead-letters", "dead.ndjson", "--json"],
+        &["plugin", "inspect", &plugin],
+    ];
+    for args in commands {
+        let end_with = |stdout: Stdio| {
+            let mut command = nozzle();
+            command.current_dir(folder.path()).args(args);
+            let output = command.stdin(Stdio::null()).stdout(stdout).output();
+            let output = output.expect("it runs");
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            (output.status.code(), stderr)
+        };
+        let (reader, gone) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let full = File::create("/dev/full").expect("a device");
+
+        let of_gone = end_with(gone.into());
+        let (code, said) = end_with(full.into());
+
+        assert_eq!(of_gone, (Some(0), String::new()), "{args:?}");
+        assert_eq!(code, Some(1), "{args:?}: {said}");
+        let expected =
+            "error: standard output cannot be written\n  caused by: No space left on device";
+        assert!(said.starts_with(expected), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn nobody_who_hears_it_stops_no_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = sink_with(
+        &plugin("per_record.wasm").display().to_string(),
+        "    on-outage: dead-letter\n    retry: { strategy: none }\n",
+    );
+    module(folder.path(), &sink);
+    let (reader, gone) = std::io::pipe().expect("a pipe");
+    drop(reader);
+
+    let ended = nozzle()
+        .current_dir(folder.path())
+        .args(["run", "module.yaml"])
+        .stdin(Stdio::null())
+        .stderr(gone)
+        .status();
+
+    assert_eq!(ended.expect("it runs").code(), Some(0));
 }
 
 #[test]

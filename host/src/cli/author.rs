@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use super::error::CliError;
+use super::{error::CliError, speak::StdoutError};
 use crate::{
     author::{
         BenchError, CasesError, Mistake, PreviewError, ProjectError, Workshop, WorkshopError,
@@ -82,6 +82,8 @@ pub(super) enum AuthorError {
     Bench(BenchError),
     #[error(transparent)]
     Project(ProjectError),
+    #[error(transparent)]
+    Stdout(#[from] StdoutError),
     #[error("{failed} of {all} cases failed")]
     Failed { failed: usize, all: usize },
 }
@@ -96,7 +98,7 @@ fn files(problems: &[Problems]) -> String {
 impl AuthorError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Failed { .. } | Self::Write { .. } => 1,
+            Self::Failed { .. } | Self::Write { .. } | Self::Stdout(_) => 1,
             Self::Cases(_) | Self::CaseFiles(_) | Self::NoSuchCase { .. } => 2,
             Self::Read { .. } | Self::NoRecords { .. } | Self::Baseline { .. } => 2,
             Self::Preview(PreviewError::Url) | Self::Bench(BenchError::NoRecords) => 2,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
-use super::error::CliError;
+use super::{error::CliError, speak::say};
 use crate::{
     config::{self, EndpointConfig, SinkConfig},
     delivery::dry_run,
@@ -27,10 +27,6 @@ pub(super) struct CheckArgs {
 
 /// Checks the file, then opens what endpoints are made of, loads each plugin and lets it shape one record. Nothing is
 /// read from an ingress, and nothing is sent.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the command line speaks to people"
-)]
 pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let module =
         config::load(&args.module, args.properties.as_deref()).map_err(CliError::Config)?;
@@ -46,7 +42,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     }
     for sink in &module.sinks {
         match load_and_shape(&host, sink, &module.endpoints).await {
-            Ok(said) => eprintln!("{}: {said}", sink.id),
+            Ok(said) => say(&format!("{}: {said}", sink.id)),
             Err(error) => failed.push(error),
         }
     }
@@ -56,7 +52,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     }
     match last {
         None => {
-            eprintln!("`{}` is fine", args.module.display());
+            say(&format!("`{}` is fine", args.module.display()));
             Ok(())
         }
         Some(error) => Err(error),

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{
     error::CliError,
-    letters::{FilterArgs, counted, print, say, table, to_json},
+    letters::{FilterArgs, counted, table, to_json},
+    speak::{print, say},
 };
 use crate::{dead_letter::Groups, ingress::dead_letters::LetterFile};
 
@@ -73,11 +74,10 @@ pub(super) async fn dead_letters(args: DeadLettersArgs) -> Result<(), CliError> 
             "left-out": left_out,
             "unreadable": { "count": unread, "lines": lines },
         });
-        print(&format!("{all:#}\n"));
-        return Ok(());
+        return Ok(print(&format!("{all:#}\n"))?);
     }
     if groups.total() > 0 {
-        print(&table(&groups));
+        print(&table(&groups))?;
     }
     for Unreadable { file, line, reason } in &unreadable {
         say(&format!("{file}:{line}: {reason}"));

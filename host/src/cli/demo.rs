@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{error::CliError, log::LogFormat, numbers::grouped, run::drive, summary};
+use super::{error::CliError, log::LogFormat, numbers::grouped, run::drive, speak::say, summary};
 use crate::{
     config::{self, Flags, Source, Sources},
     endpoint::{Endpoint, EndpointOptions},
@@ -28,10 +28,6 @@ pub(super) struct DemoArgs {
 }
 
 /// Runs the demo in a folder of its own.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the command line speaks to people"
-)]
 pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliError> {
     if !args.plugin.is_file() {
         return Err(CliError::NoDemoPlugin { path: args.plugin });
@@ -78,13 +74,13 @@ pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliErr
         message,
         hint: "see `nozzle demo --help`".to_owned(),
     })?;
-    eprintln!(
+    say(&format!(
         "{} records/s go through {}",
         args.rate,
         args.plugin.display()
-    );
-    eprintln!(
-        "to an endpoint that answers 8 % 503, 4 % 429, 2 % 500, 1 % 400, and resets 2 % of its connections.\n"
+    ));
+    say(
+        "to an endpoint that answers 8 % 503, 4 % 429, 2 % 500, 1 % 400, and resets 2 % of its connections.\n",
     );
     let run = RunOptions {
         state_dir: folder.join("state"),
@@ -101,16 +97,16 @@ pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliErr
         .filter(|(status, _)| **status != 200)
         .map(|(_, count)| count)
         .sum();
-    eprintln!(
+    say(&format!(
         "the endpoint refused or cut off {} of {} calls, and accepted {} different records ({} twice)",
         grouped(bad + counts.resets),
         grouped(counts.calls),
         grouped(counts.unique),
         grouped(counts.duplicates),
-    );
+    ));
     let delivered: u64 = summary.sinks.iter().map(|sink| sink.delivered).sum();
     let proved = delivered == counts.unique;
-    eprintln!(
+    say(&format!(
         "{}: delivered {} = accepted {}",
         if proved {
             "nothing was lost"
@@ -119,10 +115,10 @@ pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliErr
         },
         grouped(delivered),
         grouped(counts.unique),
-    );
-    eprintln!(
+    ));
+    say(&format!(
         "what was given up on, each with its cause: {}",
         dead_letters.display()
-    );
+    ));
     summary::result(summary)
 }

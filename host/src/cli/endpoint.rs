@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::error::CliError;
+use super::{
+    error::CliError,
+    speak::{print, say},
+};
 use crate::{
     endpoint::{Endpoint, EndpointOptions},
     shutdown::Shutdown,
@@ -66,11 +69,6 @@ fn latency(text: &str) -> Result<(Duration, Duration), String> {
 }
 
 /// Serves until a signal, then prints what came.
-#[expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "this is where the command line speaks to people"
-)]
 pub(super) async fn endpoint(args: EndpointArgs) -> Result<(), CliError> {
     let options = EndpointOptions {
         statuses: args.statuses,
@@ -90,13 +88,12 @@ pub(super) async fn endpoint(args: EndpointArgs) -> Result<(), CliError> {
             address: args.listen,
             source,
         })?;
-    eprintln!(
+    say(&format!(
         "listening on http://{}; GET /stats shows the counts; Ctrl-C ends",
         endpoint.address()
-    );
+    ));
     shutdown.drain.cancelled().await;
     signals.abort();
     let counts = serde_json::to_string(&endpoint.counts()).unwrap_or_default();
-    println!("{counts}");
-    Ok(())
+    Ok(print(&format!("{counts}\n"))?)
 }

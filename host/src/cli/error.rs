@@ -2,7 +2,12 @@
 
 use std::{io, path::PathBuf};
 
-use super::{author::AuthorError, package::PackageError, record::RecordError};
+use super::{
+    author::AuthorError,
+    package::PackageError,
+    record::RecordError,
+    speak::{StdoutError, say},
+};
 use crate::{
     admin::{BindError, FetchError},
     causes::causes,
@@ -69,8 +74,8 @@ pub(super) enum CliError {
     Package(PackageError),
     #[error(transparent)]
     Record(RecordError),
-    #[error("standard output cannot be written")]
-    Stdout(#[source] io::Error),
+    #[error(transparent)]
+    Stdout(#[from] StdoutError),
     #[error("a source failed")]
     Source(#[source] IngressError),
     #[error("stopped")]
@@ -151,34 +156,26 @@ impl CliError {
             "message": self.to_string(),
             "fields": { "causes": causes, "hint": self.hint(), "exit-code": self.exit_code() },
         });
-        eprint(&line.to_string());
+        say(&line.to_string());
     }
 
     /// `error:`, the causes, then one hint.
     pub(super) fn print(&self) {
         if let Self::Config(problems) = self {
-            eprint(&format!("{problems}"));
+            say(problems.to_string().trim_end());
             return;
         }
         if let Self::Author(AuthorError::CaseFiles(all)) = self {
             for problems in all {
-                eprint(&format!("{problems}\n\n"));
+                say(problems.to_string().trim_end());
             }
         }
-        eprint(&format!("error: {self}"));
+        say(format!("error: {self}").trim_end());
         for cause in causes(self) {
-            eprint(&format!("  caused by: {cause}"));
+            say(format!("  caused by: {cause}").trim_end());
         }
         if let Some(hint) = self.hint() {
-            eprint(&format!("  hint: {hint}"));
+            say(format!("  hint: {hint}").trim_end());
         }
     }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the command line speaks to people"
-)]
-fn eprint(text: &str) {
-    eprintln!("{}", text.trim_end());
 }

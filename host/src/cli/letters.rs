@@ -106,19 +106,3 @@ pub(super) fn counted(count: u64, of: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {of}{plural}", grouped(count))
 }
-
-/// Writes what the command is asked for. Whoever reads it may have seen enough: that is no failure.
-pub(super) fn print(text: &str) {
-    drop(std::io::Write::write_all(
-        &mut std::io::stdout(),
-        text.as_bytes(),
-    ));
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the command line speaks to people"
-)]
-pub(super) fn say(text: &str) {
-    eprintln!("{text}");
-}

@@ -16,7 +16,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use self::args::{InspectArgs, PullArgs, PushArgs, RegistryArgs};
-use super::{error::CliError, letters::print};
+use super::{
+    error::CliError,
+    speak::{StdoutError, print},
+};
 use crate::{
     event::{now_ms, rfc3339},
     oci::{Cache, Component, Digest, Package, Reference, Registry},
@@ -58,8 +61,7 @@ async fn pull(args: PullArgs) -> Result<(), PackageError> {
         ("bytes", json!(bytes.len())),
         ("file", json!(output.display().to_string())),
     ];
-    show(&lines, args.json);
-    Ok(())
+    Ok(show(&lines, args.json)?)
 }
 
 async fn push(args: PushArgs) -> Result<(), PackageError> {
@@ -105,8 +107,7 @@ async fn push(args: PushArgs) -> Result<(), PackageError> {
         ("sha256", json!(pushed.component.hex())),
         ("bytes", json!(package.bytes.len())),
     ];
-    show(&lines, args.json);
-    Ok(())
+    Ok(show(&lines, args.json)?)
 }
 
 async fn inspect(args: InspectArgs) -> Result<(), PackageError> {
@@ -135,8 +136,7 @@ async fn inspect(args: InspectArgs) -> Result<(), PackageError> {
         ("exports", json!(names.exports)),
         ("imports", json!(names.imports)),
     ]);
-    show(&lines, args.json);
-    Ok(())
+    Ok(show(&lines, args.json)?)
 }
 
 /// The world that a plugin was built for, by what it exports.
@@ -222,7 +222,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
     })
 }
 
-fn show(lines: &[(&str, Value)], as_json: bool) {
+fn show(lines: &[(&str, Value)], as_json: bool) -> Result<(), StdoutError> {
     if as_json {
         let object: serde_json::Map<String, Value> = lines
             .iter()
@@ -245,5 +245,5 @@ fn show(lines: &[(&str, Value)], as_json: bool) {
             text.push_str(&format!("{name:<9}{value}\n"));
         }
     }
-    print(&text);
+    print(&text)
 }

@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf};
 
 use serde_json::json;
 
-use super::error::CliError;
+use super::{
+    error::CliError,
+    speak::{print, say},
+};
 use crate::{
     config,
     event::{Position, ShardPosition, rfc3339},
@@ -125,7 +128,7 @@ pub(super) async fn progress(args: ProgressArgs) -> Result<(), CliError> {
                 [ingress.clone(), partition.clone(), words(position)]
             });
             let head = ["ingress", "partition", "settled up to"].map(str::to_owned);
-            print(&table(std::iter::once(head).chain(rows).collect()));
+            print(&table(std::iter::once(head).chain(rows).collect()))?;
         }
         Action::Export(store) => {
             let all = store.open().await?.all().await?;
@@ -135,7 +138,7 @@ pub(super) async fn progress(args: ProgressArgs) -> Result<(), CliError> {
                     json!({ "ingress": ingress, "partition": partition, "position": position })
                 })
                 .collect();
-            print(&format!("{:#}\n", json!(list)));
+            print(&format!("{:#}\n", json!(list)))?;
         }
         Action::Reset {
             store,
@@ -221,19 +224,6 @@ fn table(rows: Vec<[String; 3]>) -> String {
             format!("{ingress:<first$}  {partition:<second$}  {position}\n")
         })
         .collect()
-}
-
-#[expect(clippy::print_stdout, reason = "progress is data")]
-fn print(text: &str) {
-    print!("{text}");
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the command line speaks to people"
-)]
-fn say(text: &str) {
-    eprintln!("{text}");
 }
 
 #[cfg(test)]

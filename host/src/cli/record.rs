@@ -11,7 +11,8 @@ use std::{
 use super::{
     error::CliError,
     host::HostArgs,
-    letters::{counted, print, say},
+    letters::counted,
+    speak::{print, say},
     steer::id,
 };
 use crate::{
@@ -115,7 +116,7 @@ pub(super) async fn record(args: RecordArgs) -> Result<(), CliError> {
     for case in &recorded.cases {
         let (path, used) = write(out, &stem, number + 1, &case.text)?;
         number = used;
-        print(&format!("{}\n", path.display()));
+        print(&format!("{}\n", path.display()))?;
     }
     say(&summary(&recorded, out));
     Ok(())

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{error::CliError, host::HostArgs, letters::say, steer::json};
+use super::{error::CliError, host::HostArgs, speak::say, steer::json};
 use crate::admin::Reloaded;
 
 /// What `nozzle reload` can be told.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{
     StateArgs,
     error::CliError,
-    letters::{FilterArgs, counted, print, say, table},
+    letters::{FilterArgs, counted, table},
     log::LogFormat,
     run::drive,
+    speak::{print, say},
     summary,
 };
 use crate::{
@@ -172,7 +173,7 @@ async fn dry_run(settings: &DeadLetterSettings, start: &Start) -> Result<(), Cli
         }
     }
     if sent.total() > 0 {
-        print(&table(&sent));
+        print(&table(&sent))?;
     }
     let of = counted(sent.total(), "dead letter");
     say(&format!("{of} would be sent to `{}`", settings.to));

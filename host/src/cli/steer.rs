@@ -5,10 +5,10 @@ use serde::Serialize;
 use super::{
     error::CliError,
     host::HostArgs,
-    letters::{counted, say},
+    letters::counted,
     numbers::grouped,
+    speak::{print, say},
     table::aligned,
-    top::print,
 };
 use crate::{
     admin::{
@@ -93,7 +93,7 @@ pub(super) async fn sinks(args: SinksArgs) -> Result<(), CliError> {
         ]
     };
     let table = aligned(&COLUMNS, &[0, 1], sinks.sinks.iter().map(row));
-    print(&format!("{table}\n"))
+    Ok(print(&format!("{table}\n"))?)
 }
 
 /// Tells a sink to make no new call.
@@ -157,5 +157,5 @@ fn words(changed: &Changed) -> String {
 }
 
 pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
-    print(&format!("{}\n", serde_json::json!(value)))
+    Ok(print(&format!("{}\n", serde_json::json!(value)))?)
 }

@@ -8,6 +8,7 @@ use super::{
     error::CliError,
     log::LogFormat,
     numbers::{grouped, short},
+    speak::say,
     table::aligned,
 };
 use crate::pipeline::{SinkSummary, Summary};
@@ -26,16 +27,15 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// Prints the numbers of every sink, and that they add up.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the command line speaks to people"
-)]
 pub(super) fn print(summary: &Summary, elapsed: Duration, format: LogFormat) {
     match format {
         LogFormat::Text => {
-            eprintln!("{}", table(&summary.sinks, elapsed));
+            say(&table(&summary.sinks, elapsed));
             for (ingress, count) in &summary.unrouted {
-                eprintln!("{ingress}: no router took {} events", grouped(*count));
+                say(&format!(
+                    "{ingress}: no router took {} events",
+                    grouped(*count)
+                ));
             }
         }
         LogFormat::Json => {

@@ -7,11 +7,10 @@ use bytes::Bytes;
 use super::{
     error::CliError,
     host::HostArgs,
-    letters::say,
     record::{RecordArgs, record},
+    speak::{print, say},
     steer::{SinkArgs, id, json},
     table::aligned,
-    top::print,
 };
 use crate::{
     admin::api::{PluginInfo, Plugins},
@@ -100,7 +99,10 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
     }
     let rows = plugins.plugins.iter().map(row);
     let head = ["sink", "generation", "digest", "since", "before", "trial"];
-    print(&format!("{}\n", aligned(&head, &[0, 2, 3, 4, 5], rows)))
+    Ok(print(&format!(
+        "{}\n",
+        aligned(&head, &[0, 2, 3, 4, 5], rows)
+    ))?)
 }
 
 fn row(plugin: &PluginInfo) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! `nozzle top`: the live view of a host that runs.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use super::{
     error::CliError,
     host::HostArgs,
     numbers::{grouped, short},
+    speak::{is_read, print},
     table::aligned,
     view::{self, Lines, Rates},
 };
@@ -43,10 +44,10 @@ pub(super) async fn top(args: TopArgs) -> Result<(), CliError> {
     let client = args.host.client()?;
     let status = client.status().await.map_err(CliError::Fetch)?;
     if args.json {
-        return print(&format!("{}\n", serde_json::json!(status)));
+        return Ok(print(&format!("{}\n", serde_json::json!(status)))?);
     }
     if args.once {
-        return print(&tables(&status));
+        return Ok(print(&tables(&status))?);
     }
     let shutdown = Shutdown::default();
     let signals = shutdown.listen().map_err(CliError::Signals)?;
@@ -74,18 +75,9 @@ async fn follow(host: &Client) -> Result<(), CliError> {
         let now = rates.lines(&status);
         if terminal {
             lines.draw(&now);
-        } else {
-            print(&format!("{}\n", now.join("\n")))?;
+        } else if !is_read(&format!("{}\n", now.join("\n")))? {
+            return Ok(());
         }
-    }
-}
-
-/// A reader that has gone is no failure of this command.
-pub(super) fn print(text: &str) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),
-        _ => Ok(()),
     }
 }
 

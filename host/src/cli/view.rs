@@ -15,6 +15,7 @@ use tracing::info;
 use super::{
     log::LogFormat,
     numbers::{grouped, short},
+    speak::say,
 };
 use crate::admin::status::{IngressStatus, SinkMode, SinkStatus, Status};
 
@@ -44,19 +45,9 @@ pub(super) async fn show(format: LogFormat, look: impl Fn() -> Status) {
     loop {
         ticks.tick().await;
         match format {
-            LogFormat::Text => print(&rates.lines(&look())),
+            LogFormat::Text => rates.lines(&look()).iter().for_each(|line| say(line)),
             LogFormat::Json => log(&look()),
         }
-    }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where the command line speaks to people"
-)]
-fn print(lines: &[String]) {
-    for line in lines {
-        eprintln!("{line}");
     }
 }
 

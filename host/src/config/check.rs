@@ -49,17 +49,20 @@ pub(super) struct Checker<'a> {
     env: fn(&str) -> Option<String>,
     /// Which addresses may be dialled; set before the first URL is looked at.
     network: Arc<AddressRules>,
+    /// Whether nothing was left out of what is checked: otherwise it is not known what nobody names.
+    is_whole: bool,
     problems: Vec<Problem>,
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(root: &'a Node, sources: &Sources) -> Self {
+    pub(super) fn new(root: &'a Node, sources: &Sources, is_whole: bool) -> Self {
         Self {
             root,
             folder: sources.folder.clone(),
             environment: Environment::read(sources.env),
             env: sources.env,
             network: Arc::default(),
+            is_whole,
             problems: Vec::new(),
         }
     }
@@ -147,7 +150,7 @@ impl<'a> Checker<'a> {
             self.circles(&sinks);
         }
         for (index, id) in sink_ids.iter().enumerate() {
-            if self.problems.is_empty() && !is_used(index, &ingresses, &sinks) {
+            if self.is_right() && !is_used(index, &ingresses, &sinks) {
                 let mark = self.mark(&["sinks", &index.to_string(), "id"]);
                 let problem = Problem::new(mark, format!("no router sends events to `{id}`"));
                 self.problems
@@ -155,7 +158,7 @@ impl<'a> Checker<'a> {
             }
         }
         for (index, id) in endpoint_ids.iter().enumerate() {
-            if self.problems.is_empty() && !sinks.iter().any(|sink| sink.uses(index)) {
+            if self.is_right() && !sinks.iter().any(|sink| sink.uses(index)) {
                 let mark = self.mark(&["endpoints", &index.to_string(), "id"]);
                 let problem = Problem::new(mark, format!("no sink sends to `{id}`"));
                 self.problems.push(problem.hint(
@@ -179,6 +182,10 @@ impl<'a> Checker<'a> {
             telemetry,
             filled_in: self.root.filled_in(),
         })
+    }
+
+    fn is_right(&self) -> bool {
+        self.is_whole && self.problems.is_empty()
     }
 
     fn egress(&mut self, index: usize, yaml: EgressYaml) -> Option<EgressConfig> {

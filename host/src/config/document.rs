@@ -23,7 +23,7 @@ impl Document {
         let mut problems = Vec::new();
         let read = Node::parse_with(text, None, &mut problems).and_then(|root| {
             let schema = schemars::schema_for!(T).to_value();
-            let json = walk::walk(&root, &schema, &mut problems);
+            let json = walk::walk(&root, &schema, &mut problems).json;
             if !problems.is_empty() {
                 return None;
             }

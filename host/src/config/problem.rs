@@ -64,14 +64,8 @@ impl Problem {
         found: &str,
         candidates: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Self {
-        let close = candidates
-            .clone()
-            .into_iter()
-            .map(|candidate| (strsim::damerau_levenshtein(found, candidate), candidate))
-            .min()
-            .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4);
-        match close {
-            Some((_, candidate)) => self.hint(format!("did you mean `{candidate}`?")),
+        match close_to(found, candidates.clone()) {
+            Some(candidate) => self.hint(format!("did you mean `{candidate}`?")),
             None => {
                 let all: Vec<_> = candidates
                     .into_iter()
@@ -85,6 +79,18 @@ impl Problem {
             }
         }
     }
+}
+
+/// What was meant, most likely, where one of `candidates` is close to `found`.
+pub(super) fn close_to<'a>(
+    found: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let distances = candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(found, candidate), candidate));
+    let (distance, candidate) = distances.min()?;
+    (distance <= 1 + candidate.len() / 4).then_some(candidate)
 }
 
 /// All that is wrong with a file.

@@ -1,23 +1,43 @@
 //! Holds the file against the schema, and turns it into JSON: the schema that editors use is the one that
 //! decides, and every problem is found in one go.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::{
-    problem::{Mark, Problem},
+    problem::{Mark, Problem, close_to},
     schema::Schema,
     tree::{Data, Node, Text},
     units::{parse_duration, parse_size},
 };
 
-/// Walks `node` along `schema`. The JSON is of use only if there was no problem: what is wrong is left out.
-pub(super) fn walk(node: &Node, schema: &Value, problems: &mut Vec<Problem>) -> Value {
-    let walked = Walk { problems }.value(node, Schema::root(schema), "the file");
-    walked.unwrap_or_default()
+/// What a file says, as far as the schema goes.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Without what is wrong; a key that is almost right is taken for the one that was meant.
+    pub(super) json: Value,
+    /// The places beside what was left out, in the same mapping, and those of the mappings around it: what is wrong with them
+    /// may be so for that alone.
+    pub(super) beside: BTreeSet<Mark>,
+    /// Whether a list lacks items: then those behind them have other places in the JSON.
+    pub(super) is_shifted: bool,
+}
+
+/// Walks `node` along `schema`. If there was no problem, the JSON is all that the file says.
+pub(super) fn walk(node: &Node, schema: &Value, problems: &mut Vec<Problem>) -> Walked {
+    let walked = Walked::default();
+    let mut walk = Walk { problems, walked };
+    let json = walk.value(node, Schema::root(schema), "the file");
+    Walked {
+        json: json.unwrap_or_default(),
+        ..walk.walked
+    }
 }
 
 struct Walk<'a> {
     problems: &'a mut Vec<Problem>,
+    walked: Walked,
 }
 
 impl Walk<'_> {
@@ -55,7 +75,9 @@ impl Walk<'_> {
                 let mut out = Vec::new();
                 for (index, item) in items.iter().enumerate() {
                     let name = format!("{name}[{index}]");
-                    out.extend(self.value(item, of, &name));
+                    let read = self.value(item, of, &name);
+                    self.walked.is_shifted |= read.is_none();
+                    out.extend(read);
                 }
                 Some(Value::Array(out))
             }
@@ -72,21 +94,39 @@ impl Walk<'_> {
         name: &str,
     ) -> Value {
         let mut out = Map::new();
+        let (mut lacks, within) = (false, self.walked.beside.len());
         for (key, mark, value) in entries {
-            let read = match schema.property(key) {
-                Some(schema) => self.value(value, schema, key),
-                None => {
-                    let problem = Problem::new(*mark, format!("unknown key `{key}`"));
-                    self.wrong_with(match schema.moved(key) {
-                        Some(hint) => problem.hint(hint),
-                        None => problem.suggest(key, schema.keys()),
-                    })
-                }
-            };
-            out.extend(read.map(|value| (key.clone(), value)));
+            let known = schema.property(key).map(|schema| (&**key, schema));
+            let meant = known.or_else(|| {
+                let problem = Problem::new(*mark, format!("unknown key `{key}`"));
+                let (problem, meant) = match schema.moved(key) {
+                    Some(hint) => (problem.hint(hint), None),
+                    None => (
+                        problem.suggest(key, schema.keys()),
+                        close_to(key, schema.keys()),
+                    ),
+                };
+                self.problems.push(problem);
+                let meant = meant.filter(|meant| entries.iter().all(|(key, ..)| key != meant))?;
+                // It has no place in the file.
+                self.walked.beside.insert(node.mark);
+                Some((meant, schema.property(meant)?))
+            });
+            let read = meant.and_then(|(key, schema)| Some((key, self.value(value, schema, key)?)));
+            match read {
+                Some((key, value)) => drop(out.insert(key.to_owned(), value)),
+                None => lacks = true,
+            }
+        }
+        if lacks {
+            let beside = entries.iter().flat_map(|(_, key, node)| [*key, node.mark]);
+            self.walked.beside.extend(beside);
+        }
+        if lacks || self.walked.beside.len() > within {
+            self.walked.beside.insert(node.mark);
         }
         for key in schema.required() {
-            if !entries.iter().any(|(name, ..)| name == key) {
+            if !out.contains_key(key) && !entries.iter().any(|(name, ..)| name == key) {
                 let message = format!("`{name}` lacks the key `{key}`");
                 self.problems.push(Problem::new(node.mark, message));
             }

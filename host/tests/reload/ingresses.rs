@@ -80,7 +80,9 @@ async fn one_that_is_added_waits_for_no_other_that_waits_for_its_source() {
     write_records(rig.path(), "more.ndjson", 0..3_000);
     let (host, mut stdin) = Child::start_fed(&mut rig.command());
     stdin.write_all(b"{\"id\":3000}\n").expect("it reads");
-    endpoint.until("the first", |bodies| bodies.len() == 1).await;
+    endpoint
+        .until("the first", |bodies| bodies.len() == 1)
+        .await;
 
     let both = quiet + &file("t/more", "more.ndjson");
     let with = module(&both, &sinks, "");

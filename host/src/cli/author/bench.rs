@@ -8,7 +8,7 @@ use super::{AuthorError, LimitArgs, config, events};
 use crate::{
     author::{Bench, events_of},
     cli::{
-        letters::{print, say},
+        speak::{print, say},
         table::aligned,
     },
     event::Event,
@@ -60,7 +60,7 @@ pub(super) async fn bench(args: BenchArgs) -> Result<(), AuthorError> {
         args.batch as usize,
     );
     let measured = measured.await.map_err(AuthorError::Bench)?;
-    print(&format!("{}\n", shown(&measured, before.as_ref())));
+    print(&format!("{}\n", shown(&measured, before.as_ref())))?;
     if let Some(path) = args.save {
         let text = serde_json::to_string_pretty(&measured).unwrap_or_default();
         fs::write(&path, format!("{text}\n"))

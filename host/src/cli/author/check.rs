@@ -6,8 +6,8 @@ use super::{AuthorError, LimitArgs, config, events, workshop};
 use crate::{
     author::{Checked, Trial},
     cli::{
-        letters::{print, say},
         numbers::grouped,
+        speak::{print, say},
     },
 };
 
@@ -33,7 +33,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), AuthorError> {
     let workshop = workshop(&args.plugin, &args.limits).await?;
     let checked = workshop.check(&args.config, &own).await;
     let checked = checked.map_err(AuthorError::Plugin)?;
-    print(&table(&checked));
+    print(&table(&checked))?;
     let mut failed = None;
     for trial in checked.trials {
         let Err(mistake) = trial.end else { continue };

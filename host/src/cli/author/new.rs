@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use super::AuthorError;
 use crate::{
     author::{Language, Template, write_project},
-    cli::letters::say,
+    cli::speak::say,
 };
 
 /// What `nozzle plugin new` can be told.

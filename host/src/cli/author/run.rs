@@ -13,7 +13,7 @@ use http::{Method, header::CONTENT_TYPE};
 use super::{AuthorError, LimitArgs, config, workshop};
 use crate::{
     author::{Call, Preview, events_of},
-    cli::letters::{print, say},
+    cli::speak::{print, say},
 };
 
 /// What `nozzle plugin run` can be told.
@@ -64,7 +64,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), AuthorError> {
         .preview(&args.config, &events, &args.url, &args.endpoints)
         .await;
     let preview = preview.map_err(AuthorError::Preview)?;
-    print(&shown(&preview, args.curl));
+    print(&shown(&preview, args.curl))?;
     for mistake in preview.mistakes() {
         say(&format!("warning: {mistake}"));
         if let Some(hint) = mistake.hint() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{AuthorError, LimitArgs, workshop};
 use crate::{
     author::{Case, CaseEnd, Line, LineKind, Update, case_files},
-    cli::letters::{counted, print},
+    cli::{letters::counted, speak::print},
 };
 
 /// What `nozzle plugin test` can be told.
@@ -67,7 +67,7 @@ pub(super) async fn test(args: TestArgs) -> Result<(), AuthorError> {
         }
         match args.json {
             true => said.push(to_json(case, &end)),
-            false => print(&line(case, &end, is_terminal)),
+            false => print(&line(case, &end, is_terminal))?,
         }
     }
     let all = cases.len();
@@ -76,7 +76,7 @@ pub(super) async fn test(args: TestArgs) -> Result<(), AuthorError> {
         updated => format!(", {updated} updated"),
     };
     let passed = all - failed - updated;
-    print(&match args.json {
+    let text = match args.json {
         true => {
             let document =
                 json!({ "passed": passed, "failed": failed, "updated": updated, "cases": said });
@@ -86,7 +86,8 @@ pub(super) async fn test(args: TestArgs) -> Result<(), AuthorError> {
             "\n{}: {passed} passed, {failed} failed{also}\n",
             counted(all as u64, "case")
         ),
-    });
+    };
+    print(&text)?;
     match failed {
         0 => Ok(()),
         failed => Err(AuthorError::Failed { failed, all }),

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use crate::{
+    cli::speak::StdoutError,
     oci::{OciError, ReferenceError},
     plugin::NamesError,
 };
@@ -16,6 +17,8 @@ pub(in crate::cli) enum PackageError {
         #[source]
         source: ReferenceError,
     },
+    #[error(transparent)]
+    Stdout(#[from] StdoutError),
     #[error("`{reference}` names a digest, and a package is pushed under a tag")]
     PushedDigest { reference: String },
     #[error("could not read `{}`", path.display())]
@@ -53,7 +56,7 @@ impl PackageError {
     pub(in crate::cli) fn exit_code(&self) -> u8 {
         match self {
             Self::Reference { .. } | Self::PushedDigest { .. } => 2,
-            Self::Write { .. } => 1,
+            Self::Write { .. } | Self::Stdout(_) => 1,
             _ => 3,
         }
     }
