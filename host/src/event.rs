@@ -53,6 +53,9 @@ pub enum Position {
         offset: u64,
         /// Lines up to and with the record's own, from 1.
         line: u64,
+        /// The CRC-32 of the record's line, without its end: whether it is the same file still.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        crc: Option<u32>,
     },
     /// A place in a Kinesis shard.
     Shard(ShardPosition),

@@ -88,9 +88,9 @@ pub enum IngressError {
         /// The stored offset in bytes.
         offset: u64,
     },
-    /// The stored progress does not end at a line's end: another file has taken the name.
+    /// The line that was delivered last is not where it was: another file has taken the name.
     #[error(
-        "`{path}` has no line end at byte {offset}, where progress says that line {line} ends: it was replaced"
+        "`{path}` does not hold the line that was delivered last, line {line} up to byte {offset}: it was replaced"
     )]
     Replaced {
         /// The file.
@@ -146,8 +146,8 @@ impl IngressError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Shrunk { .. } | Self::Replaced { .. } => Some(
-                "to deliver the new file from its start, give it another name, or remove the progress in the \
-                 state directory; for a replay, pass --again"
+                "to deliver the new file from its start, give it another name, or forget its progress with \
+                 `nozzle progress reset`; for a replay, pass --again"
                     .to_owned(),
             ),
             Self::LongLine { .. } => Some("the file ingress reads NDJSON: one record a line".to_owned()),

@@ -199,7 +199,7 @@ async fn reset(
 fn words(position: &Position) -> String {
     match position {
         Position::Count(count) => format!("record {count}"),
-        Position::Line { offset, line } => format!("line {line} (byte {offset})"),
+        Position::Line { offset, line, .. } => format!("line {line} (byte {offset})"),
         Position::Shard(ShardPosition::Beginning) => "its beginning".to_owned(),
         Position::Shard(ShardPosition::Time(ms)) => format!("what arrived before {}", rfc3339(*ms)),
         Position::Shard(ShardPosition::End) => "its end".to_owned(),
@@ -245,6 +245,7 @@ mod tests {
                 Position::Line {
                     offset: 90,
                     line: 3,
+                    crc: Some(7),
                 },
             ),
         ];

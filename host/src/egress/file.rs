@@ -6,11 +6,13 @@
 //!
 //! # Invariants
 //! - After a failed write or sync the file is opened anew: what the kernel holds of it is not trusted.
+//! - What counts as written stands in a file that has a name: one that somebody removes or moves away is begun anew.
 //! - A line that a crash has cut off is closed before the next record is written.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -32,6 +34,8 @@ pub struct FileEgress {
 #[derive(Debug)]
 struct Open {
     file: File,
+    /// Its device and number, by which it is known again.
+    inode: (u64, u64),
     len: u64,
     /// A device such as `/dev/null` cannot be synced: accepted is all that it offers.
     is_file: bool,
@@ -80,15 +84,46 @@ impl FileEgress {
         Ok(self.open.as_mut().expect("it was opened above"))
     }
 
-    fn append(&mut self, lines: &[u8]) -> Result<(), EgressError> {
-        let max = self.settings.max_bytes;
-        let open = self.opened()?;
-        if open.is_file
-            && open.len > 0
-            && max.is_some_and(|max| open.len + lines.len() as u64 > max)
-        {
-            self.move_aside()?;
+    fn append(&mut self, mut lines: &[u8]) -> Result<(), EgressError> {
+        self.look()?;
+        while !lines.is_empty() {
+            let (max, open) = (self.settings.max_bytes, self.opened()?);
+            let room = match max {
+                Some(max) if open.is_file => max.saturating_sub(open.len),
+                _ => u64::MAX,
+            };
+            let (now, later) = lines.split_at(fitting(lines, room, open.len == 0));
+            if now.is_empty() {
+                self.move_aside()?;
+            } else if self.append_some(now)? {
+                lines = later;
+            }
         }
+        Ok(())
+    }
+
+    /// Sees to it that what is open is what the path names: somebody may have removed it, moved it away, or cut it.
+    fn look(&mut self) -> Result<(), EgressError> {
+        let Some(open) = self.open.as_mut().filter(|open| open.is_file) else {
+            return Ok(());
+        };
+        match std::fs::metadata(&self.settings.path) {
+            Ok(metadata) if inode(&metadata) == open.inode => open.len = metadata.len(),
+            Ok(_) => self.begin_anew(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.begin_anew(),
+            Err(error) => return Err(self.error("look at")(error)),
+        }
+        Ok(())
+    }
+
+    fn begin_anew(&mut self) {
+        let path = self.settings.path.display();
+        warn!(%path, "the file was removed or moved away: another one is begun");
+        self.open = None;
+    }
+
+    /// Writes lines, and syncs them; whether they stand in a file that has a name still.
+    fn append_some(&mut self, lines: &[u8]) -> Result<bool, EgressError> {
         let open = self.opened()?;
         let written = open
             .file
@@ -104,7 +139,16 @@ impl FileEgress {
         };
         synced.map_err(self.error("sync"))?;
         FailPoint::AfterSync.pass();
-        Ok(())
+        let open = self.opened()?;
+        let metadata = open.is_file.then(|| open.file.metadata()).transpose();
+        match metadata.map_err(self.error("look at"))? {
+            Some(metadata) if metadata.nlink() == 0 => {
+                // Somebody has removed it meanwhile, and these lines with it.
+                self.begin_anew();
+                Ok(false)
+            }
+            _ => Ok(true),
+        }
     }
 
     /// `name` becomes `name.1`, what was `name.1` becomes `name.2`, and so on.
@@ -118,13 +162,13 @@ impl FileEgress {
         for number in (1..=last).rev() {
             let (from, to) = (numbered(&path, number), numbered(&path, number + 1));
             let moved = match self.settings.keep {
-                Some(keep) if number >= keep => std::fs::remove_file(&from),
+                Some(keep) if number >= keep => remove(&from),
                 _ => std::fs::rename(&from, &to),
             };
             moved.map_err(self.error("rotate"))?;
         }
         let moved = match self.settings.keep {
-            Some(0) => std::fs::remove_file(&path),
+            Some(0) => remove(&path),
             _ => std::fs::rename(&path, numbered(&path, 1)),
         };
         moved.map_err(self.error("rotate"))
@@ -201,9 +245,33 @@ fn open(path: &Path) -> io::Result<Open> {
     }
     Ok(Open {
         file,
+        inode: inode(&metadata),
         len,
         is_file: metadata.is_file(),
     })
+}
+
+/// How many bytes of these lines go into a file that has `room` for so many: whole lines, and one at least if it is empty.
+fn fitting(lines: &[u8], room: u64, is_empty: bool) -> usize {
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    let Some(most) = lines.get(..room) else {
+        return lines.len();
+    };
+    let end = match memchr::memrchr(b'\n', most) {
+        None if is_empty => memchr::memchr(b'\n', lines),
+        end => end,
+    };
+    end.map_or(0, |end| end + 1)
+}
+
+fn inode(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Removes a file that `keep` has no room for.
+fn remove(path: &Path) -> io::Result<()> {
+    warn!(path = %path.display(), "the file is removed with all that it holds, as `keep` says");
+    std::fs::remove_file(path)
 }
 
 fn numbered(path: &Path, number: usize) -> PathBuf {
@@ -270,7 +338,16 @@ mod tests {
         let all = written(Some(8), None, &writes).await;
         let one = written(Some(8), Some(1), &writes).await;
 
+        let many = written(Some(8), None, &[&[b"one", b"two", b"three is long", b"4"]]).await;
+
         let file = |text: &str| Some(text.to_owned());
+        let expected = [
+            file("4\n"),
+            file("three is long\n"),
+            file("one\ntwo\n"),
+            None,
+        ];
+        assert_eq!(many, expected, "of one write");
         assert_eq!(
             all,
             [file("four\n"), file("three\n"), file("one\ntwo\n"), None]
@@ -296,6 +373,37 @@ mod tests {
             std::fs::read_to_string(path).expect("readable"),
             "whole\ncut o\nnext\n"
         );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_removed_moved_or_cut_takes_no_record_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.ndjson");
+        let settings = FileEgressSettings {
+            path: path.clone(),
+            max_bytes: None,
+            keep: None,
+        };
+        let mut egress = FileEgress::open(settings).await.expect("opens");
+        let moved = folder.path().join("moved");
+        let mut write = async |data: &[u8]| {
+            egress.write(&[record(data)]).await.expect("writes");
+            std::fs::read_to_string(&path).expect("readable")
+        };
+
+        let first = write(b"one").await;
+        std::fs::rename(&path, &moved).expect("moved");
+        let behind_a_move = write(b"two").await;
+        std::fs::remove_file(&path).expect("removed");
+        let behind_a_removal = write(b"three").await;
+        std::fs::write(&path, "").expect("cut, as `logrotate` does with `copytruncate`");
+        let behind_a_cut = write(b"four").await;
+
+        assert_eq!(first, "one\n");
+        assert_eq!(std::fs::read_to_string(&moved).expect("readable"), first);
+        assert_eq!(behind_a_move, "two\n");
+        assert_eq!(behind_a_removal, "three\n");
+        assert_eq!(behind_a_cut, "four\n");
     }
 
     #[tokio::test]

@@ -99,8 +99,8 @@ pub async fn open_for_replay(
     );
     let partition = partition.trim_end().to_owned();
     let stored = start.iter().find(|(name, _)| *name == partition);
-    if let Some((_, Position::Line { offset, line })) = stored {
-        file.lines.resume(*offset, *line).await?;
+    if let Some((_, Position::Line { offset, line, crc })) = stored {
+        file.lines.resume(*offset, *line, *crc).await?;
     }
     Ok((file, partition))
 }

@@ -64,8 +64,8 @@ impl FileIngress {
                 source.partitions = [partition];
                 let [partition] = &source.partitions;
                 let stored = start.into_iter().find(|(name, _)| name == partition);
-                if let Some((_, Position::Line { offset, line })) = stored {
-                    source.lines.resume(offset, line).await?;
+                if let Some((_, Position::Line { offset, line, crc })) = stored {
+                    source.lines.resume(offset, line, crc).await?;
                 }
                 Ok(source)
             }
@@ -115,7 +115,7 @@ impl Ingress for FileIngress {
     async fn read(&mut self, limit: ReadLimit) -> Result<Option<Vec<Incoming>>, IngressError> {
         let mut records = Vec::new();
         let mut bytes = 0;
-        let now = now_ms();
+        let mut now = now_ms();
         loop {
             while records.len() < limit.records && bytes < limit.bytes {
                 let Some(record) = self.take_record(now) else {
@@ -131,6 +131,8 @@ impl Ingress for FileIngress {
                 return Ok(None);
             }
             self.lines.fill().await?;
+            // It may have been a while, where somebody writes into a pipe.
+            now = now_ms();
         }
     }
 }
@@ -161,6 +163,15 @@ mod tests {
         file
     }
 
+    /// As a version that knew no CRC has stored it.
+    fn at(offset: u64, line: u64) -> Position {
+        Position::Line {
+            offset,
+            line,
+            crc: None,
+        }
+    }
+
     async fn open(
         file: &NamedTempFile,
         start: Option<(u64, u64)>,
@@ -169,7 +180,7 @@ mod tests {
             path: FilePath::Path(file.path().to_owned()),
         };
         let name = file.path().to_string_lossy().into_owned();
-        let start = start.map(|(offset, line)| (name, Position::Line { offset, line }));
+        let start = start.map(|(offset, line)| (name, at(offset, line)));
         FileIngress::open("t/in", &settings, start.into_iter().collect()).await
     }
 
@@ -178,7 +189,7 @@ mod tests {
         while let Some(more) = source.read(ALL).await.expect("readable") {
             assert!(more.len() <= 3);
             records.extend(more.into_iter().map(|record| match record.position {
-                Position::Line { offset, line } => (record.event.data.to_vec(), offset, line),
+                Position::Line { offset, line, .. } => (record.event.data.to_vec(), offset, line),
                 Position::Count(_) | Position::Shard(_) => unreachable!("a file counts lines"),
             }));
         }
@@ -260,6 +271,54 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_whose_lines_end_where_those_of_the_other_did_is_refused() {
+        for end in ["\n", ""] {
+            let file = file(format!("one\n\ntwo{end}").as_bytes());
+            let mut source = open(&file, None).await.expect("opens");
+            all(&mut source).await;
+            let last = source.lines.position();
+            let open = async || {
+                let settings = FileIngressSettings {
+                    path: FilePath::Path(file.path().to_owned()),
+                };
+                let start = vec![(source.partitions()[0].clone(), last.clone())];
+                FileIngress::open("t/in", &settings, start).await
+            };
+
+            std::fs::write(file.path(), "ONE\n\ntwo\nthree\n").expect("written");
+            let same_line = open().await;
+            std::fs::write(file.path(), "one\n\nTWO\nthree\n").expect("written");
+            let another = open().await;
+
+            assert!(same_line.is_ok(), "what follows is read");
+            assert!(matches!(another, Err(IngressError::Replaced { .. })));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_longer_than_a_chunk_is_known_again() {
+        let long = "x".repeat(700_000);
+        let file = file(format!("{long}\nnext\n{long}\n").as_bytes());
+        let mut source = open(&file, None).await.expect("opens");
+        let partition = source.partitions()[0].clone();
+        let mut positions = Vec::new();
+        while let Some(more) = source.read(ALL).await.expect("readable") {
+            positions.extend(more.into_iter().map(|record| record.position));
+        }
+
+        for (position, left) in positions.into_iter().zip([2, 1, 0]) {
+            let start = vec![(partition.clone(), position)];
+            let settings = FileIngressSettings {
+                path: FilePath::Path(file.path().to_owned()),
+            };
+            let mut again = FileIngress::open("t/in", &settings, start)
+                .await
+                .expect("it is the same file");
+            assert_eq!(all(&mut again).await.len(), left);
+        }
+    }
+
+    #[tokio::test]
     async fn a_file_of_the_same_name_elsewhere_is_read_from_its_start() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |day: &str| folder.path().join(day).join("orders.ndjson");
@@ -276,7 +335,7 @@ mod tests {
                 .expect("opens")
         };
         let monday = open("monday", Vec::new()).await.partitions()[0].clone();
-        let progress = vec![(monday, Position::Line { offset: 4, line: 2 })];
+        let progress = vec![(monday, at(4, 2))];
 
         let again = all(&mut open("monday", progress.clone()).await).await;
         let other = all(&mut open("tuesday", progress).await).await;
@@ -322,13 +381,7 @@ mod tests {
             path: FilePath::Path(path.clone()),
         };
         let name = path.to_string_lossy().into_owned();
-        let start = vec![(
-            name,
-            Position::Line {
-                offset: 99,
-                line: 9,
-            },
-        )];
+        let start = vec![(name, at(99, 9))];
 
         let mut source = FileIngress::open("t/in", &settings, start)
             .await

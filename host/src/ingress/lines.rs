@@ -38,6 +38,8 @@ pub struct Lines {
     line: u64,
     /// Whether the last line had an end.
     closed: bool,
+    /// The CRC-32 of the last line, without its end.
+    crc: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl Lines {
             offset: 0,
             line: 0,
             closed: true,
+            crc: None,
         }
     }
 
@@ -105,6 +108,7 @@ impl Lines {
         Position::Line {
             offset: self.offset,
             line: self.line,
+            crc: self.crc,
         }
     }
 
@@ -125,11 +129,16 @@ impl Lines {
         }
     }
 
-    /// Goes on behind a line of an earlier run.
+    /// Goes on behind a line of an earlier run, which had this CRC-32.
     ///
     /// # Errors
     /// When the file cannot be read, or is not the one of that run.
-    pub async fn resume(&mut self, offset: u64, line: u64) -> Result<(), IngressError> {
+    pub async fn resume(
+        &mut self,
+        offset: u64,
+        line: u64,
+        crc: Option<u32>,
+    ) -> Result<(), IngressError> {
         let Input::File(file) = &mut self.input else {
             return Ok(());
         };
@@ -145,6 +154,16 @@ impl Lines {
                 len,
                 offset,
             });
+        }
+        let replaced = || IngressError::Replaced {
+            path: shown.clone(),
+            offset,
+            line,
+        };
+        if let Some(crc) = crc
+            && crc_before(file, offset).await.map_err(failed)? != crc
+        {
+            return Err(replaced());
         }
         let mut settled = offset;
         if offset > 0 {
@@ -162,16 +181,12 @@ impl Lines {
                     settled += 1;
                 }
                 if next != b'\n' {
-                    return Err(IngressError::Replaced {
-                        path: shown.clone(),
-                        offset,
-                        line,
-                    });
+                    return Err(replaced());
                 }
             }
             file.seek(SeekFrom::Start(settled)).await.map_err(failed)?;
         }
-        (self.offset, self.line) = (settled, line);
+        (self.offset, self.line, self.crc) = (settled, line, crc);
         Ok(())
     }
 
@@ -183,9 +198,9 @@ impl Lines {
             self.offset += line.len() as u64;
             self.line += 1;
             self.closed = line.ends_with(b"\n");
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            let text = without_end(&line);
             if !text.is_empty() {
+                self.crc = Some(crc32fast::hash(text));
                 // Copied: a slice would keep the whole chunk alive, and the buffer's count would be wrong.
                 return Some(Bytes::copy_from_slice(text));
             }
@@ -254,6 +269,28 @@ impl Lines {
                 return Ok(None);
             }
             self.fill().await?;
+        }
+    }
+}
+
+fn without_end(line: &[u8]) -> &[u8] {
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+/// The CRC-32 of the line that ends at this place.
+async fn crc_before(file: &mut File, offset: u64) -> io::Result<u32> {
+    let mut length = offset.min(CHUNK as u64);
+    loop {
+        file.seek(SeekFrom::Start(offset - length)).await?;
+        let mut bytes = Vec::new();
+        (&mut *file).take(length).read_to_end(&mut bytes).await?;
+        let text = without_end(&bytes);
+        match memchr::memrchr(b'\n', text) {
+            Some(end) => return Ok(crc32fast::hash(&text[end + 1..])),
+            None if length == offset => return Ok(crc32fast::hash(text)),
+            // The line is longer.
+            None => length = offset.min(2 * length),
         }
     }
 }

@@ -268,7 +268,11 @@ mod tests {
         Advance {
             ingress: "t/in".to_owned(),
             partition: partition.to_owned(),
-            position: Position::Line { offset, line: 1 },
+            position: Position::Line {
+                offset,
+                line: 1,
+                crc: None,
+            },
         }
     }
 
@@ -285,7 +289,11 @@ mod tests {
 
         let store = EmbeddedStore::open(folder.path()).expect("opens again");
 
-        let line = |offset| Position::Line { offset, line: 1 };
+        let line = |offset| Position::Line {
+            offset,
+            line: 1,
+            crc: None,
+        };
         let expected = vec![("a".to_owned(), line(3)), ("b".to_owned(), line(2))];
         assert_eq!(store.load("t/in").await.expect("loads"), expected);
         assert_eq!(store.load("t/other").await.expect("loads"), []);

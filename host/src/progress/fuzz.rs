@@ -82,6 +82,7 @@ fn position(draw: &mut Draw<'_>) {
         1 => Position::Line {
             offset: draw.number(),
             line: draw.number(),
+            crc: (draw.below(2) == 0).then(|| draw.number() as u32),
         },
         2 => Position::Shard(ShardPosition::Beginning),
         3 => Position::Shard(ShardPosition::Time(draw.number())),
