@@ -16,6 +16,7 @@ mod framing;
 mod lease;
 mod link;
 mod mask;
+mod pool;
 mod proxy;
 pub mod settings;
 mod stream;

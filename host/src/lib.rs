@@ -22,6 +22,7 @@ pub mod dead_letter;
 pub mod delivery;
 pub mod egress;
 pub mod endpoint;
+mod escapes;
 pub mod event;
 mod fail_point;
 #[cfg(any(test, fuzzing))]

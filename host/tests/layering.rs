@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use. All may use those of `FOR_ALL`.
-const ARROWS: [(&str, &[&str]); 29] = [
+const ARROWS: [(&str, &[&str]); 30] = [
     ("main", &["cli"]),
     ("lib", &[]),
+    ("escapes", &[]),
     (
         "cli",
         &[
@@ -105,7 +106,8 @@ const ARROWS: [(&str, &[&str]); 29] = [
     ("shutdown", &[]),
     ("trace", &["http"]),
 ];
-const FOR_ALL: [&str; 6] = [
+const FOR_ALL: [&str; 7] = [
+    "escapes",
     "causes",
     "event",
     "outcome",

@@ -139,6 +139,11 @@ const SINKS: &[(&str, &str)] = &[
         "proxy",
         "proxy: \"http://somebody:${env:PROXY}@127.0.0.1:1\"",
     ),
+    // The proxy is the endpoint itself, and repeats what it was told.
+    (
+        "forward",
+        "proxy: \"http://somebody:${env:FORWARD}@AUTHORITY\"",
+    ),
     ("query", ""),
 ];
 
@@ -169,7 +174,9 @@ fn write_module(folder: &Path, echo: &Echo, status: &str, on_outage: &str) {
             "query" => "${env:QUERYURL}".to_owned(),
             _ => echo.url(status),
         };
-        let keys = keys.replace("ECHO", &echo.url(""));
+        let all = echo.url("");
+        let authority = all.trim_start_matches("http://").trim_end_matches('/');
+        let keys = keys.replace("ECHO", &all).replace("AUTHORITY", authority);
         let keys = if keys.is_empty() {
             keys
         } else {
@@ -337,6 +344,8 @@ fn no_secret_leaves_the_host_but_to_its_endpoint() {
     ] {
         assert!(seen.contains(&canary(name)), "{name} was never sent");
     }
+    let forward = BASE64_STANDARD.encode(format!("somebody:{}", canary("forward")));
+    assert!(seen.contains(&forward), "the proxy was never told");
     let traces: Vec<String> = echo.seen.lock().expect("no panic").clone();
     let traces = traces
         .iter()

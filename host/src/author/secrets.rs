@@ -11,6 +11,8 @@ use memchr::memmem;
 use serde_json::Value;
 use url::Url;
 
+use crate::escapes::{in_json, in_urls};
+
 /// What is shorter is no secret, and stands in many a text by chance; in bytes.
 const SHORTEST: usize = 6;
 
@@ -82,64 +84,6 @@ fn add(text: &str, forms: &mut Vec<Vec<u8>>) {
     for before in 0..3 {
         forms.extend(in_base64(text.as_bytes(), before));
     }
-}
-
-/// What JSON has of it: as serde writes it, with `/` escaped (PHP), with what HTML minds escaped (Go), with nothing but ASCII
-/// (Python); and JSON in a text of JSON.
-fn in_json(text: &str) -> Vec<String> {
-    let quoted = |text: &str| {
-        let quoted = Value::from(text).to_string();
-        let inner = quoted
-            .strip_prefix('"')
-            .and_then(|text| text.strip_suffix('"'));
-        inner.unwrap_or_default().to_owned()
-    };
-    let plain = quoted(text);
-    let go = plain
-        .replace('&', "\\u0026")
-        .replace('<', "\\u003c")
-        .replace('>', "\\u003e");
-    let mut python = String::new();
-    for letter in plain.chars() {
-        match letter.is_ascii() {
-            true => python.push(letter),
-            false => {
-                let units = letter.encode_utf16(&mut [0; 2]).to_vec();
-                python.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
-            }
-        }
-    }
-    vec![quoted(&plain), plain.replace('/', "\\/"), go, python, plain]
-}
-
-/// What URLs have of it, by what is left as it is beside letters and digits: as forms are written, by RFC 3986 (section 2.3), by
-/// `encodeURIComponent`, by Python's `quote`, and in a segment of a path (the WHATWG's path percent-encode set).
-fn in_urls(text: &str) -> Vec<String> {
-    let kept: [&[u8]; 5] = [
-        b"*-._",
-        b"-._~",
-        b"-._~!'()*",
-        b"-._~/",
-        b"-._~!$&'()*+,;=:@|[]\\",
-    ];
-    let encoded = |kept: &[u8], digits: fn(u8) -> String| -> String {
-        let each =
-            text.bytes().map(
-                |byte| match byte.is_ascii_alphanumeric() || kept.contains(&byte) {
-                    true => char::from(byte).to_string(),
-                    false => digits(byte),
-                },
-            );
-        each.collect()
-    };
-    let mut forms = Vec::new();
-    for kept in kept {
-        let form = encoded(kept, |byte| format!("%{byte:02X}"));
-        forms.push(form.replace("%20", "+"));
-        forms.push(form);
-        forms.push(encoded(kept, |byte| format!("%{byte:02x}")));
-    }
-    forms
 }
 
 /// What base64 of a text with `before` bytes in front of the secret has of it, whatever these and those behind it are.

@@ -18,7 +18,6 @@ use super::{
     authenticator::Authenticator,
     failover::{Change, Failover, Sign, Ticket},
     link::Link,
-    mask::Mask,
     proxy::ProxyError,
     settings::{EndpointSettings, HttpVersion, TlsSettings},
     tls::{self, Identity},
@@ -74,8 +73,6 @@ pub struct HttpClient {
     /// The endpoint's own headers.
     headers: Vec<(HeaderName, HeaderValue)>,
     auth: Option<Authenticator>,
-    /// What of its URLs is secret.
-    mask: Mask,
     /// The client's certificate, for an endpoint that asks for one.
     identity: Option<Identity>,
 }
@@ -96,9 +93,11 @@ impl HttpClient {
             .iter()
             .map(|other| (&other.url, &other.label));
         let urls = std::iter::once((&endpoint.url, &endpoint.label)).chain(others);
-        let mask = Mask::of_urls(urls.clone().map(|(url, label)| (url, label.as_str())));
         let links = urls
-            .map(|(url, label)| Link::new(endpoint, url, label, tls.clone(), connections))
+            .map(|(url, label)| {
+                let tls = (tls.clone(), identity.clone());
+                Link::new(endpoint, url, label, tls, connections)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let auth = endpoint.auth.as_ref();
         let auth = auth.map(|auth| {
@@ -112,7 +111,6 @@ impl HttpClient {
             links,
             headers: endpoint.headers.clone(),
             auth: auth.transpose()?,
-            mask,
             identity,
         })
     }
@@ -159,10 +157,7 @@ impl HttpClient {
     async fn authenticate(&self, link: &Link, request: Request) -> Result<Response, Failure> {
         let request = self.complete(request);
         let Some(auth) = &self.auth else {
-            let mask = self.mask.with(&request.headers);
-            let mut response = link.send(to_hyper(request)).await?;
-            mask.cover(&mut response);
-            return Ok(response);
+            return link.send(to_hyper(request)).await;
         };
         let mut first = true;
         loop {
@@ -177,9 +172,7 @@ impl HttpClient {
             for (name, value) in headers {
                 signed.headers.insert(name, value);
             }
-            let mask = self.mask.with(&signed.headers);
-            let mut response = link.send(to_hyper(signed)).await?;
-            mask.cover(&mut response);
+            let response = link.send(to_hyper(signed)).await?;
             let status = StatusCode::from_u16(response.status);
             let status = status.expect("it came from one");
             // The endpoint refused the credentials, so that it did nothing: newer ones are tried at once, and once.

@@ -17,9 +17,12 @@ use super::{
     connector::Connector,
     failure::{self, Name},
     framing,
+    mask::Masks,
+    pool::Pool,
     proxy::Proxy,
     settings::{EndpointSettings, HttpVersion},
     stuck::Watch,
+    tls::Identity,
     tunnel,
 };
 use crate::{
@@ -42,7 +45,9 @@ const MAX_RESPONSE_HEADERS: usize = 256;
 pub(super) struct Link {
     base: BaseUrl,
     name: Name,
-    client: Client<Connector, Full<Bytes>>,
+    pool: Pool,
+    /// What it may be sent in secret.
+    masks: Masks,
     /// The proxy that reads every request, and what it is told.
     reader: Option<Reader>,
     max_body: usize,
@@ -56,7 +61,7 @@ struct Reader {
 }
 
 impl Link {
-    /// The way to `url`, with up to `connections` idle connections. `tls` is without ALPN.
+    /// The way to `url`, with up to `connections` idle connections. `tls` is without ALPN; the certificate in it may change.
     ///
     /// # Errors
     /// When there is no way: the URL is none for HTTP, or its proxy is none.
@@ -64,9 +69,10 @@ impl Link {
         endpoint: &EndpointSettings,
         url: &Url,
         label: &str,
-        tls: ClientConfig,
+        tls: (ClientConfig, Option<Identity>),
         connections: usize,
     ) -> Result<Self, ClientError> {
+        let (tls, identity) = tls;
         let proxy = match endpoint.unix_socket {
             Some(_) => None,
             None => endpoint.proxy.before(url)?,
@@ -80,7 +86,8 @@ impl Link {
         });
         let connector = Connector::new(endpoint, is_https, proxy, tls)?;
         let head = endpoint.max_response_head;
-        let client = Client::builder(TokioExecutor::new())
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -92,12 +99,12 @@ impl Link {
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(PING_AFTER)
             .http2_keep_alive_timeout(PONG_WITHIN)
-            .http2_keep_alive_while_idle(true)
-            .build(connector);
+            .http2_keep_alive_while_idle(true);
         Ok(Self {
             base: BaseUrl::new(url)?,
             name: Name::of(url, label),
-            client,
+            pool: Pool::new(builder, connector, identity),
+            masks: Masks::of_url(url, label),
             reader,
             max_body: endpoint.max_response_body,
         })
@@ -117,7 +124,8 @@ impl Link {
         moved.map_err(|error| Failure::Protocol(format!("the target is refused: {error}")))
     }
 
-    /// Sends the message as it is, but for what says where it ends and whom it is for.
+    /// Sends the message as it is, but for what says where it ends and whom it is for. The response repeats nothing that was
+    /// sent in secret.
     ///
     /// # Errors
     /// When no complete response came.
@@ -131,10 +139,13 @@ impl Link {
                 .headers_mut()
                 .insert(PROXY_AUTHORIZATION, authorization);
         }
+        let mask = self.masks.of(message.headers());
         let watch = Watch::new(capture_connection(&mut message));
         let outcome = self.exchange(message, &watch).await;
         watch.ended();
-        outcome
+        let mut response = outcome?;
+        mask.cover(&mut response);
+        Ok(response)
     }
 
     async fn exchange(
@@ -145,7 +156,7 @@ impl Link {
         // hyper-util sends a request again by itself only where it was not written at all: a kept
         // connection that the endpoint had closed. That is no second attempt.
         let method = message.method().clone();
-        let response = self.client.request(message).await;
+        let response = self.pool.connections().request(message).await;
         let response = response.map_err(|error| failure::classify(&error, &self.name))?;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::SWITCHING_PROTOCOLS {

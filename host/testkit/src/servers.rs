@@ -131,7 +131,7 @@ impl Server {
     /// The secret of the clients of [`Server::oidc`].
     pub const OIDC_SECRET: &str = "s3cret & more: +%";
 
-    /// nginx with TLS of these versions, that asks for a client's certificate and answers with its name, and `/forbidden` with
+    /// nginx with TLS of these versions, that asks for a client's certificate, and answers with its name and the number of the request on its connection, and `/forbidden` with
     /// 403: with `server.pem`, `server.key` and `clients.pem` of `folder`. The port is that of TLS.
     ///
     /// # Panics
@@ -139,12 +139,12 @@ impl Server {
     pub fn nginx(folder: &Path, versions: &str) -> (Self, u16) {
         let (port, tls) = (free_port(), free_port());
         let http = format!(
-            "access_log off; keepalive_timeout 0;\n\
+            "access_log off;\n\
              server {{ listen 127.0.0.1:{port}; return 200; }}\n\
-             server {{\nlisten 127.0.0.1:{tls} ssl; ssl_protocols {versions};\n\
+             server {{\nlisten 127.0.0.1:{tls} ssl http2; ssl_protocols {versions};\n\
              ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;\n\
              ssl_client_certificate {folder}/clients.pem; ssl_verify_client on;\n\
-             location / {{ return 200 \"$ssl_client_s_dn $ssl_protocol\"; }}\n\
+             location / {{ return 200 \"$ssl_client_s_dn $ssl_protocol $connection_requests\"; }}\n\
              location /forbidden {{ return 403; }}\n}}\n",
             folder = folder.display()
         );

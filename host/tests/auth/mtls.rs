@@ -6,7 +6,7 @@ use http::Method;
 use nozzle::{
     http::{
         HttpClient, Transport,
-        settings::{ClientCertificate, EndpointSettings, NamedFile},
+        settings::{ClientCertificate, EndpointSettings, HttpVersion, NamedFile},
     },
     outcome::{Failure, Response},
 };
@@ -110,7 +110,10 @@ async fn nginx_takes_the_certificates_of_its_authority_alone() {
     let other = once(&of_another).await.expect("a response");
     let misnamed = once(&without_name).await;
 
-    assert_eq!((good.status, &*good.body), (200, &b"CN=first TLSv1.3"[..]));
+    assert_eq!(
+        (good.status, &*good.body),
+        (200, &b"CN=first TLSv1.3 1"[..])
+    );
     assert_eq!((none.status, other.status), (400, 400));
     assert!(
         matches!(&misnamed, Err(Failure::Tls(text)) if text.contains("another name")),
@@ -128,26 +131,32 @@ async fn the_oldest_version_is_the_users_choice() {
     let old = once(&settings).await.expect("a response");
     let refused = once(&newer).await;
 
-    assert_eq!(&*old.body, b"CN=first TLSv1.2");
+    assert_eq!(&*old.body, b"CN=first TLSv1.2 1");
     assert!(matches!(refused, Err(Failure::Tls(_))), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_is_replaced_is_shown_to_new_connections() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_nginx, settings, clients) = nginx(folder.path(), "TLSv1.3");
-    let client = HttpClient::new(&settings, 1).expect("a client");
-    let first = send(&client, &settings).await.expect("a response");
-    let mut forbidden = settings.clone();
-    forbidden.url = settings.url.join("forbidden").expect("a URL");
+async fn a_certificate_that_is_replaced_is_shown_though_connections_are_kept() {
+    for http in [HttpVersion::Http1, HttpVersion::Http2] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_nginx, mut settings, clients) = nginx(folder.path(), "TLSv1.3");
+        settings.http = http;
+        let client = HttpClient::new(&settings, 1).expect("a client");
+        let mut forbidden = settings.clone();
+        forbidden.url = settings.url.join("forbidden").expect("a URL");
+        let first = send(&client, &settings).await.expect("a response");
+        let again = send(&client, &settings).await.expect("a response");
 
-    clients.sign(folder.path(), "client", "second");
-    let refused = send(&client, &forbidden).await.expect("a response");
-    let second = send(&client, &settings).await.expect("a response");
+        clients.sign(folder.path(), "client", "second");
+        let refused = send(&client, &forbidden).await.expect("a response");
+        let second = send(&client, &settings).await.expect("a response");
 
-    assert_eq!(&*first.body, b"CN=first TLSv1.3");
-    assert_eq!(refused.status, 403, "a refusal makes a look at the files");
-    assert_eq!(&*second.body, b"CN=second TLSv1.3");
+        // nginx counts the requests of a connection.
+        assert_eq!(&*first.body, b"CN=first TLSv1.3 1");
+        assert_eq!(&*again.body, b"CN=first TLSv1.3 2");
+        assert_eq!(refused.status, 403, "a refusal makes a look at the files");
+        assert_eq!(&*second.body, b"CN=second TLSv1.3 1");
+    }
 }
 
 #[tokio::test]
