@@ -115,6 +115,12 @@ impl Failure {
         }
     }
 
+    /// Whether it is the position that the service does not take: not so with a key that cannot be used, for example.
+    pub fn is_of_position(&self) -> bool {
+        matches!(self.call, "GetShardIterator" | "SubscribeToShard")
+            && self.code.as_deref() == Some("InvalidArgumentException")
+    }
+
     /// Whether the same call may succeed later without anybody's doing.
     pub fn may_pass(&self) -> bool {
         matches!(self.kind, FailureKind::Throttled | FailureKind::Transient)

@@ -12,7 +12,12 @@ use crate::{
     config,
     event::{Position, ShardPosition, rfc3339},
     pipeline::StartError,
-    progress::{AnyStore, settings::StoreSettings, state_dir::StateDir, store::Store},
+    progress::{
+        AnyStore,
+        settings::StoreSettings,
+        state_dir::StateDir,
+        store::{Advance, Store},
+    },
 };
 
 /// What `nozzle progress` can be told.
@@ -35,7 +40,7 @@ enum Action {
         /// The ingress's id, such as `shop/orders`.
         #[arg(long, value_name = "ID")]
         ingress: String,
-        /// Only this partition (shard, file).
+        /// Only this partition: a file, or a shard, which is read from its first record then.
         #[arg(long, value_name = "NAME")]
         partition: Option<String>,
     },
@@ -105,6 +110,13 @@ impl StoreArgs {
 }
 
 impl Opened {
+    /// Those of an ingress that something is stored of.
+    async fn partitions(&self, ingress: &str) -> Result<Vec<String>, CliError> {
+        let stored = self.store.load(ingress).await;
+        let stored = stored.map_err(StartError::Store)?.into_iter();
+        Ok(stored.map(|(name, _)| name).collect())
+    }
+
     async fn all(&self) -> Result<Vec<(String, String, Position)>, CliError> {
         let mut all = Vec::new();
         for ingress in &self.ingresses {
@@ -161,34 +173,43 @@ async fn reset(
             hint: format!("there are: {}", opened.ingresses.join(", ")),
         });
     }
+    let names = opened.partitions(&ingress).await?;
+    if let Some(partition) = partition.as_ref().filter(|name| !names.contains(name)) {
+        return Err(CliError::Usage {
+            message: format!("there is no progress of `{partition}`"),
+            hint: format!("there is progress of: {}", names.join(", ")),
+        });
+    }
     // A host that still reads the ingress can store nothing any more, and stops.
-    opened
-        .store
-        .claim(&ingress)
-        .await
-        .map_err(StartError::Store)?;
-    let stored = opened
-        .store
-        .load(&ingress)
-        .await
-        .map_err(StartError::Store)?;
-    let names: Vec<String> = stored.into_iter().map(|(name, _)| name).collect();
-    let forget: Vec<String> = match partition {
-        None => names,
-        Some(partition) if names.contains(&partition) => vec![partition],
-        Some(partition) => {
-            return Err(CliError::Usage {
-                message: format!("there is no progress of `{partition}`"),
-                hint: format!("there is progress of: {}", names.join(", ")),
-            });
-        }
-    };
+    let claimed = opened.store.claim(&ingress).await;
+    claimed.map_err(StartError::Store)?;
+    let stored = opened.store.load(&ingress).await;
+    let stored = stored.map_err(StartError::Store)?;
+    let shard = stored.iter().find_map(|(name, position)| {
+        let is_shard = matches!(position, Position::Shard(_));
+        (is_shard && Some(name) == partition.as_ref()).then(|| name.clone())
+    });
+    if let Some(partition) = shard {
+        // Without progress, a shard between others that have some is one that ended before the ingress was there.
+        let advance = Advance {
+            ingress: ingress.clone(),
+            partition: partition.clone(),
+            position: Position::Shard(ShardPosition::Beginning),
+        };
+        let saved = opened.store.save(vec![advance]).await;
+        saved.map_err(StartError::Store)?;
+        say(&format!(
+            "`{partition}` of `{ingress}` is read from its first record"
+        ));
+        return Ok(());
+    }
+    let names = stored.into_iter().map(|(name, _)| name);
+    let forget: Vec<String> = names
+        .filter(|name| partition.as_ref().is_none_or(|only| only == name))
+        .collect();
     let count = forget.len();
-    opened
-        .store
-        .forget(&ingress, forget)
-        .await
-        .map_err(StartError::Store)?;
+    let forgotten = opened.store.forget(&ingress, forget).await;
+    forgotten.map_err(StartError::Store)?;
     say(&format!(
         "forgot the progress of {count} partitions of `{ingress}`"
     ));

@@ -4,7 +4,10 @@
 //!
 //! # Invariants
 //! - A shard is read only when all that its parents had is handed out.
-//! - No more is read ahead than `read_ahead` bytes, and two answers of each shard.
+//! - No more is read ahead than `read_ahead` bytes beside one answer of each shard, and two answers of each.
+//! - Progress knows of a shard before it knows of what comes behind its first record, or of its children: a shard that is not
+//!   stored is taken for one that ended before the ingress was there.
+//! - What was read is handed out before a failure ends the reading.
 
 mod aggregate;
 mod cursor;
@@ -21,6 +24,7 @@ mod trouble;
 mod turns;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -32,7 +36,7 @@ use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use self::{
     cursor::Cursor,
@@ -42,7 +46,10 @@ use self::{
     turns::{Turns, end_of},
 };
 use super::{Ingress, IngressError, ReadLimit, StreamError};
-use crate::event::{Incoming, Position};
+use crate::{
+    causes::explain,
+    event::{Incoming, Position},
+};
 
 /// What the shards' tasks may say before the ingress listens; a task waits then.
 const QUEUE: usize = 64;
@@ -60,6 +67,10 @@ pub struct KinesisIngress {
     said: mpsc::Receiver<Said>,
     turns: Turns,
     passed: Vec<(u32, Position)>,
+    /// Shards that a listing has brought since the ingress was opened, and that progress does not know of.
+    found: BTreeSet<String>,
+    /// Why nothing more is read.
+    failed: Option<IngressError>,
     /// By partition: whether nothing of it is to be handed out for now.
     held: Vec<bool>,
     /// Begun as `latest` and without progress: a time to begin at means now.
@@ -96,8 +107,12 @@ impl KinesisIngress {
             let partition = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
             debug!(ingress = %self.shared.id, %shard, ?from, "reading a shard");
             let prefix = format!("{}/{shard}", self.shared.id);
-            let cursor = Cursor::new(prefix.into(), partition, from, self.begins_now);
+            let cursor = Cursor::new(prefix.into(), partition, from.clone(), self.begins_now);
             self.partitions.push(shard.clone());
+            if self.found.remove(&shard) {
+                let from = Position::Shard(from);
+                self.passed.push((partition, from));
+            }
             let closed = Arc::new(AtomicBool::new(!self.lineage.is_open(&shard)));
             self.closed.push(Arc::clone(&closed));
             let reader = ShardReader::new(Arc::clone(&self.shared), partition, shard, closed);
@@ -107,7 +122,7 @@ impl KinesisIngress {
         self.shared.stats.shards.set(self.lineage.reading());
     }
 
-    fn absorb(&mut self, said: Said) -> Result<(), IngressError> {
+    fn absorb(&mut self, said: Said) {
         match said {
             Said::Read(chunk) => self.turns.push(chunk),
             Said::Listed(listed) => {
@@ -120,11 +135,17 @@ impl KinesisIngress {
                     info!(ingress = %self.shared.id, ?shards, "the stream has new shards");
                     self.shared.stats.reshards.add(1);
                 }
+                let begun = change.begun.into_iter();
+                self.found.extend(begun.map(|(shard, _)| shard));
                 self.begin_ready();
             }
-            Said::Failed(error) => return Err(error),
+            Said::Failed(error) => {
+                self.tasks.abort_all();
+                let why = explain(&error);
+                warn!(ingress = %self.shared.id, error = why, "nothing more is read; what was read is delivered first");
+                self.failed.get_or_insert(error);
+            }
         }
-        Ok(())
     }
 
     /// The last record of a shard has been handed out: its children may begin.
@@ -149,7 +170,11 @@ impl Ingress for KinesisIngress {
     async fn read(&mut self, limit: ReadLimit) -> Result<Option<Vec<Incoming>>, IngressError> {
         loop {
             while let Ok(said) = self.said.try_recv() {
-                self.absorb(said)?;
+                self.absorb(said);
+            }
+            if !self.passed.is_empty() {
+                // Where shards begin lies in front of their records.
+                return Ok(Some(Vec::new()));
             }
             let held = |partition: u32| self.held.get(partition as usize) == Some(&true);
             let taken = self.turns.take(limit, held);
@@ -159,14 +184,22 @@ impl Ingress for KinesisIngress {
             if !taken.records.is_empty() || !self.passed.is_empty() {
                 return Ok(Some(taken.records));
             }
+            // The readers may hand over something until they are gone.
+            let is_over = self.tasks.is_empty() && self.turns.is_empty();
+            if let Some(error) = self.failed.take_if(|_| is_over) {
+                return Err(error);
+            }
             tokio::select! {
                 biased;
-                Some(said) = self.said.recv() => self.absorb(said)?,
-                Some(Err(error)) = self.tasks.join_next() => {
-                    let error = StreamError::Task(error);
-                    return Err(IngressError::stream(&self.shared.stream, error));
-                }
-                else => tokio::task::yield_now().await,
+                Some(said) = self.said.recv() => self.absorb(said),
+                Some(joined) = self.tasks.join_next() => match joined {
+                    Err(error) if !error.is_cancelled() => {
+                        let error = StreamError::Task(error);
+                        return Err(IngressError::stream(&self.shared.stream, error));
+                    }
+                    _ => {}
+                },
+                else => std::future::pending().await,
             }
         }
     }

@@ -37,6 +37,12 @@ pub enum StreamError {
         /// The smallest of the shard.
         begins: Box<str>,
     },
+    /// Progress is of a stream that had this name before: a shard never opens again.
+    #[error("progress says that `{shard}` is read to its end, but that shard takes records")]
+    Reopened {
+        /// The shard.
+        shard: String,
+    },
     /// A task of the ingress has failed.
     #[error("an internal task failed")]
     Task(#[source] tokio::task::JoinError),
@@ -47,7 +53,7 @@ impl StreamError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Open(error) => error.hint(),
-            Self::Foreign { .. } | Self::Anew { .. } => Some(
+            Self::Foreign { .. } | Self::Anew { .. } | Self::Reopened { .. } => Some(
                 "a stream that was deleted and made anew has another history: `nozzle progress reset` makes the ingress \
                  begin as `start` says"
                     .to_owned(),

@@ -106,6 +106,38 @@ async fn a_stream_that_is_being_deleted() {
 }
 
 #[test]
+fn a_stream_that_was_made_anew_and_has_read_shards_open_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut boto = boto(kinesis_local());
+    boto.create_stream("reopened", 1);
+    boto.put("reopened", 0, 3, 1);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let recorder = runtime.block_on(nozzle_testkit::Recorder::start(|_| 200));
+    let url = recorder.url();
+    let setup = Setup::new(kinesis_local(), "reopened", &url);
+    let host = setup.start(folder.path());
+    runtime.block_on(super::host::all(&recorder, 3));
+    let shards = boto.open_shards("reopened");
+    boto.split("reopened", &shards[0]);
+    host.wait_for("a shard is read to its end");
+    host.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(host.finish().code(), 0);
+    boto.kinesis("delete_stream", json!({ "StreamName": "reopened" }));
+    let describe = json!({ "StreamName": "reopened" });
+    while boto
+        .try_call("kinesis", "describe_stream_summary", describe.clone())
+        .is_ok()
+    {}
+    boto.create_stream("reopened", 1);
+
+    let ended = setup.start(folder.path()).finish();
+
+    assert_eq!(ended.code(), 4, "{}", ended.stderr);
+    let expected = "is read to its end, but that shard takes records";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[test]
 fn a_stream_that_was_made_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut boto = boto(kinesis_local());

@@ -81,13 +81,21 @@ async fn a_stream_that_is_deleted_under_the_host_ends_it_with_what_was_read_deli
     let folder = tempfile::tempdir().expect("a folder");
     let mut boto = boto(kinesis_local());
     boto.create_stream("deleted", 1);
-    boto.put("deleted", 0, 50, 5);
+    boto.put("deleted", 0, 480, 5);
     let recorder = Recorder::start(|_| 200).await;
+    recorder.close();
     let url = recorder.url();
+    let setup = Setup {
+        sink: &["buffer: { max-records: 24 }"],
+        ..Setup::new(kinesis_local(), "deleted", &url)
+    };
 
-    let host = Setup::new(kinesis_local(), "deleted", &url).start(folder.path());
-    all(&recorder, 50).await;
+    // All is read at once, and most of it waits for the sink.
+    let host = setup.start(folder.path());
+    recorder.held(1).await;
     boto.kinesis("delete_stream", json!({ "StreamName": "deleted" }));
+    host.wait_for("the stream cannot be read; trying on");
+    recorder.open();
     let ended = host.finish();
 
     assert_eq!(ended.code(), 4, "{}", ended.stderr);
@@ -99,7 +107,7 @@ async fn a_stream_that_is_deleted_under_the_host_ends_it_with_what_was_read_deli
         ended.stderr
     );
     assert!(
-        ended.stderr.contains("50 read = 50 delivered"),
+        ended.stderr.contains("480 read = 480 delivered"),
         "{}",
         ended.stderr
     );

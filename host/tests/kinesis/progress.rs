@@ -205,6 +205,15 @@ async fn progress_is_shown_exported_and_reset() {
     recorder
         .until("all again", |bodies| bodies.len() == 20)
         .await;
+    host.signal(Signal::SIGTERM);
+    assert_eq!(host.finish().code(), 0);
+    let of_one = ["--ingress", "t/in", "--partition", "shardId-000000000000"];
+    let args = [&["progress", "reset", "module.yaml"][..], &of_one].concat();
+    let one = nozzle(folder.path(), &args);
+    let host = setup.start(folder.path());
+    recorder
+        .until("its shard once more", |bodies| bodies.len() == 30)
+        .await;
     drop(host);
 
     assert_eq!(busy.code(), 4);
@@ -231,4 +240,6 @@ async fn progress_is_shown_exported_and_reset() {
         reset.stderr
     );
     assert_eq!(after.stdout.trim(), "[]");
+    let expected = "`shardId-000000000000` of `t/in` is read from its first record";
+    assert!(one.stderr.contains(expected), "{}", one.stderr);
 }

@@ -1,8 +1,13 @@
 //! Shards that split and merge while they are read.
 
-use nozzle_testkit::Recorder;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
 
-use super::host::{Setup, all, assert_order, boto, kinesis_local};
+use nozzle_testkit::{Child, Recorder};
+
+use super::host::{Setup, all, assert_order, boto, ids, kinesis_local};
 
 const KEYS: u64 = 12;
 
@@ -83,4 +88,67 @@ async fn a_reshard_while_the_host_is_down_is_found_and_followed() {
     let bodies = recorder.accepted();
     assert_order(&bodies, KEYS);
     assert_eq!(bodies.len(), 120);
+}
+
+/// Nothing of a shard may be settled when its children are read already: progress must know of it all the same, or the next
+/// start takes it for one that ended before the ingress was there.
+async fn a_shard_is_known_before_its_children(stream: &str, reader: &[&str]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut boto = boto(kinesis_local());
+    boto.create_stream(stream, 1);
+    let is_stuck = Arc::new(AtomicBool::new(true));
+    let stuck = Arc::clone(&is_stuck);
+    let recorder = Recorder::start(move |body| {
+        let is_first = (60..72).contains(&ids(&[body.to_owned()])[0]);
+        match is_first && stuck.load(SeqCst) {
+            true => 500,
+            false => 200,
+        }
+    })
+    .await;
+    let url = recorder.url();
+    let setup = Setup {
+        ingress: reader,
+        sink: &["retry: { max-attempts: 1000000, initial-delay: 1s, max-delay: 1s }"],
+        ..Setup::new(kinesis_local(), stream, &url)
+    };
+    boto.put(stream, 0, 60, KEYS);
+
+    let host = Child::start(setup.command(folder.path()).args(["--grace", "100ms"]));
+    all(&recorder, 60).await;
+    let shards = boto.open_shards(stream);
+    boto.split(stream, &shards[0]);
+    boto.put(stream, 60, 120, KEYS);
+    for shard in boto.open_shards(stream) {
+        boto.split(stream, &shard);
+    }
+    boto.put(stream, 120, 180, KEYS);
+    recorder
+        .until("the grandchildren's", |bodies| {
+            ids(bodies).iter().filter(|id| **id >= 120).count() == 60
+        })
+        .await;
+    host.signal(nix::sys::signal::Signal::SIGTERM);
+    let ended = host.finish();
+    is_stuck.store(false, SeqCst);
+    let host = setup.start(folder.path());
+    all(&recorder, 180).await;
+    drop(host);
+
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_with_nothing_settled_is_read_again_though_its_children_are_stored() {
+    a_shard_is_known_before_its_children("known-polling", &["start: earliest"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_it_is_with_enhanced_fan_out() {
+    let reader = [
+        "start: earliest",
+        "reader: enhanced-fan-out",
+        "consumer: nozzle",
+    ];
+    a_shard_is_known_before_its_children("known-fan-out", &reader).await;
 }

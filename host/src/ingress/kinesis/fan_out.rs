@@ -24,6 +24,9 @@ const RENEWAL: Duration = Duration::from_secs(5);
 const LIFETIME: Duration = Duration::from_secs(285);
 /// An event comes at least this often, empty if there is nothing: the service sends one each five seconds.
 const SILENCE: Duration = Duration::from_secs(60);
+/// After so long without an event, a subscription begins at the last record: the stream may have given up those behind it.
+/// An iterator of the other reader is good for as long.
+const STALE: Duration = Duration::from_secs(300);
 /// What an event holds at most (2 MiB/s a shard, several events a second).
 const EVENT_BYTES: usize = 512 * 1024;
 /// Of a closed shard, a last event tells the end. If it does not come within so many empty ones, as the event was
@@ -82,11 +85,15 @@ pub(super) async fn read(
     mut cursor: Cursor,
     consumer: &str,
 ) -> Result<(), IngressError> {
+    let mut last_event = Instant::now();
     loop {
         let renewal = Instant::now() + RENEWAL;
-        match subscription(reader, &mut cursor, consumer).await {
+        match subscription(reader, &mut cursor, consumer, &mut last_event).await {
             Ok(Ended::Done) => return Ok(()),
             Ok(Ended::Over) => {
+                if last_event.elapsed() >= STALE {
+                    cursor.restart();
+                }
                 debug!(shard = %reader.shard, "the subscription is over; renewing it");
                 sleep_until(renewal).await;
             }
@@ -103,6 +110,7 @@ async fn subscription(
     reader: &mut ShardReader,
     cursor: &mut Cursor,
     consumer: &str,
+    last_event: &mut Instant,
 ) -> Result<Ended, Failure> {
     let begun = now_ms();
     reader.shared.stats.reads.add(1);
@@ -128,6 +136,7 @@ async fn subscription(
             }
         };
         reader.trouble.over();
+        *last_event = Instant::now();
         reader.lag(behind(event.millis_behind_latest));
         let at_tip = event.records.is_empty() && event.millis_behind_latest == 0;
         idle = if at_tip && reader.is_closed() {

@@ -1,6 +1,10 @@
 //! Opening a stream: is it there, may it be read, which shards has it, and where does reading begin?
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
@@ -24,6 +28,9 @@ use crate::{
     },
     metrics::IngressStats,
 };
+
+/// How often a listing is asked for once more that has a shard open which had ended.
+const LOOKS: u32 = 5;
 
 impl KinesisIngress {
     /// Opens the stream, and begins to read it from what is stored.
@@ -50,7 +57,21 @@ impl KinesisIngress {
             );
         }
         let service = Service { stream };
-        let listed = persist(|| service.shards()).await.map_err(refused)?;
+        let stored: Vec<(String, ShardPosition)> =
+            stored.into_iter().filter_map(of_shard).collect();
+        let mut looks = 0;
+        let listed = loop {
+            let listed = persist(|| service.shards()).await.map_err(refused)?;
+            match check_history(&stored, &listed) {
+                Ok(()) => break listed,
+                // A listing may be some time behind (Kinesis API: `ListShards`), so that a shard has not ended in it.
+                Err(StreamError::Reopened { .. }) if looks < LOOKS => {
+                    looks += 1;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => return Err(IngressError::stream(&label, error)),
+            }
+        };
         let reader = match &settings.reader {
             StreamReader::Polling { interval } => Reader::Polling {
                 interval: *interval,
@@ -63,12 +84,6 @@ impl KinesisIngress {
             }
         };
 
-        let stored: Vec<(String, ShardPosition)> =
-            stored.into_iter().filter_map(of_shard).collect();
-        for (shard, from) in &stored {
-            check_history(shard, from, &listed)
-                .map_err(|error| IngressError::stream(&label, error))?;
-        }
         let begins_now = stored.is_empty() && settings.start == StreamStart::Latest;
         let mut lineage = Lineage::new(settings.start, stored, now_ms());
         let change = lineage.list(&listed);
@@ -103,6 +118,8 @@ impl KinesisIngress {
             said: queue,
             turns: Turns::default(),
             passed: Vec::new(),
+            found: BTreeSet::new(),
+            failed: None,
             held: Vec::new(),
             begins_now,
             opening: opening
@@ -135,22 +152,28 @@ fn of_shard((shard, position): (String, Position)) -> Option<(String, ShardPosit
 }
 
 /// Refuses progress that another stream has made, which had the same name.
-fn check_history(
-    shard: &str,
-    stored: &ShardPosition,
-    listed: &[Listed],
-) -> Result<(), StreamError> {
-    let listed = listed.iter().find(|listed| listed.id == shard);
-    match (stored, listed) {
-        (ShardPosition::Record { sequence, .. }, Some(listed)) if !listed.may_have(sequence) => {
-            Err(StreamError::Anew {
-                shard: shard.to_owned(),
-                sequence: sequence.clone(),
-                begins: listed.begins.clone(),
-            })
+fn check_history(stored: &[(String, ShardPosition)], listed: &[Listed]) -> Result<(), StreamError> {
+    for (shard, from) in stored {
+        let Some(listed) = listed.iter().find(|listed| listed.id == *shard) else {
+            continue;
+        };
+        match from {
+            ShardPosition::Record { sequence, .. } if !listed.may_have(sequence) => {
+                return Err(StreamError::Anew {
+                    shard: shard.clone(),
+                    sequence: sequence.clone(),
+                    begins: listed.begins.clone(),
+                });
+            }
+            ShardPosition::End if listed.open => {
+                return Err(StreamError::Reopened {
+                    shard: shard.clone(),
+                });
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Says what the stream has given up before it was read.

@@ -22,9 +22,6 @@ use crate::{
     metrics::IngressStats,
 };
 
-/// Answers of one shard that may wait: one is handed out while the next is read.
-const SLOTS: usize = 2;
-
 /// What tasks tell the ingress.
 #[derive(Debug)]
 pub(super) enum Said {
@@ -50,12 +47,14 @@ pub(super) struct Shared {
     pub(super) troubled: AtomicUsize,
 }
 
-/// A place for one answer: held until its last record is handed out.
+/// A place for one answer: held until its last record is handed out. Each shard has two: one is handed out while the next is
+/// read.
 #[derive(Debug)]
 pub(super) struct Room {
-    _slot: OwnedSemaphorePermit,
-    /// A permit is a byte.
-    ahead: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    /// A permit is a byte that is read ahead; none for a shard's first answer, so that no shard waits for another that is
+    /// stuck.
+    ahead: Option<OwnedSemaphorePermit>,
 }
 
 /// The part of a reader that is the same for both kinds.
@@ -64,7 +63,8 @@ pub(super) struct ShardReader {
     pub(super) shared: Arc<Shared>,
     pub(super) partition: u32,
     pub(super) shard: String,
-    slots: Arc<Semaphore>,
+    first: Arc<Semaphore>,
+    second: Arc<Semaphore>,
     closed: Arc<AtomicBool>,
     pub(super) trouble: Trouble,
 }
@@ -82,7 +82,8 @@ impl ShardReader {
             shared,
             partition,
             shard,
-            slots: Arc::new(Semaphore::new(SLOTS)),
+            first: Arc::new(Semaphore::new(1)),
+            second: Arc::new(Semaphore::new(1)),
             closed,
         }
     }
@@ -96,12 +97,19 @@ impl ShardReader {
     pub(super) async fn room(&self, bytes: usize) -> Room {
         const OPEN: &str = "the semaphores are never closed";
         let bytes = u32::try_from(bytes.min(self.shared.ahead_bytes)).unwrap_or(u32::MAX);
+        let second = async {
+            let place = Arc::clone(&self.second).acquire_owned().await;
+            let ahead = Arc::clone(&self.shared.ahead).acquire_many_owned(bytes);
+            (place, Some(ahead.await.expect(OPEN)))
+        };
+        let (place, ahead) = tokio::select! {
+            biased;
+            place = Arc::clone(&self.first).acquire_owned() => (place, None),
+            both = second => both,
+        };
         Room {
-            _slot: Arc::clone(&self.slots).acquire_owned().await.expect(OPEN),
-            ahead: Arc::clone(&self.shared.ahead)
-                .acquire_many_owned(bytes)
-                .await
-                .expect(OPEN),
+            _place: place.expect(OPEN),
+            ahead,
         }
     }
 
@@ -123,8 +131,10 @@ impl ShardReader {
             return true;
         }
         // What was asked for and did not come may be read by others.
-        let spare = room.ahead.num_permits().saturating_sub(read.bytes.max(1));
-        drop(room.ahead.split(spare));
+        if let Some(ahead) = &mut room.ahead {
+            let spare = ahead.num_permits().saturating_sub(read.bytes.max(1));
+            drop(ahead.split(spare));
+        }
         let chunk = Chunk {
             shard: self.partition,
             records: read.records,
@@ -168,7 +178,9 @@ impl ShardReader {
                 }
                 _ => {}
             },
-            FailureKind::Refused if stored.is_some() => return Err(fails(foreign(failure))),
+            FailureKind::Refused if stored.is_some() && failure.is_of_position() => {
+                return Err(fails(foreign(failure)));
+            }
             _ => {}
         }
         self.trouble.pause(&failure).await;

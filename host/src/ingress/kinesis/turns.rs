@@ -43,6 +43,11 @@ impl Turns {
         }
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Takes up to `limit`: an even part of each shard that waits, those that `held` names left out.
     pub(super) fn take(&mut self, limit: ReadLimit, held: impl Fn(u32) -> bool) -> Taken {
         let mut taken = Taken::default();
