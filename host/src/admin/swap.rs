@@ -13,11 +13,15 @@ use crate::plugin::{Canary, How, Swapped};
 const MAX_COMPONENT: usize = 256 * 1024 * 1024;
 /// Batches of a trial, if nothing is said.
 const BATCHES: u64 = 100;
+/// What a component is called, if nothing is said.
+const NAME: &str = "what was sent";
+/// Characters of what it is called.
+const MAX_NAME: usize = 255;
 /// How much worse a version may do, in percent, if nothing is said.
 const TOLERANCE: f64 = 1.0;
 
 /// The parameters: their names, their schemas, and what they are for.
-pub(super) fn parameters() -> [(&'static str, Value, &'static str); 4] {
+pub(super) fn parameters() -> [(&'static str, Value, &'static str); 5] {
     let percent = |least: &str| json!({ "type": "number", least: 0, "maximum": 100 });
     [
         (
@@ -40,12 +44,18 @@ pub(super) fn parameters() -> [(&'static str, Value, &'static str); 4] {
             percent("minimum"),
             "How much more of its work a canary may fail on, reject or have tried again than the version that serves, in percent points. Default: 1.",
         ),
+        (
+            "name",
+            json!({ "type": "string", "maxLength": MAX_NAME }),
+            "What the component that is sent is called in messages and lists: its file, say.",
+        ),
     ]
 }
 
-/// Reads the parameters of a swap.
-pub(super) fn how(query: Option<&str>) -> Result<How, Refusal> {
-    let (mut canary, mut shadow, mut batches, mut tolerance) = (None, false, BATCHES, TOLERANCE);
+/// Reads the parameters of a swap: how, and what the component is called.
+fn read(query: Option<&str>) -> Result<(How, String), Refusal> {
+    let (mut canary, mut shadow, mut batches, mut tolerance) = (None, false, None, None);
+    let mut called = NAME.to_owned();
     let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     for (name, value) in pairs {
         let wrong = || Refusal::Parameter(format!("`{name}={value}`"));
@@ -60,24 +70,38 @@ pub(super) fn how(query: Option<&str>) -> Result<How, Refusal> {
             "shadow" => shadow = value.parse().map_err(|_| wrong())?,
             "batches" => {
                 let number: Option<u64> = value.parse().ok();
-                batches = number
-                    .filter(|number| (1..=1_000_000).contains(number))
-                    .ok_or_else(wrong)?;
+                let number = number.filter(|number| (1..=1_000_000).contains(number));
+                batches = Some(number.ok_or_else(wrong)?);
             }
-            "tolerance" => tolerance = percent(&value).ok_or_else(wrong)?,
+            "tolerance" => tolerance = Some(percent(&value).ok_or_else(wrong)?),
+            "name" if is_name(&value) => called = value.into_owned(),
             _ => return Err(wrong()),
         }
     }
-    match (canary, shadow) {
-        (Some(_), true) => Err(Refusal::Parameter("`canary` and `shadow`".to_owned())),
-        (Some(share), false) => Ok(How::Canary(Canary {
+    let without = |name: &str, of: &str| {
+        let message = format!("`{name}` without {of}");
+        Err(Refusal::Parameter(message))
+    };
+    let how = match (canary, shadow) {
+        (Some(_), true) => {
+            return Err(Refusal::Parameter("`canary` and `shadow`".to_owned()));
+        }
+        (Some(share), false) => How::Canary(Canary {
             share: share / 100.0,
-            batches,
-            tolerance: tolerance / 100.0,
-        })),
-        (None, true) => Ok(How::Shadow(batches)),
-        (None, false) => Ok(How::AtOnce),
-    }
+            batches: batches.unwrap_or(BATCHES),
+            tolerance: tolerance.unwrap_or(TOLERANCE) / 100.0,
+        }),
+        (None, _) if tolerance.is_some() => return without("tolerance", "`canary`"),
+        (None, true) => How::Shadow(batches.unwrap_or(BATCHES)),
+        // A version that is meant to be tried must not serve at once.
+        (None, false) if batches.is_some() => return without("batches", "`canary` or `shadow`"),
+        (None, false) => How::AtOnce,
+    };
+    Ok((how, called))
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 fn percent(text: &str) -> Option<f64> {
@@ -91,14 +115,14 @@ pub(super) async fn swap(
     head: &Parts,
     body: Incoming,
 ) -> Result<Swapped, Refusal> {
-    let how = how(head.uri.query())?;
+    let (how, called) = read(head.uri.query())?;
     let body = Limited::new(body, MAX_COMPONENT).collect().await;
     let body: Bytes = body
         .map_err(|_| Refusal::BodyTooLarge(MAX_COMPONENT))?
         .to_bytes();
-    let component = (!body.is_empty()).then_some(body);
+    let sent = (!body.is_empty()).then_some((called, body));
     let swaps = view.swaps.as_ref().ok_or(Refusal::Starting)?;
-    Ok(swaps.swap(component, how).await?)
+    Ok(swaps.swap(sent, how).await?)
 }
 
 /// Goes back to the version before.
@@ -110,6 +134,17 @@ pub(super) async fn rollback(view: &SinkView) -> Result<Swapped, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_say_what_a_component_is_called() {
+        let called = |query| read(Some(query)).map(|(_, called)| called);
+
+        assert_eq!(called("shadow=true"), Ok(NAME.to_owned()));
+        assert_eq!(
+            called("name=new%20score.wasm"),
+            Ok("new score.wasm".to_owned())
+        );
+    }
 
     #[test]
     fn parameters_say_how_a_version_comes_into_service() {
@@ -130,7 +165,7 @@ mod tests {
                 canary(0.5, 2, 0.25),
             ),
         ] {
-            assert_eq!(how(query), expected, "{query:?}");
+            assert_eq!(read(query).map(|(how, _)| how), expected, "{query:?}");
         }
     }
 
@@ -147,9 +182,14 @@ mod tests {
             "tolerance=-1",
             "canry=5",
             "canary=5&shadow=true",
+            "batches=5",
+            "tolerance=5",
+            "shadow=true&tolerance=5",
+            "name=",
+            "name=a%0ab",
         ] {
             assert!(
-                matches!(how(Some(query)), Err(Refusal::Parameter(_))),
+                matches!(read(Some(query)), Err(Refusal::Parameter(_))),
                 "{query}"
             );
         }

@@ -25,7 +25,7 @@ pub(super) enum VersionCommand {
     List(ListArgs),
     /// Replaces the plugin of a sink in a running host, if nothing speaks against the new version.
     Swap(SwapArgs),
-    /// Goes back to the version that served before.
+    /// Ends the trial of a version; without one, goes back to the version that served before.
     Rollback(SinkArgs),
     /// Writes the next batches of a sink of a running host as cases: records, requests, responses and verdicts.
     Record(RecordArgs),
@@ -51,13 +51,13 @@ pub(super) struct SwapArgs {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// Gives it this share of the batches first, such as `5%`: after `--batches` of them it serves, or goes.
-    #[arg(long, value_name = "SHARE", value_parser = percent, conflicts_with = "shadow")]
+    #[arg(long, value_name = "SHARE", value_parser = percent, group = "trial")]
     canary: Option<f64>,
     /// Sends nothing of it: `--batches` are shaped by both versions, and compared.
-    #[arg(long)]
+    #[arg(long, group = "trial")]
     shadow: bool,
     /// Batches of a canary or a comparison.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "trial", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     batches: u64,
     /// How much more of its work a canary may fail on, reject or have tried again than the version that serves.
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = percent, requires = "canary")]
@@ -163,6 +163,9 @@ async fn swap(args: SwapArgs) -> Result<(), CliError> {
     if args.shadow || args.canary.is_some() {
         query.append_pair("batches", &args.batches.to_string());
     }
+    if let Some(name) = args.file.as_ref().and_then(|path| path.file_name()) {
+        query.append_pair("name", &name.to_string_lossy());
+    }
     let path = format!("/v1/sinks/{}/swap?{}", args.sink, query.finish());
     let client = args.host.client()?;
     let swapped = client.post_for_long(&path, component).await;
@@ -184,12 +187,17 @@ fn told(sink: &Id, swapped: &Swapped, as_json: bool) -> Result<(), CliError> {
         SwapState::Canary => format!(
             "generation {generation} is tried on a share of the batches of `{sink}`: see `nozzle plugin list`"
         ),
+        SwapState::TrialEnded => {
+            format!(
+                "the version that was tried has gone: `{sink}` is served by generation {generation}"
+            )
+        }
         SwapState::Shadow => format!(
             "generation {generation} is compared with the one that serves `{sink}`: see `nozzle plugin list`"
         ),
     });
     match swapped.rehearsed {
-        None if swapped.state == SwapState::Unchanged => {}
+        None if matches!(swapped.state, SwapState::Unchanged | SwapState::TrialEnded) => {}
         None => say("it was not rehearsed: no batch has come yet"),
         Some(events) if swapped.differences.is_empty() => {
             say(&format!(

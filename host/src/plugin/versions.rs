@@ -13,14 +13,15 @@ pub trait Swaps: Debug + Send + Sync {
     /// What can be seen of it.
     fn status(&self) -> PluginStatus;
 
-    /// Loads a version, `component` or what the module names now, and lets it serve if nothing speaks against it.
+    /// Loads a version, the component that was sent, under its name, or what the module names now, and lets it serve if nothing
+    /// speaks against it.
     fn swap(
         &self,
-        component: Option<Bytes>,
+        sent: Option<(String, Bytes)>,
         how: How,
     ) -> Pin<Box<dyn Future<Output = Result<Swapped, SwapError>> + Send + '_>>;
 
-    /// Goes back to the version before.
+    /// Goes back to the version before; from one that is tried, to the one that serves.
     fn rollback(&self) -> Pin<Box<dyn Future<Output = Result<Swapped, SwapError>> + Send + '_>>;
 }
 
@@ -76,6 +77,8 @@ pub enum SwapState {
     Canary,
     /// It is compared.
     Shadow,
+    /// It serves on: the one that was tried beside it has gone.
+    TrialEnded,
 }
 
 /// Why a version does not serve; the one before does.

@@ -230,3 +230,57 @@ async fn what_cannot_be_swapped_in_is_told_to_whoever_asks() {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_by_hand_holds_until_the_file_changes() {
+    let endpoint = Recorder::start(|_| 200).await;
+    let (rig, host) = running(&endpoint, &component("json_batch.wasm")).await;
+    let new = version_of(&component("per_record.wasm"), 1);
+
+    swap(&rig, &component("per_record.wasm"), &[]);
+    let not_tried = swap(&rig, &new, &["--batches", "5"]);
+    swap(&rig, &new, &["--canary", "1%", "--batches", "1000000"]);
+    let back = rig.plugin(&["rollback", "t/sink"]);
+    let listed = plugin(&rig);
+    // The module's file, which has not changed.
+    rig.put(&component("json_batch.wasm"));
+    host.signal(Signal::SIGHUP);
+    let of_the_module = rig.plugin(&["swap", "t/sink"]);
+    let wrong = swap(&rig, b"no plugin", &[]);
+    delivered_all(host, &endpoint);
+    // What the state directory keeps is not needed where the file is the same.
+    let kept = rig.path().join("state/plugins/t/sink");
+    for entry in std::fs::read_dir(kept).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+        {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
+    let again = rig.start();
+    let calls = endpoint.accepted().len();
+    endpoint
+        .until("another call", |bodies| bodies.len() > calls)
+        .await;
+    again.signal(Signal::SIGTERM);
+    again.finish();
+
+    assert_eq!(not_tried.code(), 2, "{}", not_tried.stderr);
+    let gone = "the version that was tried has gone: `t/sink` is served by generation 2";
+    assert!(back.stderr.contains(gone), "{}", back.stderr);
+    assert_eq!(listed["serving"]["generation"], 2);
+    assert_eq!(
+        listed["last-trial"],
+        "generation 3: it was ended by a rollback"
+    );
+    let served = "`t/sink` is served by generation 4, ";
+    assert!(
+        of_the_module.stderr.contains(served),
+        "{}",
+        of_the_module.stderr
+    );
+    let refused = "`new.wasm` is no WebAssembly file";
+    assert!(wrong.stderr.contains(refused), "{}", wrong.stderr);
+}

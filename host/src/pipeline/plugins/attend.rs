@@ -11,16 +11,19 @@ use std::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tracing::warn;
 
 use super::SinkPlugin;
-use crate::plugin::{Compared, How, SwapError, settings::PluginSource};
+use crate::plugin::{Compared, SwapError, settings::PluginSource};
 
 /// How often a file is looked at. Asking for its times costs microseconds, works on every file system, and sees a link
 /// that points elsewhere, as Kubernetes changes mounted files.
 pub(in crate::pipeline) const EVERY: Duration = Duration::from_millis(500);
+
+/// How often a canary is looked at: what it does to the batches that it is given until then is done.
+const CANARY: Duration = Duration::from_millis(20);
 
 /// What tells a file from the one that was there before, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +97,8 @@ pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
                 if plugin.setup().is_due() {
                     read_again(&plugin).await;
                 }
-                plugin.look_at_canary().await;
             }
+            () = sleep(CANARY), if plugin.has_canary() => plugin.look_at_canary().await,
             _ = hangup.recv() => {
                 plugin.setup().is_read();
                 read_again(&plugin).await;
@@ -109,7 +112,7 @@ pub async fn attend(plugin: Arc<SinkPlugin>) -> io::Result<()> {
 
 async fn read_again(plugin: &SinkPlugin) {
     // The reason is in the log and in the metric; here is nobody else to tell.
-    if let Err(SwapError::Busy(sink)) = plugin.swap_configured(How::AtOnce).await {
+    if let Err(SwapError::Busy(sink)) = plugin.take_changed().await {
         warn!(%sink, "the plugin's file has changed while another version was being loaded: send SIGHUP to load it");
     }
 }

@@ -48,7 +48,11 @@ pub(super) fn decide(serving: Counts, tried: Counts, canary: &Canary) -> Decisio
             100.0 * old.share,
             tried.batches
         )),
-        None if worse.is_empty() && tried.batches >= canary.batches && tried.attempts > 0 => {
+        // Without a call there is little to go by: then it takes more batches, but not for ever.
+        None if worse.is_empty()
+            && tried.batches >= canary.batches
+            && (tried.attempts > 0 || !patient) =>
+        {
             Decision::Promote
         }
         None => Decision::Wait,

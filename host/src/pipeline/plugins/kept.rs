@@ -127,7 +127,8 @@ impl Kept {
         self.folder.join("record.json")
     }
 
-    fn component_path(&self, digest: &str) -> PathBuf {
+    /// Where a component is kept.
+    pub(super) fn component_path(&self, digest: &str) -> PathBuf {
         self.folder.join(format!("{digest}.wasm"))
     }
 }

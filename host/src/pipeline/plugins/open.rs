@@ -79,22 +79,17 @@ async fn load(
 ) -> Result<(LoadedPlugin, Record, Binary), LoadError> {
     let (sink, settings) = (config.id.to_string(), &config.plugin);
     let configured = host.read(settings).await;
-    let digest = configured.as_ref().map(Binary::hex_digest);
-    let refused = match &remembered {
-        Some(record)
-            if digest
-                .as_ref()
-                .is_ok_and(|digest| *digest == record.configured) =>
-        {
-            None
-        }
-        _ => match configured {
-            Ok(binary) => match host.load_binary(&sink, settings, &binary).await {
-                Ok(plugin) => return Ok((plugin, record_of(&binary, remembered), binary)),
-                Err(error) => Some(error),
-            },
-            Err(error) => Some(error),
+    let is_known = |binary: &Binary| {
+        let remembered = remembered.as_ref();
+        remembered.is_some_and(|record| record.configured == binary.hex_digest())
+    };
+    let (own, refused) = match configured {
+        Ok(binary) if is_known(&binary) => (Some(binary), None),
+        Ok(binary) => match host.load_binary(&sink, settings, &binary).await {
+            Ok(plugin) => return Ok((plugin, record_of(&binary, remembered), binary)),
+            Err(error) => (None, Some(error)),
         },
+        Err(error) => (None, Some(error)),
     };
     let record = match (refused, remembered) {
         (None, Some(record)) => record,
@@ -106,12 +101,15 @@ async fn load(
         (None, None) => unreachable!("what is not remembered is loaded or refused"),
     };
     let serving = &record.serving;
-    let binary = kept
-        .component(serving)
-        .map_err(|source| SourceError::Read {
-            path: serving.origin.clone(),
-            source,
-        })?;
+    let binary = match own {
+        Some(binary) if binary.hex_digest() == serving.digest => binary,
+        _ => kept
+            .component(serving)
+            .map_err(|source| SourceError::Kept {
+                path: kept.component_path(&serving.digest),
+                source,
+            })?,
+    };
     if serving.digest != record.configured {
         let (generation, digest) = (serving.generation, &serving.digest);
         info!(%sink, generation, %digest, origin = %serving.origin.display(), "a version that was swapped in serves, not the module's file, which has not changed since");

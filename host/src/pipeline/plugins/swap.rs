@@ -1,8 +1,9 @@
 //! Another version of a sink's plugin: read or sent, loaded, rehearsed, remembered, and served.
 
-use std::{io, path::PathBuf, pin::Pin, sync::Arc};
+use std::{io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{Record, SinkPlugin, trial::Trial, version};
@@ -16,6 +17,9 @@ use crate::{
         SwapState, Swapped, Swaps,
     },
 };
+
+/// How long a version waits for another that is being loaded.
+const MOMENT: Duration = Duration::from_secs(1);
 
 impl Swaps for SinkPlugin {
     fn status(&self) -> PluginStatus {
@@ -31,11 +35,11 @@ impl Swaps for SinkPlugin {
 
     fn swap(
         &self,
-        component: Option<Bytes>,
+        sent: Option<(String, Bytes)>,
         how: How,
     ) -> Pin<Box<dyn Future<Output = Result<Swapped, SwapError>> + Send + '_>> {
-        match component {
-            Some(component) => Box::pin(self.swap_sent(component, how)),
+        match sent {
+            Some((name, component)) => Box::pin(self.swap_sent(name, component, how)),
             None => Box::pin(self.swap_configured(how)),
         }
     }
@@ -48,7 +52,7 @@ impl Swaps for SinkPlugin {
 impl SinkPlugin {
     /// Reads the module's component again.
     pub(super) async fn swap_configured(&self, how: How) -> Result<Swapped, SwapError> {
-        let _loading = self.begin()?;
+        let _loading = self.begin().await?;
         let swapped = match self.host.read(&self.setup().settings).await {
             Ok(binary) => {
                 let configured = Some(binary.digest);
@@ -59,11 +63,31 @@ impl SinkPlugin {
         self.said(swapped)
     }
 
-    async fn swap_sent(&self, component: Bytes, how: How) -> Result<Swapped, SwapError> {
-        let _loading = self.begin()?;
+    /// Reads the module's component again, and takes it if it is another one than it was: a version that was swapped in, or gone
+    /// back to, by hand holds until then.
+    pub(super) async fn take_changed(&self) -> Result<(), SwapError> {
+        let _loading = self.begin().await?;
+        let swapped = match self.host.read(&self.setup().settings).await {
+            Ok(binary) if binary.hex_digest() == self.lock().record.configured => return Ok(()),
+            Ok(binary) => {
+                let configured = Some(binary.digest);
+                self.swap_to(binary, How::AtOnce, configured).await
+            }
+            Err(source) => Err(self.refused(source)),
+        };
+        self.said(swapped).map(drop)
+    }
+
+    async fn swap_sent(
+        &self,
+        name: String,
+        component: Bytes,
+        how: How,
+    ) -> Result<Swapped, SwapError> {
+        let _loading = self.begin().await?;
         let setup = self.setup();
         let limit = setup.settings.limits.size;
-        let path = PathBuf::from("what was sent");
+        let path = PathBuf::from(name);
         let swapped = if setup.settings.signature.is_some() {
             Err(SwapError::Unsigned(Arc::clone(&self.sink)))
         } else if component.len() as u64 > limit {
@@ -75,7 +99,11 @@ impl SinkPlugin {
     }
 
     async fn go_back(&self) -> Result<Swapped, SwapError> {
-        let _loading = self.begin()?;
+        let _loading = self.begin().await?;
+        if self.end_trial("it was ended by a rollback") {
+            info!(sink = %self.sink, "the version that was tried goes; the one that serves goes on");
+            return Ok(self.serves_on(SwapState::TrialEnded));
+        }
         let previous = self.lock().record.previous.clone();
         let Some(previous) = previous else {
             return Err(SwapError::NoPrevious(Arc::clone(&self.sink)));
@@ -87,9 +115,10 @@ impl SinkPlugin {
         self.said(swapped)
     }
 
-    pub(super) fn begin(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, SwapError> {
+    /// A version is loaded now. One that is under way is given a moment: most files are as they were.
+    async fn begin(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, SwapError> {
         let busy = |_| SwapError::Busy(Arc::clone(&self.sink));
-        self.loading.try_lock().map_err(busy)
+        timeout(MOMENT, self.loading.lock()).await.map_err(busy)
     }
 
     /// Counts what came of it, and leaves a line.
@@ -126,13 +155,7 @@ impl SinkPlugin {
         if main.plugin.digest() == binary.digest {
             // Also what ends a trial: the version that serves is the one that is wanted.
             self.end_trial("another swap has ended it");
-            return Ok(Swapped {
-                generation: main.number,
-                digest: binary.hex_digest(),
-                state: SwapState::Unchanged,
-                rehearsed: None,
-                differences: Vec::new(),
-            });
+            return Ok(self.serves_on(SwapState::Unchanged));
         }
         let setup = self.setup();
         let candidate = self
@@ -175,6 +198,18 @@ impl SinkPlugin {
             rehearsed,
             differences,
         })
+    }
+
+    /// That nothing comes of it but that the version that serves goes on.
+    fn serves_on(&self, state: SwapState) -> Swapped {
+        let serving = &self.lock().record.serving;
+        Swapped {
+            generation: serving.generation,
+            digest: serving.digest.clone(),
+            state,
+            rehearsed: None,
+            differences: Vec::new(),
+        }
     }
 
     /// Remembers a version, and lets it serve.

@@ -110,13 +110,22 @@ impl SinkPlugin {
         self.changed.notify_one();
     }
 
-    /// Ends a trial without a decision, if there is one.
-    pub(super) fn end_trial(&self, why: &str) {
+    /// Ends a trial without a decision; false if there is none.
+    pub(super) fn end_trial(&self, why: &str) -> bool {
         self.slot.try_out(None);
         let mut state = self.lock();
-        if let Some(trial) = state.trial.take() {
-            state.verdict = Some(format!("generation {}: {why}", trial.generation.number));
-        }
+        let Some(trial) = state.trial.take() else {
+            return false;
+        };
+        state.verdict = Some(format!("generation {}: {why}", trial.generation.number));
+        true
+    }
+
+    /// Whether a canary is given batches.
+    pub(super) fn has_canary(&self) -> bool {
+        let state = self.lock();
+        let kind = state.trial.as_ref().map(|trial| &trial.kind);
+        matches!(kind, Some(Kind::Canary { .. }))
     }
 
     /// Where the batches to compare come from, once for each trial.
@@ -148,7 +157,9 @@ impl SinkPlugin {
             Decision::Wait => {}
             Decision::Promote => {
                 // A swap that is under way decides what serves.
-                let Ok(_loading) = self.begin() else { return };
+                let Ok(_loading) = self.loading.try_lock() else {
+                    return;
+                };
                 // One that has ended since has ended the trial, too.
                 if !self.tries(&generation) {
                     return;

@@ -18,6 +18,15 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
+    /// What the state directory keeps cannot be read.
+    #[error("could not read `{}`, the version that served last", path.display())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// More than any component has.
     #[error("`{}` has more than {limit} bytes (`limits.size`)", path.display())]
     TooLarge {
@@ -83,6 +92,9 @@ impl SourceError {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check `plugin.path`: it is relative to the module file's folder; the plugins of this repository \
                  are built by `make guests`"
+            }
+            Self::Kept { .. } => {
+                "it was swapped in by hand; to have the module's file serve, remove the folder that it is in"
             }
             Self::TooLarge { .. } => {
                 "a plugin in Rust has less than 1 MiB, one in Python or JavaScript less than 20; if this one is meant, \
