@@ -5,6 +5,7 @@
 //! - One fetch is made at a time, whoever waits.
 //! - Those who waited for a fetch that failed share its failure: none of them makes another.
 //! - While the value is good, nobody waits, and a fetch that fails changes nothing.
+//! - What a fetch came to that nobody waited for is used only if it is good still: a failure may be over long since.
 
 use std::{
     fmt,
@@ -127,9 +128,21 @@ impl<T: Send + 'static> Lease<T> {
                 _ => {}
             }
         }
-        let (began, running) = fetching
-            .now
-            .get_or_insert_with(|| (now, AbortOnDropHandle::new(tokio::spawn(fetch()))));
+        if held.is_none()
+            && let Some((began, running)) = fetching.now.take_if(|(_, it)| it.is_finished())
+            && let Ok(Ok(grant)) = running.await
+        {
+            let lent = self.hold(grant, began);
+            if lent.is_good(now) {
+                fetching.failure = None;
+                return Ok(lent);
+            }
+        }
+        let begin = || (now, AbortOnDropHandle::new(tokio::spawn(fetch())));
+        let (began, running) = fetching.now.get_or_insert_with(begin);
+        if let Some(lent) = held.as_ref().filter(|_| !running.is_finished()) {
+            return Ok(Arc::clone(lent));
+        }
         let began = *began;
         let fetched = running.await;
         fetching.now = None;
@@ -283,14 +296,35 @@ mod tests {
         tokio::time::advance(HOUR - EARLIEST - Duration::from_secs(10)).await;
         let fresh = get_50(&lease, &server).await;
         tokio::time::advance(Duration::from_secs(10)).await;
-        let mut due = get_50(&lease, &server).await;
+        let at = Instant::now();
+        let due = get_50(&lease, &server).await;
+        let waited = at.elapsed();
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let renewed = get_50(&lease, &server).await;
 
-        due.sort();
         assert_eq!(fresh, vec![Ok(1); 50]);
-        assert_eq!(due.iter().filter(|value| **value == Ok(1)).count(), 49);
+        assert_eq!((due, waited), (vec![Ok(1); 50], Duration::ZERO));
         assert_eq!(renewed, vec![Ok(2); 50]);
         assert_eq!(server.fetches(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_waited_for_is_used_only_while_it_is_good() {
+        let short = Duration::from_millis(300);
+        for (later, is_down, expected) in
+            [(HOUR / 2, false, 1), (HOUR, false, 2), (HOUR / 2, true, 2)]
+        {
+            let (lease, server) = (Lease::default(), Arc::<Server>::default());
+            server.down.store(is_down, Ordering::Relaxed);
+            let given_up = tokio::time::timeout(short, lease.get(fetch(&server))).await;
+            tokio::time::sleep(later).await;
+            server.down.store(false, Ordering::Relaxed);
+
+            let value = lease.get(fetch(&server)).await.map(|lent| lent.value);
+
+            assert!(given_up.is_err());
+            assert_eq!(value, Ok(expected), "{later:?}, down: {is_down}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -301,12 +335,15 @@ mod tests {
         tokio::time::advance(HOUR - EARLIEST).await;
 
         let early = get_50(&lease, &server).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let again = get_50(&lease, &server).await;
+        let once_more = get_50(&lease, &server).await;
         let fetches = server.fetches();
         tokio::time::advance(EARLIEST).await;
         let over = get_50(&lease, &server).await;
 
         assert_eq!((early, again), (vec![Ok(1); 50], vec![Ok(1); 50]));
+        assert_eq!(once_more, vec![Ok(1); 50]);
         assert_eq!(fetches, 2, "the second fifty came within the pause");
         assert_eq!(over, vec![Err("failure 3".to_owned()); 50]);
     }

@@ -21,8 +21,8 @@ use crate::{
     causes::explain,
 };
 
-/// A token request, connection and all.
-const LIMIT: Duration = Duration::from_secs(10);
+/// A token request, connection and all: less than an attempt has, if nobody says otherwise, so that this is told as what failed.
+const LIMIT: Duration = Duration::from_secs(8);
 
 /// The tokens of one endpoint.
 #[derive(Debug)]
