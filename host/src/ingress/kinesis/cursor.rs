@@ -114,7 +114,7 @@ impl Cursor {
         }
     }
 
-    /// The first reading of `latest` has begun; should it have to begin again, it begins at this time.
+    /// The first reading of `latest` has begun, or was to begin; should it have to begin again, it begins at this time.
     pub(super) fn begun_at(&mut self, ms: u64) {
         if self.from == From::Latest {
             self.from = From::Time(ms);

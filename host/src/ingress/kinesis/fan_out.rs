@@ -114,12 +114,14 @@ async fn subscription(
 ) -> Result<Ended, Failure> {
     let begun = now_ms();
     reader.shared.stats.reads.add(1);
-    let mut output = reader
+    let output = reader
         .shared
         .service
         .subscribe(consumer, &reader.shard, cursor.from())
-        .await?;
+        .await;
+    // If it has failed, what comes meanwhile is to be read, too.
     cursor.begun_at(begun);
+    let mut output = output?;
     let until = Instant::now() + LIFETIME;
     let mut idle = 0;
     loop {

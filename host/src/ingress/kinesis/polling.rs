@@ -64,7 +64,11 @@ async fn iterator(reader: &mut ShardReader, cursor: &mut Cursor) -> Result<Strin
                 cursor.begun_at(asked);
                 return Ok(iterator);
             }
-            Err(failure) => reader.failed(failure, cursor).await?,
+            Err(failure) => {
+                // What comes meanwhile is to be read, too.
+                cursor.begun_at(asked);
+                reader.failed(failure, cursor).await?;
+            }
         }
     }
 }
