@@ -45,6 +45,7 @@ pub use bindings::nozzle::plugin::types::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 #[allow(
     missing_docs,
@@ -83,15 +84,38 @@ pub struct NoConfig {}
 /// Reads the configuration and makes the plugin; `null` is an empty configuration.
 #[doc(hidden)]
 pub fn configure<P: Plugin>(config: &str) -> Result<P, String> {
-    let config = if config == "null" { "{}" } else { config };
-    P::new(serde_json::from_str(config).map_err(|error| reason(&error))?)
+    let fields = match serde_json::from_str(config) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(Value::Null) => Map::new(),
+        // What serde derives would take a list for the values of the fields.
+        Ok(_) => return Err("the configuration is no mapping of keys to values".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    };
+    P::new(
+        read(&fields)
+            .map_err(|why| named(&why, &fields, |fields| read::<P::Config>(fields).err()))?,
+    )
 }
 
-/// Without its place: the user wrote no JSON, and would look for that line in vain.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+fn read<T: DeserializeOwned>(fields: &Map<String, Value>) -> Result<T, String> {
+    T::deserialize(Value::Object(fields.clone())).map_err(|error| error.to_string())
+}
+
+/// Says which key is refused, where serde does not: the one without which `refused` says something else.
+fn named(
+    why: &str,
+    fields: &Map<String, Value>,
+    refused: impl Fn(&Map<String, Value>) -> Option<String>,
+) -> String {
+    let is_at_fault = |key: &&String| {
+        let mut others = fields.clone();
+        others.remove(*key);
+        refused(&others).as_deref() != Some(why)
+    };
+    match fields.keys().find(is_at_fault) {
+        Some(key) if !why.contains(&format!("`{key}`")) => format!("`{key}`: {why}"),
+        _ => why.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +174,15 @@ mod tests {
             ),
             (
                 r#"{"size":"x"}"#,
-                r#"invalid type: string "x", expected u32"#,
+                r#"`size`: invalid type: string "x", expected u32"#,
+            ),
+            (
+                r#"{"target-path":"x","size":-1}"#,
+                "`size`: invalid value: integer `-1`, expected u32",
+            ),
+            (
+                r#"["x",7]"#,
+                "the configuration is no mapping of keys to values",
             ),
             (r#"{"size":0}"#, "`size` is 0"),
         ];

@@ -151,9 +151,12 @@ impl Checker<'_> {
 
 /// Checks an endpoint's URL. The reason does not repeat it: it may be a secret.
 pub(in crate::config) fn check_url(url: &str) -> Result<Url, String> {
-    let url: Url = url
-        .parse()
-        .map_err(|error: url::ParseError| error.to_string())?;
+    let url: Url = url.parse().map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => {
+            "it does not begin with `https://` or `http://`".to_owned()
+        }
+        error => error.to_string(),
+    })?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("its scheme is not `http` or `https`".to_owned());
     }

@@ -165,12 +165,17 @@ impl Checker<'_> {
     }
 
     fn texts(&mut self, path: &[&str], yaml: TextYaml) -> Vec<Test> {
+        let regex = yaml.matches.and_then(|text| self.regex(path, &text));
+        if let Some(equals) = &yaml.equals {
+            let prefix = yaml.prefix.as_deref().unwrap_or_default();
+            let is_found = |regex: &Regex| regex.is_match(equals);
+            let meets = equals.starts_with(prefix) && regex.as_ref().is_none_or(is_found);
+            self.agree(path, meets);
+        }
         let mut tests = Vec::new();
         tests.extend(yaml.equals.map(Test::Equals));
         tests.extend(yaml.prefix.map(Test::Prefix));
-        if let Some(matches) = yaml.matches {
-            tests.extend(self.regex(path, &matches).map(Test::Matches));
-        }
+        tests.extend(regex.map(Test::Matches));
         self.exists(path, tests.is_empty(), yaml.exists, TEXT_TESTS);
         tests.extend(yaml.exists.map(Test::Exists));
         tests
@@ -182,11 +187,14 @@ impl Checker<'_> {
             let problem = Problem::new(mark, format!("`{}` is no JSON pointer", yaml.pointer));
             self.problems.push(problem.hint(reason.to_string()));
         });
+        let regex = yaml.matches.and_then(|text| self.regex(path, &text));
+        if let (Some(equals), Some(regex)) = (&yaml.equals, &regex) {
+            let meets = equals.as_str().is_some_and(|text| regex.is_match(text));
+            self.agree(path, meets);
+        }
         let mut tests = Vec::new();
         tests.extend(yaml.equals.map(JsonTest::Equals));
-        if let Some(matches) = yaml.matches {
-            tests.extend(self.regex(path, &matches).map(JsonTest::Matches));
-        }
+        tests.extend(regex.map(JsonTest::Matches));
         self.exists(path, tests.is_empty(), yaml.exists, JSON_TESTS);
         tests.extend(yaml.exists.map(JsonTest::Exists));
         let Ok(pointer) = pointer else {
@@ -209,6 +217,17 @@ impl Checker<'_> {
             _ => return,
         };
         self.problems.push(Problem::new(self.mark(path), message));
+    }
+
+    /// Whether what `equals` names meets the other tests beside it.
+    fn agree(&mut self, path: &[&str], meets: bool) {
+        if !meets {
+            let named = path.last().copied().unwrap_or_default();
+            let message = format!(
+                "`{named}` can never hold: what `equals` says does not meet the other tests beside it"
+            );
+            self.problems.push(Problem::new(self.mark(path), message));
+        }
     }
 
     fn regex(&mut self, path: &[&str], text: &str) -> Option<Regex> {
