@@ -202,7 +202,7 @@ metrics! {
     shards: Gauge = "nozzle_ingress_shards",
     /// How far the reader of a shard is behind its tip.
     lags: Gauge<Lags> = "nozzle_ingress_lag_seconds",
-    /// Events that were handed to sinks.
+    /// Events that were handed to sinks, or that no router took.
     taken: Counter = "nozzle_ingress_events_taken_total",
     /// Events before which everything of their partition is settled too: what a restart does not read again.
     settled: Counter = "nozzle_ingress_events_settled_total",

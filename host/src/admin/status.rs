@@ -69,6 +69,8 @@ pub struct IngressStatus {
     pub failed_reads: u64,
     pub reshards: u64,
     pub losses: u64,
+    #[serde(default)]
+    pub unrouted: u64,
     pub shards: u64,
     /// By shard.
     pub lag_ms: Vec<(String, u64)>,
@@ -206,6 +208,7 @@ impl IngressStatus {
             failed_reads: stats.failed_reads.get(),
             reshards: stats.reshards.get(),
             losses: stats.losses.get(),
+            unrouted: stats.unrouted.get(),
             shards: stats.shards.get(),
             lag_ms: lags.map(|(shard, lag)| (shard.into(), lag)).collect(),
             watermark: stats.watermark.get().map(rfc3339),

@@ -81,11 +81,12 @@ async fn follow(host: &Client) -> Result<(), CliError> {
     }
 }
 
-const INGRESS_COLUMNS: [&str; 7] = [
+const INGRESS_COLUMNS: [&str; 8] = [
     "ingress",
     "events",
     "settled",
     "unsettled",
+    "unrouted",
     "oldest",
     "lag",
     "watermark",
@@ -131,6 +132,7 @@ fn ingress_row(ingress: &IngressStatus) -> Vec<String> {
         grouped(ingress.events),
         grouped(ingress.settled),
         grouped(ingress.unsettled),
+        grouped(ingress.unrouted),
         ingress.oldest_unsettled_ms.map_or_else(none, age),
         ingress
             .lag_ms

@@ -113,7 +113,12 @@ impl Writers {
     pub(super) fn spawn(&mut self, key: Key, id: String, egress: AnyEgress) -> EgressHandle {
         let (handle, queue) = EgressHandle::channel(EGRESS_QUEUE);
         let handle = handle.limited(egress.max_record());
-        let stats = Arc::new(EgressStats::default());
+        // The numbers of the writer before go on.
+        let known = self.known.iter().find(|known| known.key == key);
+        let before = known.and_then(|known| known.view.as_ref());
+        let stats: Arc<EgressStats> =
+            before.map_or_else(Arc::default, |view| Arc::clone(&view.stats));
+        stats.failing.set(0);
         let view = EgressView {
             id: id.as_str().into(),
             stats: Arc::clone(&stats),
@@ -313,6 +318,11 @@ mod tests {
         assert_eq!(written, Ok(()));
         let lines = std::fs::read_to_string(path).expect("there");
         assert_eq!(lines, "{}\n{}\n");
+        let counted = writers
+            .views(&[])
+            .pop()
+            .map(|view| view.stats.records.get());
+        assert_eq!(counted, Some(2), "the numbers of the writer before go on");
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ mod swap;
 mod trial;
 
 pub use attend::attend;
-pub(super) use attend::{EVERY, Stamp, Watch, stamp_of};
+pub(super) use attend::{EVERY, Watch, stamp_of};
 pub use kept::Record;
 pub(super) use open::open;
 pub(super) use reconfigure::{Reconfigured, Setup, Turn};

@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
@@ -17,7 +17,7 @@ use super::{Request, ending};
 use crate::{
     admin::{NotReloaded, Reloaded, Reloads},
     config::{Module, Problems},
-    pipeline::plugins::{EVERY, Stamp, Watch, stamp_of},
+    pipeline::plugins::{EVERY, Watch, stamp_of},
 };
 
 type Load = dyn Fn() -> Result<Module, Problems> + Send + Sync;
@@ -25,8 +25,8 @@ type Load = dyn Fn() -> Result<Module, Problems> + Send + Sync;
 /// Where a module comes from, each time anew.
 pub struct ModuleFile {
     load: Box<Load>,
-    /// With what each looked like before it was read.
-    files: Vec<(PathBuf, Option<Stamp>)>,
+    /// With what each looked like before it was read last, whoever asked for that.
+    files: Mutex<Vec<(PathBuf, Watch)>>,
 }
 
 impl std::fmt::Debug for ModuleFile {
@@ -41,12 +41,10 @@ impl ModuleFile {
         files: impl IntoIterator<Item = &'a Path>,
         load: impl Fn() -> Result<Module, Problems> + Send + Sync + 'static,
     ) -> Self {
-        let files = files.into_iter();
+        let watched = |path: &Path| (path.to_owned(), Watch::new(stamp_of(path)));
         Self {
             load: Box::new(load),
-            files: files
-                .map(|path| (path.to_owned(), stamp_of(path)))
-                .collect(),
+            files: Mutex::new(files.into_iter().map(watched).collect()),
         }
     }
 
@@ -55,7 +53,24 @@ impl ModuleFile {
     /// # Errors
     /// Every problem of the module.
     pub fn load(&self) -> Result<Module, Problems> {
+        for (path, watch) in &mut *self.files() {
+            watch.is_read(stamp_of(path));
+        }
         (self.load)()
+    }
+
+    /// Whether one of the files is another one than was read last, and has come to rest.
+    fn is_due(&self) -> bool {
+        let mut files = self.files();
+        let due = files
+            .iter_mut()
+            .map(|(path, watch)| watch.is_due(stamp_of(path)));
+        // All of them are looked at.
+        due.fold(false, |any, due| any | due)
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<(PathBuf, Watch)>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,23 +107,12 @@ impl Reloads for Reloader {
 /// When no handler for SIGHUP can be installed.
 pub(super) async fn watch(file: Arc<ModuleFile>, reloader: Arc<Reloader>) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let watch = |(path, read): &(PathBuf, Option<Stamp>)| (path.clone(), Watch::new(*read));
-    let mut watched: Vec<_> = file.files.iter().map(watch).collect();
     let mut look = interval(EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let due = tokio::select! {
-            _ = look.tick() => {
-                let due = watched.iter_mut().map(|(path, watch)| watch.is_due(stamp_of(path)));
-                // All of them are looked at.
-                due.fold(false, |any, due| any | due)
-            }
-            _ = hangup.recv() => {
-                for (path, watch) in &mut watched {
-                    watch.is_read(stamp_of(path));
-                }
-                true
-            }
+            _ = look.tick() => file.is_due(),
+            _ = hangup.recv() => true,
         };
         if due {
             // What came of it is in the log and in the metric; here is nobody else to tell.
