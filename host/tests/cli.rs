@@ -285,6 +285,21 @@ fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one() {
 }
 
 #[test]
+fn a_token_is_not_sent_without_tls_to_another_machine() {
+    let mut command = nozzle();
+    // An address for documentation (RFC 5737): nothing is there.
+    command
+        .args(["pause", "t/a", "--admin", "192.0.2.2:28735"])
+        .env("NOZZLE_ADMIN_TOKEN", "a-token-of-another-machine");
+
+    let ended = Child::start(&mut command).finish();
+
+    assert_eq!(ended.code(), 2, "{}", ended.stderr);
+    let expected = "a token is not sent to `192.0.2.2:28735` without TLS";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[test]
 fn nobody_who_hears_it_stops_no_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let sink = sink_with(

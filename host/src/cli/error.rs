@@ -38,6 +38,9 @@ pub(super) enum CliError {
     Config(Problems),
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Of a run without a module file.
+    #[error(transparent)]
+    Flags(Box<CliError>),
     #[error(transparent)]
     StateDir(StateDirError),
     #[error("could not read the plugin `{}`", path.display())]
@@ -110,6 +113,7 @@ impl CliError {
             Self::Start(StartError::Plugin { .. } | StartError::PluginHost(_)) => 3,
             Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,
             Self::Unsettled { .. } => 5,
+            Self::Flags(error) => error.exit_code(),
         }
     }
 
@@ -118,6 +122,13 @@ impl CliError {
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::LogFilter { .. } => Some("try `info`, `debug`, or `nozzle=debug`".to_owned()),
             Self::Start(error) => error.hint(),
+            Self::Flags(error) => error.hint().map(|hint| {
+                hint.replace(
+                    "`plugin.path`: it is relative to the module file's folder",
+                    "`--plugin`: it is relative to this folder",
+                )
+                .replace("`plugin.config` of the sink", "`--config`")
+            }),
             Self::StateDir(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Source(error) => error.hint(),

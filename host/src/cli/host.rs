@@ -31,8 +31,22 @@ pub(super) struct HostArgs {
 impl HostArgs {
     /// What asks the host.
     pub(super) fn client(&self) -> Result<Client, CliError> {
+        let token = self.token()?;
+        if let Address::Tcp(address) = &self.admin
+            && !self.admin.is_local()
+            && token.is_some()
+        {
+            return Err(CliError::Usage {
+                message: format!(
+                    "a token is not sent to `{address}` without TLS: whoever is on the way could read it"
+                ),
+                hint: format!(
+                    "write `--admin https://{address}`, or leave out the token ({TOKEN})"
+                ),
+            });
+        }
         Ok(Client {
-            token: self.token()?,
+            token,
             address: self.admin.clone(),
             ca_file: self.ca_file.clone(),
         })

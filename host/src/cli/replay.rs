@@ -77,6 +77,8 @@ pub(super) async fn replay(args: ReplayArgs, format: LogFormat) -> Result<(), Cl
         hint: error.hint(),
     })?;
     let (id, settings) = source(&module);
+    let lens = settings.files.iter().map(std::fs::metadata);
+    let is_empty = lens.flatten().all(|file| file.len() == 0);
     if args.dry_run {
         let start = match args.again {
             true => Start::new(),
@@ -108,8 +110,13 @@ pub(super) async fn replay(args: ReplayArgs, format: LogFormat) -> Result<(), Cl
     say(&words.join(", "));
     if summary.stopped {
         say("stopped: the same command goes on behind what is settled");
-    } else if counts.sent + counts.left_out == 0 && summary.failures.source.is_none() {
-        say("nothing was left to read; --again begins at the front");
+    } else if counts.sent + counts.left_out + counts.unreadable == 0
+        && summary.failures.source.is_none()
+    {
+        say(match is_empty {
+            true => "there is nothing in these files",
+            false => "nothing was left to read; --again begins at the front",
+        });
     }
     summary::result(summary)
 }

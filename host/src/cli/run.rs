@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct RunArgs {
     /// The module file. Without one, name --plugin and --url.
-    #[arg(value_name = "MODULE.yaml", required_unless_present = "plugin", conflicts_with_all = ["plugin", "url"])]
+    #[arg(value_name = "MODULE.yaml", required_unless_present_any = ["plugin", "url"], conflicts_with_all = ["plugin", "url"])]
     module: Option<PathBuf>,
     /// A JSON list of property groups, for `${Group:key}`.
     #[arg(long, value_name = "FILE")]
@@ -194,7 +194,12 @@ pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError
         grace: args.state.grace,
         program: super::this_program(),
     };
-    let (summary, elapsed) = drive(module, file, &options, format).await?;
+    let of_flags = file.is_none();
+    let driven = drive(module, file, &options, format).await;
+    let (summary, elapsed) = driven.map_err(|error| match of_flags {
+        true => CliError::Flags(Box::new(error)),
+        false => error,
+    })?;
     summary::print(&summary, elapsed, format);
     summary::result(summary)
 }
