@@ -11,7 +11,7 @@ use super::{
     routes::Need,
     settings::{AdminSettings, Listen},
 };
-use crate::auth::Secret;
+use crate::{auth::Secret, causes::explain};
 
 /// What an address asks of those who use it.
 #[derive(Debug)]
@@ -95,7 +95,10 @@ async fn reread(token: &Secret) -> Result<Secret, Refusal> {
     match read.map_err(|error| error.to_string()) {
         Ok(Ok(token)) if !token.reveal().is_empty() => return Ok(token),
         Ok(Ok(_)) => error!("`admin.token` is empty: nobody is let in"),
-        Ok(Err(error)) => error!(%error, "`admin.token` cannot be read: nobody is let in"),
+        Ok(Err(error)) => {
+            let error = explain(&error);
+            error!(error, "`admin.token` cannot be read: nobody is let in");
+        }
         Err(error) => error!(%error, "`admin.token` cannot be read: nobody is let in"),
     }
     Err(Refusal::TokenGone)

@@ -187,7 +187,7 @@ impl Refusal {
             Self::TokenGone => (
                 "the token cannot be read, so nobody is let in",
                 None,
-                some("see the log of the host: a file of `admin.token` is gone"),
+                some("see the log of the host: a file of `admin.token` is gone, or cannot be read"),
             ),
             Self::ReadOnly => (
                 "nothing can be changed here",

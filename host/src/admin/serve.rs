@@ -1,6 +1,8 @@
-//! The server: a few connections at a time, one request each, and none of them for long.
+//! The server: a few connections at a time, one request each, and none of them for long. Where there are too many, those go
+//! first that have been silent the longest: whoever reaches the port must not keep a probe of the host's life out.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     io,
     sync::{
@@ -29,7 +31,7 @@ use super::{
 };
 use crate::auth::Secret;
 
-/// Connections at a time; more wait to be accepted.
+/// Connections at a time; for more, those go that say nothing, and else they wait.
 const CONNECTIONS: usize = 32;
 /// From the connection to the end of its answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -109,19 +111,40 @@ impl Drop for Admin {
     }
 }
 
+/// Whether a connection has a request, or is to go for another one that may.
+#[derive(Debug, Default)]
+struct Silence {
+    is_over: AtomicBool,
+    goes: CancellationToken,
+}
+
 /// Owns every connection: they end with it.
 async fn accept(shared: Arc<Shared>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
+    // The oldest first.
+    let mut silent: VecDeque<Arc<Silence>> = VecDeque::new();
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-            return;
-        };
         match shared.listener.accept().await {
             Ok((stream, peer)) => {
+                silent.retain(|silence| !silence.is_over.load(Relaxed));
+                if slots.available_permits() == 0
+                    && let Some(oldest) = silent.pop_front()
+                {
+                    oldest.goes.cancel();
+                }
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                    return;
+                };
+                let silence = Arc::<Silence>::default();
+                silent.push_back(Arc::clone(&silence));
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
-                    serve(stream, peer, &shared).await;
+                    tokio::select! {
+                        () = serve(stream, peer, &shared, &silence.is_over) => {}
+                        () = silence.goes.cancelled() => {}
+                    }
+                    silence.is_over.store(true, Relaxed);
                     drop(slot);
                 });
             }
@@ -132,10 +155,12 @@ async fn accept(shared: Arc<Shared>) {
     }
 }
 
-async fn serve(stream: Accepted, peer: Peer, shared: &Shared) {
+/// Serves one connection; `spoke` is set when its request has come.
+async fn serve(stream: Accepted, peer: Peer, shared: &Shared, spoke: &AtomicBool) {
     let patience = AtomicBool::new(false);
     let then: Mutex<Option<CancellationToken>> = Mutex::default();
     let service = service_fn(async |request: Request<Incoming>| {
+        spoke.store(true, Relaxed);
         let (board, access) = (&shared.board, &shared.access);
         let answered = answer(request, board, access, &peer, &patience).await;
         *then.lock().unwrap_or_else(PoisonError::into_inner) = answered.then;
@@ -271,5 +296,25 @@ mod tests {
 
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         assert_eq!(read.len(), silent.len());
+    }
+
+    #[tokio::test]
+    async fn the_oldest_of_those_who_say_nothing_goes_for_one_who_speaks() {
+        let (_admin, address) = admin().await;
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let stream = TcpStream::connect(address).await;
+            silent.push(stream.expect("a place in the backlog"));
+        }
+
+        let answer = ask(address, "GET /live").await;
+        let mut rest = Vec::new();
+        let oldest = silent[0].read_to_end(&mut rest).await;
+        let newest = silent[CONNECTIONS - 1].try_read(&mut [0]);
+
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(matches!(oldest, Ok(0) | Err(_)), "it is closed");
+        let is_open = newest.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        assert!(is_open, "nobody waited until all of them were closed");
     }
 }

@@ -16,6 +16,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::warn;
 
 use super::settings::ServerTls;
+use crate::causes::explain;
 
 /// Between two looks at the files: a certificate that was renewed is shown without a restart.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -84,7 +85,11 @@ impl Identity {
         match read {
             Ok(Ok(config)) => current.1 = config,
             Ok(Err(error)) => {
-                warn!(%error, "the certificate of the admin address is not renewed: the one before is shown");
+                let error = explain(&error);
+                warn!(
+                    error,
+                    "the certificate of the admin address is not renewed: the one before is shown"
+                );
             }
             Err(error) => warn!(%error, "the certificate of the admin address is not renewed"),
         }

@@ -15,7 +15,7 @@ pub(super) fn print(text: &str) -> Result<(), StdoutError> {
     is_read(text).map(drop)
 }
 
-/// As [`print`], for a command that has more to write: whether somebody still reads it.
+/// As [`print()`], for a command that has more to write: whether somebody still reads it.
 pub(super) fn is_read(text: &str) -> Result<bool, StdoutError> {
     let mut out = io::stdout().lock();
     came_through(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
