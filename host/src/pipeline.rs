@@ -182,11 +182,15 @@ impl Running {
             stops: shutdown.drain.child_token(),
             is_over: CancellationToken::new(),
         };
-        let mut stops = false;
+        let (mut told, mut stops) = (false, false);
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.drain.cancelled(), if !intake.is_cancelled() => self.stop_intake(),
+                // Also where a reload that was under way has seen to the intake already: sinks that are paused wait.
+                () = shutdown.drain.cancelled(), if !told => {
+                    told = true;
+                    self.stop_intake();
+                }
                 () = intake.cancelled(), if !stops => {
                     stops = true;
                     info!(grace = ?self.grace, "stopping: intake has ended, calls in flight go on");

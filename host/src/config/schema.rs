@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::shape::ModuleYaml;
+use super::{
+    shape::ModuleYaml,
+    units::{parse_duration, parse_size},
+};
 
 /// The JSON Schema of the module file.
 pub fn schema() -> Value {
@@ -124,14 +127,31 @@ impl<'a> Schema<'a> {
         (minimum, maximum.or(of_type))
     }
 
-    /// The shortest duration, as it is written: `x-shortest`.
-    pub(super) fn shortest(self) -> Option<&'a str> {
-        self.at.get("x-shortest").and_then(Value::as_str)
+    /// Whether it takes a duration, which is no shorter than `x-shortest`.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub(super) fn takes_duration(self, text: &str) -> Result<(), String> {
+        let duration = parse_duration(text)?;
+        match self.at.get("x-shortest").and_then(Value::as_str) {
+            Some(shortest) if duration < parse_duration(shortest)? => {
+                Err(format!("write a duration of at least `{shortest}`"))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The largest size, as it is written: `x-largest`.
-    pub(super) fn largest(self) -> Option<&'a str> {
-        self.at.get("x-largest").and_then(Value::as_str)
+    /// The size, if it takes it: none that is larger than `x-largest`.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub(super) fn takes_size(self, size: u64) -> Result<u64, String> {
+        match self.at.get("x-largest").and_then(Value::as_str) {
+            Some(largest) if size > parse_size(largest)? => {
+                Err(format!("write a size of at most `{largest}`"))
+            }
+            _ => Ok(size),
+        }
     }
 
     /// Whether the value is a name that logs and errors show: no secret can be one.

@@ -9,7 +9,7 @@ use super::{
     problem::{Mark, Problem, close_to},
     schema::Schema,
     tree::{Data, Node, Text},
-    units::{parse_duration, parse_size},
+    units::parse_size,
 };
 
 /// What a file says, as far as the schema goes.
@@ -170,15 +170,17 @@ impl Walk<'_> {
         match (&node.data, schema.format()) {
             (Data::Null, _) if schema.allows("null") => Some(Value::Null),
             (Data::Text(text), Some("duration")) => {
-                let value = duration(&text.value, schema).map(|()| text.value.as_str().into());
+                let value = schema
+                    .takes_duration(&text.value)
+                    .map(|()| text.value.as_str().into());
                 self.unit(node, value, name)
             }
             (Data::Text(text), Some("size")) => {
-                let size = parse_size(&text.value).and_then(|size| size_within(size, schema));
+                let size = parse_size(&text.value).and_then(|size| schema.takes_size(size));
                 self.unit(node, size.map(Value::from), name)
             }
             (Data::Integer(size), Some("size")) if *size >= 0 => {
-                let size = size_within(size.unsigned_abs(), schema);
+                let size = schema.takes_size(size.unsigned_abs());
                 self.unit(node, size.map(Value::from), name)
             }
             (Data::Boolean(value), _) if schema.allows("boolean") => Some((*value).into()),
@@ -287,26 +289,5 @@ impl Walk<'_> {
     fn wrong_with(&mut self, problem: Problem) -> Option<Value> {
         self.problems.push(problem);
         None
-    }
-}
-
-/// Whether the text is a duration that the schema allows; if not, what to write instead.
-fn duration(text: &str, schema: Schema<'_>) -> Result<(), String> {
-    let duration = parse_duration(text)?;
-    match schema.shortest() {
-        Some(shortest) if duration < parse_duration(shortest)? => {
-            Err(format!("write a duration of at least `{shortest}`"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The size, if the schema allows it; if not, what to write instead.
-fn size_within(size: u64, schema: Schema<'_>) -> Result<u64, String> {
-    match schema.largest() {
-        Some(largest) if size > parse_size(largest)? => {
-            Err(format!("write a size of at most `{largest}`"))
-        }
-        _ => Ok(size),
     }
 }

@@ -301,6 +301,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         !self.intake_open
             && self.waiting.is_empty()
             && self.records == 0
+            // The letter of a result may stand there though its event has its end.
+            && self.letters.is_empty()
             && self.results.as_ref().is_none_or(Outbox::is_empty)
     }
 

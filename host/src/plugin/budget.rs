@@ -34,11 +34,11 @@ impl Budget {
         }
     }
 
-    /// A guest has run for a tick. A call shorter than that is charged for a tick with the probability that one falls
+    /// A guest has run for so many ticks. A call shorter than that is charged for a tick with the probability that one falls
     /// into it: so the mean is right, and a call costs nothing to measure.
-    pub(super) fn charge(&self, now: Instant) {
+    pub(super) fn charge(&self, now: Instant, ticks: u32) {
         let mut whole_at = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
-        *whole_at = Some(whole_at.map_or(now, |at| at.max(now)) + self.tick);
+        *whole_at = Some(whole_at.map_or(now, |at| at.max(now)) + self.tick * ticks);
     }
 
     /// When the next call may begin; none for at once.
@@ -65,7 +65,7 @@ mod tests {
             let now = start + TICK * tick as u32;
             for _ in 0..side_by_side {
                 if budget.wait(now).is_none() {
-                    budget.charge(now);
+                    budget.charge(now, 1);
                     ran += TICK;
                 }
             }
@@ -94,11 +94,11 @@ mod tests {
     fn what_was_not_used_is_not_saved_up() {
         let budget = Budget::new(1000);
         let start = Instant::now();
-        budget.charge(start);
+        budget.charge(start, 1);
         let later = start + Duration::from_secs(3600);
 
         for _ in 0..101 {
-            budget.charge(later);
+            budget.charge(later, 1);
         }
 
         assert_eq!(budget.wait(later), Some(later + TICK));

@@ -1,15 +1,18 @@
 //! How long a call takes: in ticks while its guest runs, on the wall while its guest waits in the host.
 //!
 //! No epoch passes for a guest that waits, and a guest that runs is not to blame for a busy machine: so there are two
-//! clocks. Neither costs a call that ends within a tick anything.
+//! clocks. And as the host does much of what a guest asks for before it is the guest's turn again, and no tick falls into
+//! that, the thread's own processor time is looked at behind each turn.
 
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     task::Poll,
     time::Duration,
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// How often a guest that runs lets other tasks go on, and looks whether its time is over.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -21,6 +24,15 @@ pub(super) struct Clock {
     /// Ticks that the call under way has run.
     ticks: AtomicU32,
     max_ticks: u32,
+    /// Processor time of the turns that it has had, in nanoseconds.
+    ran: AtomicU64,
+}
+
+/// The processor time of this thread.
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime)
+        .try_into()
+        .unwrap_or_default()
 }
 
 impl Clock {
@@ -31,17 +43,24 @@ impl Clock {
             limit,
             ticks: AtomicU32::new(0),
             max_ticks: u32::try_from(max_ticks).unwrap_or(u32::MAX),
+            ran: AtomicU64::new(0),
         }
     }
 
     /// A call begins.
     pub(super) fn start(&self) {
         self.ticks.store(0, Ordering::Relaxed);
+        self.ran.store(0, Ordering::Relaxed);
     }
 
-    /// The guest has run for a tick more; whether it may go on.
-    pub(super) fn tick(&self) -> bool {
-        self.ticks.fetch_add(1, Ordering::Relaxed) < self.max_ticks
+    /// The guest has run for a tick more, or for as many as its turns have taken; how many these are, and whether it may go on.
+    pub(super) fn tick(&self) -> (u32, bool) {
+        let ran = Duration::from_nanos(self.ran.load(Ordering::Relaxed));
+        let ran = u32::try_from(ran.as_nanos() / TICK.as_nanos()).unwrap_or(u32::MAX);
+        let before = self.ticks.load(Ordering::Relaxed);
+        let now = before.max(ran).saturating_add(1);
+        self.ticks.store(now, Ordering::Relaxed);
+        (now - before, now <= self.max_ticks)
     }
 
     /// What `call` returns, or none if its guest still waits in the host when the limit has passed since it first did.
@@ -53,9 +72,13 @@ impl Clock {
         let mut limit = pin!(None);
         let mut ticks = 0;
         poll_fn(|context| {
+            let began = thread_time();
             if let Poll::Ready(result) = call.as_mut().poll(context) {
                 return Poll::Ready(Some(result));
             }
+            let turn = thread_time().saturating_sub(began).as_nanos();
+            let turn = u64::try_from(turn).unwrap_or(u64::MAX);
+            self.ran.fetch_add(turn, Ordering::Relaxed);
             let now = self.ticks.load(Ordering::Relaxed);
             if now != ticks {
                 // It has only given way, and is polled again at once.
@@ -103,7 +126,7 @@ mod tests {
 
         let guest = async {
             for _ in 0..5 {
-                assert!(clock.tick());
+                assert_eq!(clock.tick(), (1, true));
                 tokio::task::yield_now().await;
             }
         };
@@ -122,12 +145,34 @@ mod tests {
         assert_eq!(ended, Some(()));
     }
 
+    #[tokio::test]
+    async fn what_the_host_does_for_a_guest_counts_as_its_own_time() {
+        let clock = Clock::new(LIMIT);
+        let busy = |time: Duration| {
+            let began = thread_time();
+            while thread_time() - began < time {}
+        };
+
+        let ticks = clock.limit(async {
+            busy(5 * TICK);
+            tokio::task::yield_now().await;
+            let some = clock.tick();
+            busy(5 * TICK);
+            tokio::task::yield_now().await;
+            (some, clock.tick())
+        });
+
+        let ((some, goes_on), (more, is_over)) = ticks.await.expect("it waits for nothing");
+        assert!(some >= 6 && goes_on, "{some}");
+        assert!(more >= 5 && !is_over, "{more}");
+    }
+
     #[test]
     fn a_call_may_run_for_its_ticks_and_the_next_one_again() {
         let clock = Clock::new(Duration::from_millis(21));
         for _ in 0..2 {
             clock.start();
-            let allowed = (0..5).filter(|_| clock.tick()).count();
+            let allowed = (0..5).filter(|_| clock.tick().1).count();
             assert_eq!(allowed, 3);
         }
     }

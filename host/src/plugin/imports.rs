@@ -13,6 +13,9 @@ use super::{
     lower::Scratch,
 };
 
+/// Characters of a counter's name that are shown.
+const MAX_SHOWN: usize = 100;
+
 impl types::Host for State {}
 
 impl host::Host for State {
@@ -23,6 +26,7 @@ impl host::Host for State {
 
     fn count(&mut self, name: String, by: u64) -> Result<()> {
         if !self.log.count(&name, by) {
+            let name: String = name.chars().take(MAX_SHOWN).collect();
             let message = format!(
                 "the counter `{name}` is ignored: at most 64 names of a to z, 0 to 9 and _"
             );

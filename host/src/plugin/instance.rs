@@ -60,6 +60,8 @@ impl WasiHttpView for State {
 
 /// Resources of WASI that one instance may hold.
 const MAX_HANDLES: usize = 10_000;
+/// Random bytes that are made at a time.
+const MAX_RANDOM: u64 = 1024 * 1024;
 
 /// A guest that is configured and idle, or that one call owns.
 pub(super) struct Instance {
@@ -149,6 +151,8 @@ impl Recipe {
     pub(super) async fn make(&self) -> Result<Instance, MakeError> {
         let words = LastWords::default();
         let mut wasi = WasiCtx::builder();
+        // Made byte by byte, while nobody else has the thread.
+        wasi.max_random_size(MAX_RANDOM);
         wasi.stdout(GuestOutput::stdout(Arc::clone(&self.log)));
         wasi.stderr(GuestOutput::stderr(Arc::clone(&self.log), words.clone()));
         let given = self.granted.context(&mut wasi);
@@ -172,9 +176,10 @@ impl Recipe {
         store.set_hostcall_fuel(self.limits.output);
         store.epoch_deadline_callback(|store| {
             let state = store.data();
-            state.budget.charge(Instant::now());
-            state.log.stats().cpu.add(TICK);
-            Ok(if state.clock.tick() {
+            let (ticks, may_go_on) = state.clock.tick();
+            state.budget.charge(Instant::now(), ticks);
+            state.log.stats().cpu.add(TICK * ticks);
+            Ok(if may_go_on {
                 UpdateDeadline::Yield(1)
             } else {
                 UpdateDeadline::Interrupt

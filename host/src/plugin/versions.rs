@@ -121,6 +121,11 @@ pub enum SwapError {
     /// It was sent without a signature.
     #[error("the plugin of sink `{0}` must be signed, and what is sent is not")]
     Unsigned(Arc<str>),
+    /// The version before is kept without its signature.
+    #[error(
+        "the plugin of sink `{0}` must be signed, and the version before is kept without its signature"
+    )]
+    Unverified(Arc<str>),
     /// There is nothing to go back to.
     #[error("the plugin of sink `{0}` has had no version before this one")]
     NoPrevious(Arc<str>),
@@ -138,7 +143,7 @@ impl SwapError {
             Self::Keep { .. } => {
                 Some("make room in the state directory, and swap again".to_owned())
             }
-            Self::Unsigned(_) => Some(
+            Self::Unsigned(_) | Self::Unverified(_) => Some(
                 "put it and its signature where the module says, and swap without a file"
                     .to_owned(),
             ),

@@ -211,3 +211,36 @@ async fn a_package_must_have_the_signature_of_cosigns_key() {
     ];
     insta::assert_snapshot!(stable(&errors, &names));
 }
+
+/// What the state directory keeps has no signature: it must not come back where one is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_without_a_signature_does_not_come_back_where_one_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let key = minisign_key(folder);
+    let key = key.lines().last().expect("a key below its comment");
+    std::fs::copy(plugin("json_batch.wasm"), folder.join("score.wasm")).expect("copied");
+    let module = |signature: &str| {
+        let text = format!(
+            "version: \"1\"\ningresses:\n  - id: t/in\n    datagen: {{ rate: 50 }}\n    routers: [{{ to: [t/sink] }}]\nsinks:\n  - id: t/sink\n    plugin: {{ path: score.wasm{signature} }}\n    endpoint: {{ url: \"http://127.0.0.1:9/\" }}\n"
+        );
+        std::fs::write(folder.join("module.yaml"), text).expect("written");
+    };
+    let start = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nozzle"));
+        command.current_dir(folder).args(["run", "module.yaml"]);
+        nozzle_testkit::Child::start(&mut command)
+    };
+    module("");
+    let crashes = start();
+    crashes.wait_for("the endpoint is down");
+    crashes.signal(nix::sys::signal::Signal::SIGKILL);
+    crashes.finish();
+
+    module(&format!(", signature: {{ minisign: \"{key}\" }}"));
+    let ended = start().finish();
+
+    assert_eq!(ended.code(), 3, "{}", ended.stderr);
+    let expected = "`score.wasm` is not signed, and `plugin.signature` asks for it";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}

@@ -252,3 +252,45 @@ async fn a_version_that_was_swapped_in_serves_on_as_long_as_the_new_path_is_what
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     assert_eq!(generation, "3", "{}", ended.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_begins_again_has_somebody_to_hand_its_letters_to() {
+    let (refuses, letters, others) = (
+        Recorder::start(|_| 400).await,
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 200).await,
+    );
+    let sinks = [
+        sink("t/a", &refuses.url(), "    dead-letters: t/b\n"),
+        sink("t/b", &letters.url(), ""),
+        sink("t/c", &others.url(), ""),
+    ];
+    let with = |file: &str| {
+        let read = format!(
+            "  - id: t/file\n    file: {{ path: {file} }}\n{}",
+            to("t/a")
+        );
+        module(&format!("{STREAM}{}{read}", to("t/c")), &sinks, "")
+    };
+    let rig = Rig::new(&with("one.ndjson"));
+    write_records(rig.path(), "one.ndjson", 0..50);
+    write_records(rig.path(), "two.ndjson", 50..100);
+    let host = rig.start();
+    letters
+        .until("letters of the first file", |bodies| {
+            ids(bodies).len() == 50
+        })
+        .await;
+    // Both sinks come to their end with it.
+    let open = "nozzle_ingress_unsettled_events{ingress=\"t/file\"}";
+    until("all of it is settled", || metric(&rig, open) == "0").await;
+
+    rig.reload(&host, &with("two.ndjson"), "ingresses opened anew: t/file");
+    letters
+        .until("those of the second", |bodies| ids(bodies).len() == 100)
+        .await;
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+}

@@ -158,3 +158,38 @@ async fn a_sink_that_was_started_anew_can_be_told_before_the_reload_is_done() {
     let second = files.into_iter().filter(|id| *id >= 1_000).collect();
     assert_eq!(each_once("the other file", second), 100);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_sink_holds_no_host_up_that_is_told_to_end_in_a_reload() {
+    let (quick, held) = (
+        Recorder::start(|_| 200).await,
+        Recorder::start(|_| 200).await,
+    );
+    held.close();
+    let with = |size: u8| {
+        let slow = format!(
+            "    batch: {{ max-records: {size}, max-wait: 10ms }}\n    timeout: {{ attempt: 300s }}\n"
+        );
+        let sinks = [
+            sink("t/a", &quick.url(), ""),
+            sink("t/b", &held.url(), &slow),
+        ];
+        module(&format!("{STREAM}{}", to("t/a, t/b")), &sinks, "")
+    };
+    let rig = Rig::new(&with(20));
+    let host = rig.start_with("300s");
+    held.held(1).await;
+    let paused = rig.tell(&["pause", "t/a"]);
+
+    rig.write(&with(19));
+    host.signal(Signal::SIGHUP);
+    host.wait_for("the sink delivers what it has, and makes room");
+    host.signal(Signal::SIGTERM);
+    host.wait_for("the reload that is under way comes to its end first");
+    held.open();
+    // Long before the grace period is over, or this gives up.
+    let ended = host.finish();
+
+    assert_eq!(paused.code(), 0, "{}", paused.stderr);
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+}

@@ -68,7 +68,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             return false;
         }
         let results_written = self.results.as_ref().is_none_or(Outbox::is_empty);
-        if self.waiting.is_empty() && self.records == 0 && results_written {
+        let letters_written = self.letters.is_empty() || self.control.is_cut_off();
+        if self.waiting.is_empty() && self.records == 0 && results_written && letters_written {
             return true;
         }
         self.control.hands_over()

@@ -93,7 +93,8 @@ async fn load(
     };
     let record = match (refused, remembered) {
         (None, Some(record)) => record,
-        (Some(error), Some(record)) if crashed => {
+        // What is kept has no signature to be verified by.
+        (Some(error), Some(record)) if crashed && settings.signature.is_none() => {
             error!(%sink, %error, "the plugin's file is refused; the version that served before the crash comes back");
             record
         }

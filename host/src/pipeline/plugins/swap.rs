@@ -104,6 +104,9 @@ impl SinkPlugin {
             info!(sink = %self.sink, "the version that was tried goes; the one that serves goes on");
             return Ok(self.serves_on(SwapState::TrialEnded));
         }
+        if self.setup().settings.signature.is_some() {
+            return Err(SwapError::Unverified(Arc::clone(&self.sink)));
+        }
         let previous = self.lock().record.previous.clone();
         let Some(previous) = previous else {
             return Err(SwapError::NoPrevious(Arc::clone(&self.sink)));

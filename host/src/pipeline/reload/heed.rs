@@ -3,6 +3,7 @@
 use std::pin::{Pin, pin};
 
 use tokio::{task::JoinError, time::sleep};
+use tracing::info;
 
 use super::{Hurry, WRITES, prepare::Prepared};
 use crate::{
@@ -45,7 +46,10 @@ impl Running {
                 applied = &mut applying => return Applied::Done(applied),
                 // The loop hears why when this is done.
                 () = failed.cancelled(), if !hurry.stops.is_cancelled() => hurry.stops.cancel(),
-                () = hurry.stops.cancelled(), if !intake.is_cancelled() => intake.cancel(),
+                () = hurry.stops.cancelled(), if !intake.is_cancelled() => {
+                    info!("stopping: the reload that is under way comes to its end first");
+                    intake.cancel();
+                }
                 () = patience.as_mut(), if !hurry.is_over.is_cancelled() => hurry.is_over.cancel(),
                 () = &mut too_late => return Applied::TooLate,
             }

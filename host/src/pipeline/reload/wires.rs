@@ -23,14 +23,17 @@ pub(super) fn stays(key: &Key, module: &Module, egresses: &[Option<usize>]) -> b
     }
 }
 
-/// Whether something is wired to a sink that was not before.
+/// Whether something is wired to a sink that was not before, or goes on with a sink that hands its letters to this one: such
+/// sinks form no circle.
 pub(super) fn is_fed_anew(sink: usize, module: &Module, changes: &Changes) -> bool {
     let mut ingresses = module.ingresses.iter().zip(&changes.ingresses);
-    let mut sinks = module.sinks.iter().zip(&changes.sinks);
+    let sinks = module.sinks.iter().zip(&changes.sinks);
     ingresses.any(|(ingress, change)| {
         !matches!(change, IngressChange::Kept(_)) && ingress.leads_to(sink)
-    }) || sinks
-        .any(|(other, change)| !matches!(change, SinkChange::Kept(_)) && other.leads_to(sink))
+    }) || sinks.enumerate().any(|(place, (other, change))| {
+        let is_kept = matches!(change, SinkChange::Kept(_));
+        other.leads_to(sink) && (!is_kept || is_fed_anew(place, module, changes))
+    })
 }
 
 /// Whether all that a sink writes to is written to by others, too.

@@ -127,6 +127,9 @@ impl Hooks {
     }
 }
 
+/// Bytes of a body that a guest may write at a time.
+const BODY_CHUNK: usize = 16 * 1024;
+
 /// Counts a request when it has ended, also by its being dropped.
 struct Counted {
     stats: Arc<PluginStats>,
@@ -166,6 +169,15 @@ impl WasiHttpHooks for Hooks {
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
         // Guests' libraries set the length of a body themselves. It is the host's in what is sent.
         *name != CONTENT_LENGTH && (is_framing(name) || DEFAULT_FORBIDDEN_HEADERS.contains(name))
+    }
+
+    /// What a guest writes into a body stands outside its memory until it is sent: wasmtime's own are two of a mebibyte.
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        1
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
     }
 
     fn set_host_header(&mut self) -> bool {

@@ -29,7 +29,7 @@ const DURABLE_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::plugin::grants) struct Entries {
     inner: Mutex<Inner>,
-    /// Whether something is written that is not durable.
+    /// Whether something is written that is not durable; it changes under the lock alone.
     dirty: AtomicBool,
     keeper: OnceLock<AbortOnDropHandle<()>>,
 }
@@ -102,9 +102,8 @@ impl Entries {
                 let Some(entries) = weak.upgrade() else {
                     return;
                 };
-                // A write that comes now is made durable next time.
-                if entries.dirty.swap(false, Ordering::Relaxed) {
-                    let flushed = tokio::task::spawn_blocking(move || entries.lock().flush()).await;
+                if entries.dirty.load(Ordering::Relaxed) {
+                    let flushed = tokio::task::spawn_blocking(move || entries.flush()).await;
                     if let Ok(Err(error)) = flushed {
                         warn!(%error, "a plugin's store could not be made durable");
                     }
@@ -117,6 +116,14 @@ impl Entries {
     /// From now on these are its bounds.
     pub(in crate::plugin::grants) fn limit(&self, grant: KeyvalueGrant) {
         self.lock().grant = grant;
+    }
+
+    /// Makes durable what is written: what comes meanwhile waits, and what fails is tried again.
+    fn flush(&self) -> Result<(), redb::Error> {
+        let inner = self.lock();
+        inner.flush()?;
+        self.dirty.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -151,20 +158,22 @@ impl Entries {
 
     pub(super) fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
         check_key(key)?;
+        let mut inner = self.lock();
         self.dirty.store(true, Ordering::Relaxed);
-        self.lock().set(key, value)
+        inner.set(key, value)
     }
 
     pub(super) fn delete(&self, key: &str) -> Result<(), Error> {
+        let mut inner = self.lock();
         self.dirty.store(true, Ordering::Relaxed);
-        self.lock().delete(key)
+        inner.delete(key)
     }
 }
 
 impl Drop for Entries {
     fn drop(&mut self) {
         if self.dirty.load(Ordering::Relaxed)
-            && let Err(error) = self.lock().flush()
+            && let Err(error) = self.flush()
         {
             warn!(%error, "a plugin's store could not be made durable");
         }
