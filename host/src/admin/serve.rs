@@ -118,6 +118,16 @@ struct Silence {
     goes: CancellationToken,
 }
 
+impl Silence {
+    /// Ends when the connection is to go, unless its request has come meanwhile: what was begun is answered.
+    async fn ends(&self) {
+        self.goes.cancelled().await;
+        if self.is_over.load(Relaxed) {
+            std::future::pending().await
+        }
+    }
+}
+
 /// Owns every connection: they end with it.
 async fn accept(shared: Arc<Shared>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
@@ -142,7 +152,7 @@ async fn accept(shared: Arc<Shared>) {
                 connections.spawn(async move {
                     tokio::select! {
                         () = serve(stream, peer, &shared, &silence.is_over) => {}
-                        () = silence.goes.cancelled() => {}
+                        () = silence.ends() => {}
                     }
                     silence.is_over.store(true, Relaxed);
                     drop(slot);

@@ -185,11 +185,11 @@ async fn reset(
     claimed.map_err(StartError::Store)?;
     let stored = opened.store.load(&ingress).await;
     let stored = stored.map_err(StartError::Store)?;
-    let shard = stored.iter().find_map(|(name, position)| {
-        let is_shard = matches!(position, Position::Shard(_));
-        (is_shard && Some(name) == partition.as_ref()).then(|| name.clone())
-    });
-    if let Some(partition) = shard {
+    let is_shard = |only: &&String| {
+        let mut stored = stored.iter();
+        stored.any(|(name, position)| name == *only && matches!(position, Position::Shard(_)))
+    };
+    if let Some(partition) = partition.as_ref().filter(is_shard) {
         // Without progress, a shard between others that have some is one that ended before the ingress was there.
         let advance = Advance {
             ingress: ingress.clone(),

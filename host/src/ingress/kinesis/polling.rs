@@ -53,22 +53,16 @@ pub(super) async fn read(
 async fn iterator(reader: &mut ShardReader, cursor: &mut Cursor) -> Result<String, IngressError> {
     loop {
         let asked = now_ms();
-        match reader
-            .shared
-            .service
-            .iterator(&reader.shard, cursor.from())
-            .await
-        {
+        let service = &reader.shared.service;
+        let answer = service.iterator(&reader.shard, cursor.from()).await;
+        // If it has failed, what comes meanwhile is to be read, too.
+        cursor.begun_at(asked);
+        match answer {
             Ok(iterator) => {
                 reader.trouble.over();
-                cursor.begun_at(asked);
                 return Ok(iterator);
             }
-            Err(failure) => {
-                // What comes meanwhile is to be read, too.
-                cursor.begun_at(asked);
-                reader.failed(failure, cursor).await?;
-            }
+            Err(failure) => reader.failed(failure, cursor).await?,
         }
     }
 }

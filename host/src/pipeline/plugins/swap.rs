@@ -53,7 +53,29 @@ impl SinkPlugin {
     /// Reads the module's component again.
     pub(super) async fn swap_configured(&self, how: How) -> Result<Swapped, SwapError> {
         let _loading = self.begin().await?;
-        let swapped = match self.host.read(&self.setup().settings).await {
+        let read = self.host.read(&self.setup().settings).await;
+        self.swap_read(read, how).await
+    }
+
+    /// Reads the module's component again, and takes it if it is another one than it was: a version that was swapped in, or gone
+    /// back to, by hand holds until then.
+    pub(super) async fn take_changed(&self) -> Result<(), SwapError> {
+        let _loading = self.begin().await?;
+        let read = self.host.read(&self.setup().settings).await;
+        let is_known = |binary: &Binary| binary.hex_digest() == self.lock().record.configured;
+        if read.as_ref().is_ok_and(is_known) {
+            return Ok(());
+        }
+        self.swap_read(read, How::AtOnce).await.map(drop)
+    }
+
+    /// Takes the module's component, as it was read.
+    async fn swap_read(
+        &self,
+        read: Result<Binary, LoadError>,
+        how: How,
+    ) -> Result<Swapped, SwapError> {
+        let swapped = match read {
             Ok(binary) => {
                 let configured = Some(binary.digest);
                 self.swap_to(binary, how, configured).await
@@ -61,21 +83,6 @@ impl SinkPlugin {
             Err(source) => Err(self.refused(source)),
         };
         self.said(swapped)
-    }
-
-    /// Reads the module's component again, and takes it if it is another one than it was: a version that was swapped in, or gone
-    /// back to, by hand holds until then.
-    pub(super) async fn take_changed(&self) -> Result<(), SwapError> {
-        let _loading = self.begin().await?;
-        let swapped = match self.host.read(&self.setup().settings).await {
-            Ok(binary) if binary.hex_digest() == self.lock().record.configured => return Ok(()),
-            Ok(binary) => {
-                let configured = Some(binary.digest);
-                self.swap_to(binary, How::AtOnce, configured).await
-            }
-            Err(source) => Err(self.refused(source)),
-        };
-        self.said(swapped).map(drop)
     }
 
     async fn swap_sent(

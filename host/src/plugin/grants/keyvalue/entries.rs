@@ -3,10 +3,7 @@
 use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -29,8 +26,6 @@ const DURABLE_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::plugin::grants) struct Entries {
     inner: Mutex<Inner>,
-    /// Whether something is written that is not durable; it changes under the lock alone.
-    dirty: AtomicBool,
     keeper: OnceLock<AbortOnDropHandle<()>>,
 }
 
@@ -39,6 +34,8 @@ struct Inner {
     database: Database,
     grant: KeyvalueGrant,
     total: Total,
+    /// Whether something is written that is not durable.
+    dirty: bool,
 }
 
 /// How much a store holds.
@@ -88,7 +85,6 @@ impl Entries {
         let inner = opener.join().unwrap_or_else(|_| Err(damaged.to_owned()))?;
         Ok(Self {
             inner: Mutex::new(inner),
-            dirty: AtomicBool::new(false),
             keeper: OnceLock::new(),
         })
     }
@@ -102,8 +98,8 @@ impl Entries {
                 let Some(entries) = weak.upgrade() else {
                     return;
                 };
-                if entries.dirty.load(Ordering::Relaxed) {
-                    let flushed = tokio::task::spawn_blocking(move || entries.flush()).await;
+                if entries.lock().dirty {
+                    let flushed = tokio::task::spawn_blocking(move || entries.lock().flush()).await;
                     if let Ok(Err(error)) = flushed {
                         warn!(%error, "a plugin's store could not be made durable");
                     }
@@ -116,14 +112,6 @@ impl Entries {
     /// From now on these are its bounds.
     pub(in crate::plugin::grants) fn limit(&self, grant: KeyvalueGrant) {
         self.lock().grant = grant;
-    }
-
-    /// Makes durable what is written: what comes meanwhile waits, and what fails is tried again.
-    fn flush(&self) -> Result<(), redb::Error> {
-        let inner = self.lock();
-        inner.flush()?;
-        self.dirty.store(false, Ordering::Relaxed);
-        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -158,22 +146,19 @@ impl Entries {
 
     pub(super) fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
         check_key(key)?;
-        let mut inner = self.lock();
-        self.dirty.store(true, Ordering::Relaxed);
-        inner.set(key, value)
+        self.lock().set(key, value)
     }
 
     pub(super) fn delete(&self, key: &str) -> Result<(), Error> {
-        let mut inner = self.lock();
-        self.dirty.store(true, Ordering::Relaxed);
-        inner.delete(key)
+        self.lock().delete(key)
     }
 }
 
 impl Drop for Entries {
     fn drop(&mut self) {
-        if self.dirty.load(Ordering::Relaxed)
-            && let Err(error) = self.flush()
+        let mut inner = self.lock();
+        if inner.dirty
+            && let Err(error) = inner.flush()
         {
             warn!(%error, "a plugin's store could not be made durable");
         }
@@ -204,6 +189,7 @@ impl Inner {
             database,
             grant,
             total,
+            dirty: false,
         })
     }
 
@@ -247,9 +233,10 @@ impl Inner {
     }
 
     fn change(
-        &self,
+        &mut self,
         change: impl FnOnce(&mut redb::Table<'_, &str, &[u8]>) -> Result<(), redb::StorageError>,
     ) -> Result<(), redb::Error> {
+        self.dirty = true;
         let mut write = self.database.begin_write()?;
         write
             .set_durability(Durability::None)
@@ -258,8 +245,10 @@ impl Inner {
         Ok(write.commit()?)
     }
 
-    /// Makes all durable that was written.
-    fn flush(&self) -> Result<(), redb::Error> {
-        Ok(self.database.begin_write()?.commit()?)
+    /// Makes all durable that was written; what fails is to be tried again.
+    fn flush(&mut self) -> Result<(), redb::Error> {
+        self.database.begin_write()?.commit()?;
+        self.dirty = false;
+        Ok(())
     }
 }
