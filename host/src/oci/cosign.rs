@@ -92,6 +92,11 @@ impl CosignKey {
         Ok(Self(point.to_owned()))
     }
 
+    /// Of its bytes, in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        Digest::of(&self.0).hex()
+    }
+
     fn made(&self, signed: &Signed) -> bool {
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.0);
         let signature = STANDARD.decode(&signed.signature).ok();

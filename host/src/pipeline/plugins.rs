@@ -129,5 +129,6 @@ fn version(generation: u64, binary: &Binary) -> Version {
         digest: binary.hex_digest(),
         origin: binary.path.clone(),
         accepted: rfc3339(now_ms()),
+        signed_by: binary.signed_by.clone(),
     }
 }

@@ -15,7 +15,7 @@ use super::{
     instance::Recipe,
     output::GuestLog,
     pool::Pool,
-    settings::{PluginLimits, PluginSettings},
+    settings::{PluginLimits, PluginSettings, SignatureKey},
 };
 use crate::oci::Digest;
 
@@ -28,6 +28,8 @@ pub struct Binary {
     pub bytes: Bytes,
     /// Its SHA-256 digest.
     pub digest: Digest,
+    /// The key that its signature was verified with, if it was: see [`SignatureKey::name`].
+    pub signed_by: Option<String>,
 }
 
 impl std::fmt::Debug for Binary {
@@ -51,6 +53,7 @@ impl Binary {
             path,
             digest: Digest::of(&bytes),
             bytes,
+            signed_by: None,
         }
     }
 }
@@ -85,6 +88,7 @@ impl PluginHost {
             digest: digested.unwrap_or_else(|_| Digest::of(&bytes)),
             path,
             bytes,
+            signed_by: settings.signature.as_ref().map(SignatureKey::name),
         })
     }
 

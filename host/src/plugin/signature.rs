@@ -18,6 +18,16 @@ pub enum SignatureKey {
     Cosign(CosignKey),
 }
 
+impl SignatureKey {
+    /// What tells it from every other key.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Minisign(key) => format!("minisign:{}", key.text),
+            Self::Cosign(key) => format!("cosign:{}", key.fingerprint()),
+        }
+    }
+}
+
 /// A public key of minisign.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MinisignKey {

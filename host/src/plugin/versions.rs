@@ -6,7 +6,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LoadError;
+use super::{LoadError, signature::SignatureKey};
 
 /// Replaces the plugin of a sink that runs.
 pub trait Swaps: Debug + Send + Sync {
@@ -121,9 +121,9 @@ pub enum SwapError {
     /// It was sent without a signature.
     #[error("the plugin of sink `{0}` must be signed, and what is sent is not")]
     Unsigned(Arc<str>),
-    /// The version before is kept without its signature.
+    /// The version before was let in without the signature that is asked for now.
     #[error(
-        "the plugin of sink `{0}` must be signed, and the version before is kept without its signature"
+        "the plugin of sink `{0}` must be signed, and the version before was let in without a signature of this key"
     )]
     Unverified(Arc<str>),
     /// There is nothing to go back to.
@@ -164,6 +164,16 @@ pub struct Version {
     pub origin: PathBuf,
     /// When it was accepted (RFC 3339).
     pub accepted: String,
+    /// The key that its signature was verified with then; none if none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+}
+
+impl Version {
+    /// Whether it may serve where plugins must be signed with `key`.
+    pub fn is_let_in_by(&self, key: Option<&SignatureKey>) -> bool {
+        key.is_none_or(|key| self.signed_by.as_ref() == Some(&key.name()))
+    }
 }
 
 /// What can be seen of a version that is tried.

@@ -1,8 +1,12 @@
 //! Whose plugins are let in: minisign and cosign's key form.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use nix::sys::signal::Signal;
 use nozzle::{
     oci::{CosignKey, Digest},
     plugin::{
@@ -11,7 +15,7 @@ use nozzle::{
     },
 };
 use nozzle_testkit::{
-    RegistryAuth, Server, minisign_key, minisign_sign, oras_push_signature, plugin,
+    Child, RegistryAuth, Server, minisign_key, minisign_sign, oras_push_signature, plugin,
 };
 use ring::{
     rand::SystemRandom,
@@ -212,35 +216,75 @@ async fn a_package_must_have_the_signature_of_cosigns_key() {
     insta::assert_snapshot!(stable(&errors, &names));
 }
 
-/// What the state directory keeps has no signature: it must not come back where one is asked for.
+/// A host in `folder`, whose plugin is `score.wasm`, signed by `key` if there is one.
+fn start_with(folder: &Path, key: Option<&str>) -> Child {
+    let signature = key.map(|key| {
+        let key = key.lines().last().expect("a key below its comment");
+        format!(", signature: {{ minisign: \"{key}\" }}")
+    });
+    let text = format!(
+        "version: \"1\"\ningresses:\n  - id: t/in\n    datagen: {{ rate: 50 }}\n    routers: [{{ to: [t/sink] }}]\nsinks:\n  - id: t/sink\n    plugin: {{ path: score.wasm{} }}\n    endpoint: {{ url: \"http://127.0.0.1:9/\" }}\n",
+        signature.unwrap_or_default()
+    );
+    std::fs::write(folder.join("module.yaml"), text).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nozzle"));
+    let command = command.current_dir(folder);
+    Child::start(command.args(["run", "module.yaml", "--admin", "unix:admin.sock"]))
+}
+
+fn kill(host: Child) {
+    host.signal(Signal::SIGKILL);
+    host.finish();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_without_a_signature_does_not_come_back_where_one_is_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let key = minisign_key(folder);
-    let key = key.lines().last().expect("a key below its comment");
     std::fs::copy(plugin("json_batch.wasm"), folder.join("score.wasm")).expect("copied");
-    let module = |signature: &str| {
-        let text = format!(
-            "version: \"1\"\ningresses:\n  - id: t/in\n    datagen: {{ rate: 50 }}\n    routers: [{{ to: [t/sink] }}]\nsinks:\n  - id: t/sink\n    plugin: {{ path: score.wasm{signature} }}\n    endpoint: {{ url: \"http://127.0.0.1:9/\" }}\n"
-        );
-        std::fs::write(folder.join("module.yaml"), text).expect("written");
-    };
-    let start = || {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nozzle"));
-        command.current_dir(folder).args(["run", "module.yaml"]);
-        nozzle_testkit::Child::start(&mut command)
-    };
-    module("");
-    let crashes = start();
+    let crashes = start_with(folder, None);
     crashes.wait_for("the endpoint is down");
-    crashes.signal(nix::sys::signal::Signal::SIGKILL);
-    crashes.finish();
+    kill(crashes);
 
-    module(&format!(", signature: {{ minisign: \"{key}\" }}"));
-    let ended = start().finish();
+    let ended = start_with(folder, Some(&key)).finish();
 
     assert_eq!(ended.code(), 3, "{}", ended.stderr);
     let expected = "`score.wasm` is not signed, and `plugin.signature` asks for it";
     assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_was_signed_comes_back_by_a_rollback_and_after_a_crash() {
+    let [folder, other] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let folder = folder.path();
+    let (key, other_key) = (minisign_key(folder), minisign_key(other.path()));
+    let file = folder.join("score.wasm");
+    let deploy = |component: &str| {
+        std::fs::copy(plugin(component), &file).expect("copied");
+        minisign_sign(folder, &file);
+    };
+    let ask = |what: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nozzle"));
+        let command = command.current_dir(folder).args(["plugin", what, "t/sink"]);
+        Child::start(command.args(["--admin", "unix:admin.sock"])).finish()
+    };
+    deploy("json_batch.wasm");
+    let host = start_with(folder, Some(&key));
+    host.wait_for("the endpoint is down");
+
+    deploy("per_record.wasm");
+    let swapped = ask("swap");
+    let back = ask("rollback");
+    kill(host);
+    std::fs::remove_file(folder.join("score.wasm.minisig")).expect("it was signed");
+    let again = start_with(folder, Some(&key));
+    again.wait_for("the version that served before the crash comes back");
+    again.wait_for("the endpoint is down");
+    kill(again);
+    let refused = start_with(folder, Some(&other_key)).finish();
+
+    assert_eq!(swapped.code(), 0, "{}", swapped.stderr);
+    assert_eq!(back.code(), 0, "{}", back.stderr);
+    assert_eq!(refused.code(), 3, "{}", refused.stderr);
 }

@@ -70,7 +70,8 @@ impl Kept {
     /// When it cannot be read, or is not what was written.
     pub(super) fn component(&self, version: &Version) -> io::Result<Binary> {
         let bytes = fs::read(self.component_path(&version.digest))?;
-        let binary = Binary::new(version.origin.clone(), bytes.into());
+        let mut binary = Binary::new(version.origin.clone(), bytes.into());
+        binary.signed_by = version.signed_by.clone();
         if binary.hex_digest() == version.digest {
             return Ok(binary);
         }
@@ -156,6 +157,7 @@ mod tests {
             digest: binary.hex_digest(),
             origin: "p.wasm".into(),
             accepted: "2026-01-01T00:00:00Z".to_owned(),
+            signed_by: None,
         }
     }
 

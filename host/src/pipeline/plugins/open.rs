@@ -17,7 +17,7 @@ use crate::{
     config::SinkConfig,
     delivery::Endpoints,
     oci::Digest,
-    plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, SourceError},
+    plugin::{Binary, LoadError, LoadedPlugin, PluginHost, Slot, SourceError, Version},
 };
 
 /// Loads the plugin of a sink; `crashed` says whether the host before came to no orderly end. Nothing is written until it
@@ -37,11 +37,12 @@ pub(in crate::pipeline) async fn open(
         warn!(%sink, %error, "what the state directory remembers of the plugin cannot be read; the module's file serves");
         None
     });
-    // A pin says what must serve, and a signature is looked for where the module's component is.
-    let signed = config.plugin.signature.is_some();
+    // A pin says what must serve; the signature of the module's own component is verified when it is read.
+    let key = config.plugin.signature.as_ref();
     let remembered = remembered.filter(|record| {
-        let digest = &record.serving.digest;
-        pin.is_none_or(|pin| pin == *digest) && (!signed || *digest == record.configured)
+        let serving = &record.serving;
+        pin.is_none_or(|pin| pin == serving.digest)
+            && (serving.is_let_in_by(key) || serving.digest == record.configured)
     });
     let before = remembered.clone();
     let (plugin, record, binary) = load(host, &kept, config, remembered, crashed).await?;
@@ -93,17 +94,22 @@ async fn load(
     };
     let record = match (refused, remembered) {
         (None, Some(record)) => record,
-        // What is kept has no signature to be verified by.
-        (Some(error), Some(record)) if crashed && settings.signature.is_none() => {
+        (Some(error), Some(record))
+            if crashed && record.serving.is_let_in_by(settings.signature.as_ref()) =>
+        {
             error!(%sink, %error, "the plugin's file is refused; the version that served before the crash comes back");
             record
         }
         (Some(error), _) => return Err(error),
         (None, None) => unreachable!("what is not remembered is loaded or refused"),
     };
-    let serving = &record.serving;
+    let mut record = record;
+    let serving = &mut record.serving;
     let binary = match own {
-        Some(binary) if binary.hex_digest() == serving.digest => binary,
+        Some(binary) if binary.hex_digest() == serving.digest => {
+            serving.signed_by = binary.signed_by.clone();
+            binary
+        }
         _ => kept
             .component(serving)
             .map_err(|source| SourceError::Kept {
@@ -124,8 +130,12 @@ fn record_of(binary: &Binary, remembered: Option<Record>) -> Record {
     let digest = binary.hex_digest();
     match remembered {
         Some(record) if record.serving.digest == digest => Record {
+            serving: Version {
+                signed_by: binary.signed_by.clone(),
+                ..record.serving
+            },
+            previous: record.previous,
             configured: digest,
-            ..record
         },
         Some(record) => Record {
             serving: version(record.serving.generation + 1, binary),

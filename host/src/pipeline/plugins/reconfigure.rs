@@ -138,7 +138,8 @@ impl SinkPlugin {
         // As after a restart: what was swapped in by hand serves until the file is another one.
         let by_hand = {
             let record = &self.lock().record;
-            let is_free = settings.sha256.is_none() && settings.signature.is_none();
+            let is_free = settings.sha256.is_none()
+                && record.serving.is_let_in_by(settings.signature.as_ref());
             let is_other = record.serving.digest != record.configured;
             (is_free && is_other && record.configured == configured).then(|| record.serving.clone())
         };

@@ -111,13 +111,13 @@ impl SinkPlugin {
             info!(sink = %self.sink, "the version that was tried goes; the one that serves goes on");
             return Ok(self.serves_on(SwapState::TrialEnded));
         }
-        if self.setup().settings.signature.is_some() {
-            return Err(SwapError::Unverified(Arc::clone(&self.sink)));
-        }
         let previous = self.lock().record.previous.clone();
         let Some(previous) = previous else {
             return Err(SwapError::NoPrevious(Arc::clone(&self.sink)));
         };
+        if !previous.is_let_in_by(self.setup().settings.signature.as_ref()) {
+            return Err(SwapError::Unverified(Arc::clone(&self.sink)));
+        }
         let swapped = match self.kept.component(&previous) {
             Ok(binary) => self.swap_to(binary, How::AtOnce, None).await,
             Err(source) => Err(self.not_kept(source)),
