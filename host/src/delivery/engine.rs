@@ -5,6 +5,7 @@
 //! can be read in one place, and runs in tests under a paused clock.
 
 mod attempt;
+mod delays;
 mod dispatch;
 mod ends;
 mod exhausted;
@@ -20,11 +21,7 @@ mod tests;
 pub use leaving::{Left, Rest, run_on};
 pub use plan::{calls_of, dry_run, rehearse};
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
     task::{JoinError, JoinSet},
@@ -32,11 +29,17 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use self::{attempt::Attempted, failing::Breakers, passages::Passage, shaping::ShapeDone};
+use self::{
+    attempt::Attempted,
+    delays::{Delayed, Delays},
+    failing::Breakers,
+    passages::Passage,
+    shaping::ShapeDone,
+};
 use super::{
     Sink,
     control::{Controlled, Mode},
-    item::{Call, Item},
+    item::Item,
     order::{Ready, Reorder},
     outbox::{Outbox, Written},
     queue::Intake,
@@ -61,13 +64,6 @@ pub enum SinkEnd {
     Paused,
 }
 
-/// Events wait here for their time.
-#[derive(Debug)]
-enum Delayed {
-    Call(Box<Call>),
-    Shape(Vec<Item>),
-}
-
 pub(super) struct Engine<P, T> {
     sink: Arc<Sink<P, T>>,
     next_seq: u64,
@@ -81,8 +77,7 @@ pub(super) struct Engine<P, T> {
     shaping: JoinSet<ShapeDone>,
     breakers: Breakers,
     ready: Ready,
-    delayed: BTreeMap<(Instant, u64), Delayed>,
-    next_delayed: u64,
+    delayed: Delays,
     attempts: JoinSet<Attempted>,
     /// By the place of the endpoint.
     passages: Vec<Passage>,
@@ -131,8 +126,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             shaping: JoinSet::new(),
             breakers: Breakers::default(),
             ready: Ready::new(settings.order, sink.ways.len()),
-            delayed: BTreeMap::new(),
-            next_delayed: 0,
+            delayed: Delays::default(),
             attempts: JoinSet::new(),
             passages: sink
                 .ways
@@ -253,20 +247,16 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     /// Brings back what has waited long enough.
     fn wake_delayed(&mut self, now: Instant) {
-        while let Some(entry) = self.delayed.first_entry() {
-            if entry.key().0 > now {
-                return;
-            }
-            match entry.remove() {
-                Delayed::Call(call) => self.ready.insert(*call),
-                Delayed::Shape(items) => self.reshape.push_back(items),
-            }
+        while let Some(delayed) = self.delayed.pop(now) {
+            self.bring_back(delayed);
         }
     }
 
-    fn delay(&mut self, until: Instant, delayed: Delayed) {
-        self.next_delayed += 1;
-        self.delayed.insert((until, self.next_delayed), delayed);
+    fn bring_back(&mut self, delayed: Delayed) {
+        match delayed {
+            Delayed::Call(call) => self.ready.insert(*call),
+            Delayed::Shape(items) => self.reshape.push_back(items),
+        }
     }
 
     /// Whether a batch may be cut before it is full: nothing more will come, or nothing more can.
@@ -281,7 +271,6 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     /// When the loop must look again even if nothing happens.
     fn next_wake(&self, now: Instant) -> Option<Instant> {
-        let delayed = self.delayed.keys().next().map(|(at, _)| *at);
         let batch = match self.breakers.shape.next_try() {
             Some(next) if next > now => Some(next),
             Some(_) if !self.shaping.is_empty() || !self.may_take_batch() => None,
@@ -291,7 +280,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         };
         let next_handle = self.breakers.handle.next_try().filter(|next| *next > now);
         let gates = self.passages.iter().filter_map(Passage::opens).min();
-        [delayed, batch, next_handle, gates]
+        [self.delayed.next_at(), batch, next_handle, gates]
             .into_iter()
             .flatten()
             .min()

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Delayed, Engine, SinkEnd};
+use super::{Engine, SinkEnd};
 use crate::{
     delivery::{Intake, Sink, control::Controlled, item::Item, outbox::Outbox},
     event::Arrival,
@@ -93,12 +93,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let records = self.records;
         let mut held: Vec<(u64, Arrival)> = Vec::with_capacity(records);
         let mut keep = |item: Item| held.push((item.seq, item.arrival));
-        for delayed in self.delayed.into_values() {
-            match delayed {
-                Delayed::Call(call) => call.items.into_iter().for_each(&mut keep),
-                Delayed::Shape(items) => items.into_iter().for_each(&mut keep),
-            }
-        }
+        self.delayed.into_items().for_each(&mut keep);
         self.reshape.into_iter().flatten().for_each(&mut keep);
         let calls = self.ready.into_calls();
         calls.flat_map(|call| call.items).for_each(&mut keep);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{task::JoinError, time::Instant};
 use tracing::{debug, warn};
 
-use super::{Delayed, Engine, attempt::Attempted, shaping::halves};
+use super::{Engine, attempt::Attempted, delays::Delayed, shaping::halves};
 use crate::{
     delivery::{
         breaker::Blame,
@@ -136,7 +136,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let pause =
             retry::pause(retry, call.attempts(), fastrand::f64()).max(wait.unwrap_or_default());
         debug!(sink = %self.sink.id, last = %last.seen, ?pause, attempts = call.attempts(), "a call is tried again");
-        self.delay(
+        self.delayed.push(
             Instant::now() + pause.min(retry.max_delay),
             Delayed::Call(Box::new(call)),
         );

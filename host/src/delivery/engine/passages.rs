@@ -5,7 +5,7 @@ use std::{future::poll_fn, task::Poll};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Delayed, Engine};
+use super::Engine;
 use crate::{
     delivery::{
         gate::{Admission, Entrance, View},
@@ -111,16 +111,8 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
 
     /// Brings back what waits after an attempt at this endpoint.
     fn wake(&mut self, way: usize) {
-        for (time, delayed) in std::mem::take(&mut self.delayed) {
-            match delayed {
-                Delayed::Call(call) if call.way == way => self.ready.insert(*call),
-                Delayed::Shape(items) if items.iter().any(|item| item.way() == Some(way)) => {
-                    self.reshape.push_back(items);
-                }
-                other => {
-                    self.delayed.insert(time, other);
-                }
-            }
+        for delayed in self.delayed.take_of(way) {
+            self.bring_back(delayed);
         }
     }
 }

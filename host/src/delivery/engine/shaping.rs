@@ -6,7 +6,8 @@ use tokio::{task::JoinError, time::Instant};
 use tracing::{debug, warn};
 
 use super::{
-    Delayed, Engine,
+    Engine,
+    delays::Delayed,
     plan::{Plan, ShapeFailure, not_shaped, plan},
 };
 use crate::{
@@ -47,7 +48,17 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
     pub(super) fn may_take_batch(&self) -> bool {
         let settings = &self.sink.settings;
         let alone = settings.order != Order::Strict || self.open == 0;
-        alone && self.ready.has_room(settings.in_flight.max_calls) && !self.control.is_paused()
+        alone
+            && self.ready.has_room(settings.in_flight.max_calls)
+            && !self.is_full_of_requests()
+            && !self.control.is_paused()
+    }
+
+    /// Whether the buffer is spent, and the requests of calls in back-off are a good part of it: those of further batches
+    /// would come on top.
+    fn is_full_of_requests(&self) -> bool {
+        let max = self.sink.settings.buffer.max_bytes;
+        self.bytes >= max && self.delayed.memory() > max / 4
     }
 
     pub(super) fn start_shaping(&mut self, now: Instant) {
@@ -263,7 +274,7 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
         let tries = items.iter().map(|item| item.attempts).max().unwrap_or(1);
         let retry = &self.sink.settings.retry;
         let pause = retry::pause(retry, tries, fastrand::f64()).max(wish.unwrap_or_default());
-        self.delay(
+        self.delayed.push(
             Instant::now() + pause.min(retry.max_delay),
             Delayed::Shape(items),
         );

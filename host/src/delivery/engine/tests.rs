@@ -1,6 +1,7 @@
 //! The engine under a paused clock, with a scripted transport and plugin. Tests of the design's promises
 //! bear their names.
 
+mod buffer;
 mod control;
 mod endpoints;
 mod failing;

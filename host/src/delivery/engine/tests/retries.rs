@@ -308,37 +308,3 @@ async fn a_call_has_one_key_over_its_attempts_and_another_for_other_events() {
     assert_eq!(keys.len(), 3, "{keys:?}");
     assert_eq!(again[0].1, key(0), "the same events, in another run");
 }
-
-#[tokio::test(start_paused = true)]
-async fn dead_letters_that_wait_to_be_written_count_against_the_buffer() {
-    let room = 100_000;
-    let mut settings = DeliverySettings::default();
-    settings.batch.max_records = 10;
-    settings.buffer.max_bytes = room;
-    let mut sink = start(settings, whole(), |_, _| now(status(400)));
-    sink.stop_letters();
-
-    let stats = Arc::clone(&sink.stats);
-    let feed = async {
-        loop {
-            sink.send(["0123456789"; 10]).await;
-        }
-    };
-    let fed = tokio::time::timeout(Duration::from_secs(60), feed).await;
-    let (held, bytes) = (stats.buffered.get(), stats.buffered_bytes.get());
-    sink.go_on_with_letters();
-    let finished = sink.finish().await;
-
-    assert!(fed.is_err(), "its intake stands");
-    let letters = finished
-        .letters
-        .iter()
-        .map(|letter| letter.to_string().len());
-    let one = letters.min().expect("there are some") as u64;
-    assert!(
-        held > 0 && held * one <= bytes,
-        "{held} letters of {one} in {bytes} bytes"
-    );
-    assert!(bytes < 2 * room as u64, "{bytes} bytes");
-    assert_eq!(finished.stats.buffered_bytes.get(), 0);
-}
