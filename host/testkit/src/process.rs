@@ -110,16 +110,25 @@ impl Child {
     /// # Panics
     /// When it does not come before the deadline or the end.
     pub fn wait_for(&self, text: &str) -> String {
+        self.wait_for_times(text, 1)
+    }
+
+    /// The same, until it holds it so often.
+    ///
+    /// # Panics
+    /// When it does not come before the deadline or the end.
+    pub fn wait_for_times(&self, text: &str, times: usize) -> String {
+        let has_come = |lines: &str| lines.matches(text).count() >= times;
         let lines = self.lines.lock();
         let (lines, timeout) = self
             .lines
             .more
             .wait_timeout_while(lines, DEADLINE, |(lines, ended)| {
-                !lines.contains(text) && !*ended
+                !has_come(lines) && !*ended
             })
             .unwrap_or_else(PoisonError::into_inner);
         assert!(
-            lines.0.contains(text),
+            has_come(&lines.0),
             "no «{text}» (timed out: {}) in:\n{}",
             timeout.timed_out(),
             lines.0

@@ -24,14 +24,16 @@ enum Kill {
     Stopped,
     /// SIGTERM, and SIGKILL while it drains.
     KilledWhileStopping,
+    /// SIGKILL while it takes in another module.
+    KilledWhileReloading,
     /// It dies behind a write, and what was not synced is gone.
     PowerCut,
 }
 
-use Kill::{At, Frozen, Killed, KilledWhileStopping, PowerCut, Stopped};
+use Kill::{At, Frozen, Killed, KilledWhileReloading, KilledWhileStopping, PowerCut, Stopped};
 
 /// Every way to die: a new one is a line here.
-const KILLS: [Kill; 13] = [
+const KILLS: [Kill; 14] = [
     Killed,
     At("call.before-send", 1_000),
     PowerCut,
@@ -41,6 +43,7 @@ const KILLS: [Kill; 13] = [
     Stopped,
     At("file.after-sync", 20),
     Frozen,
+    KilledWhileReloading,
     At("progress.before-commit", 2),
     KilledWhileStopping,
     At("progress.after-commit", 2),
@@ -136,6 +139,11 @@ async fn die(
                 child.signal(Signal::SIGKILL);
             }
             Stopped => child.signal(Signal::SIGTERM),
+            KilledWhileReloading => {
+                rig.reload(&child);
+                tokio::time::sleep(Duration::from_millis(random.u64(..200))).await;
+                child.signal(Signal::SIGKILL);
+            }
             KilledWhileStopping => {
                 child.signal(Signal::SIGTERM);
                 tokio::time::sleep(Duration::from_millis(random.u64(..30))).await;
@@ -154,6 +162,8 @@ async fn die(
         Stopped => false,
         At(..) => by_itself,
         PowerCut => rig.cut_power() > 0 && by_itself,
-        Killed | Frozen | KilledWhileStopping => died_of == Some(Signal::SIGKILL as i32),
+        Killed | Frozen | KilledWhileStopping | KilledWhileReloading => {
+            died_of == Some(Signal::SIGKILL as i32)
+        }
     }
 }

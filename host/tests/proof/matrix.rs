@@ -71,6 +71,7 @@ classes! {
     clock_jumps: |setup| setup, clock_jumps, Enough { sent_again: 1, ..ANY };
     few_file_descriptors: |setup| setup, few_files, ANY;
     frozen_for_a_while: |setup| setup, frozen, ANY;
+    reloaded_under_load: |setup| Setup { records: 12_000, ..setup }, reloaded, ANY;
     stopped_under_load: |setup| Setup { records: 8_000, ..setup }, stopped, ANY;
 }
 
@@ -247,6 +248,19 @@ async fn frozen(rig: &mut Rig) {
         child.signal(Signal::SIGSTOP);
         tokio::time::sleep(Duration::from_millis(300)).await;
         child.signal(Signal::SIGCONT);
+    }
+    rig.run_out(child).await;
+}
+
+/// While one sink's endpoint is down, which hands over what it holds, and keeps the host from coming to its end.
+async fn reloaded(rig: &mut Rig) {
+    let mut child = rig.start(&Start::default());
+    for reloads in 1..=4 {
+        rig.came(RECORDS / 8, &mut child).await;
+        rig.worlds()[reloads % PLUGINS.len()].set(Mood::Down);
+        rig.reload(&child);
+        child.wait_for_times("the module was reloaded", reloads);
+        rig.set(&Mood::Noisy);
     }
     rig.run_out(child).await;
 }

@@ -2,6 +2,8 @@
 
 #[path = "rig/files.rs"]
 mod files;
+#[path = "rig/hosts.rs"]
+mod hosts;
 #[path = "rig/setup.rs"]
 mod setup;
 #[path = "rig/waits.rs"]
@@ -13,20 +15,18 @@ pub(crate) use waits::{LOOK, LOOKS};
 use std::{
     fmt::Write,
     path::PathBuf,
-    process::Command,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use nozzle_testkit::{
-    Boto, Child, Ended, Enough, Oracle, OsFaults, Recorder, Records, Report, Server, Violation,
-    credentials,
+    Boto, Ended, Enough, Oracle, OsFaults, Recorder, Records, Report, Server, Violation,
     fault_endpoint::{FaultEndpoint, Wire},
 };
 
 use self::files::{Cut, Written, append};
 use crate::{
-    module::{Endpoints, PLUGINS, Place, Source, module},
+    module::{PLUGINS, Place, Source},
     world::{Mood, Shared, World},
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct Rig {
     second: Option<Recorder>,
     faults: OsFaults,
     incarnation: u16,
+    /// How often the module was changed under a host that ran.
+    reloads: u64,
     letters: Vec<Written>,
     results: Written,
 }
@@ -109,6 +111,7 @@ impl Rig {
             second,
             faults,
             incarnation: 0,
+            reloads: 0,
             letters: PLUGINS
                 .iter()
                 .map(|case| Written::new(inside.join(case.letters())))
@@ -196,60 +199,6 @@ impl Rig {
     /// What all endpoints do from now on.
     pub(crate) fn set(&self, mood: &Mood) {
         self.worlds.iter().for_each(|world| world.set(mood.clone()));
-    }
-
-    /// Starts the next incarnation.
-    pub(crate) fn start(&mut self, start: &Start) -> Child {
-        self.incarnation += 1;
-        for (oracle, world) in self.oracles.iter().zip(&self.worlds) {
-            let begun = oracle.begin();
-            assert_eq!(begun, self.incarnation);
-            world.begin(begun);
-        }
-        let url = |endpoint: &FaultEndpoint| endpoint.url().replace("127.0.0.1", self.setup.host);
-        let urls = self.endpoints.iter().map(|endpoint| {
-            (
-                format!("{}{}/", url(endpoint), self.incarnation),
-                endpoint.ca_file(),
-            )
-        });
-        let timeout = format!("{}ms", self.setup.timeout.as_millis());
-        let endpoints = Endpoints {
-            urls: urls.collect(),
-            timeout: &timeout,
-            batch: self.setup.batch,
-            sink: self.setup.sink,
-            second: self.second.as_ref().map(Recorder::url),
-        };
-        std::fs::write(self.path("module.yaml"), module(&self.place, &endpoints)).expect("written");
-        let nozzle = env!("CARGO_BIN_EXE_nozzle");
-        let mut command = match start.max_files {
-            None => Command::new(nozzle),
-            Some(files) => {
-                let mut shell = Command::new("sh");
-                shell.args([
-                    "-c",
-                    &format!("ulimit -n {files}; exec \"$@\""),
-                    "sh",
-                    nozzle,
-                ]);
-                shell
-            }
-        };
-        command.current_dir(self.path("")).args([
-            "run",
-            "module.yaml",
-            "--state-dir",
-            "state",
-            "--grace",
-            "20s",
-        ]);
-        credentials(&mut command);
-        self.faults.preload(&mut command);
-        if let Some(fail_point) = &start.fail_point {
-            command.env("NOZZLE_FAIL_POINT", fail_point);
-        }
-        Child::start(&mut command)
     }
 
     /// Reads what the incarnation left in its files since the last time.

@@ -127,6 +127,11 @@ impl Oracle {
         state.incarnation
     }
 
+    /// The module changes under the host that runs: sinks may hand over what they hold.
+    pub fn reloads(&self) {
+        self.lock().order.handed_over();
+    }
+
     /// A call has arrived whole: its records, and whether any of them is new to this incarnation. None where the body
     /// is not what it should be.
     pub fn sent(&self, incarnation: u16, body: &[u8]) -> Option<(Vec<u64>, bool)> {

@@ -19,6 +19,8 @@ pub(super) struct OrderCheck {
     promise: Promise,
     incarnation: u16,
     open: BTreeMap<u64, Vec<u64>>,
+    /// Whether what had no end may be sent together with what comes behind it: see [`OrderCheck::handed_over`].
+    may_mix: bool,
 }
 
 impl OrderCheck {
@@ -27,7 +29,13 @@ impl OrderCheck {
             promise,
             incarnation: 0,
             open: BTreeMap::new(),
+            may_mix: false,
         }
+    }
+
+    /// A sink may hand over what it holds to its next incarnation in the same host, which puts it into batches of its own.
+    pub(super) fn handed_over(&mut self) {
+        self.may_mix = true;
     }
 
     /// Takes in a call's records; gives the first that came out of order, and the one that it came behind.
@@ -46,6 +54,7 @@ impl OrderCheck {
         if incarnation != self.incarnation {
             self.incarnation = incarnation;
             self.open.clear();
+            self.may_mix = false;
         }
         let mut calls: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         for number in numbers {
@@ -65,11 +74,10 @@ impl OrderCheck {
                 .find(|pair| pair[0] >= pair[1])
                 .map(|pair| (pair[1], pair[0]));
             let is_again = call.iter().all(|number| before.contains(number));
-            let late = call
-                .iter()
-                .copied()
-                .zip(last)
-                .find(|(number, last)| number <= last);
+            let late = call.iter().copied().zip(last).find(|(number, last)| {
+                let is_open = self.may_mix && before.contains(number);
+                number <= last && !is_open
+            });
             if !is_again {
                 broken = broken.or(late);
                 *before = call;
@@ -121,6 +129,23 @@ mod tests {
         assert_eq!(check(Promise::Strict, calls), Some((1, 2)));
         assert_eq!(check(Promise::Key, calls), None);
         assert_eq!(check(Promise::None, &[&[5], &[1]]), None);
+    }
+
+    #[test]
+    fn what_was_handed_over_may_stand_before_what_is_new() {
+        let fine: [&[u64]; 4] = [&[0, 1, 2], &[1, 2, 3], &[3], &[4]];
+        let broken: [&[u64]; 3] = [&[0, 1, 2], &[3], &[2, 4]];
+        let check = |calls: &[&[u64]]| {
+            let mut check = OrderCheck::new(Promise::Strict);
+            assert_eq!(check.sent(1, &[], |_| 0), None);
+            check.handed_over();
+            calls
+                .iter()
+                .find_map(|numbers| check.sent(1, numbers, |_| 0))
+        };
+
+        assert_eq!(check(&fine), None);
+        assert_eq!(check(&broken), Some((2, 3)));
     }
 
     #[test]
