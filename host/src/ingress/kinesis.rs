@@ -7,6 +7,7 @@
 //! - No more is read ahead than `read_ahead` bytes beside one answer of each shard, and two answers of each.
 //! - Progress knows of a shard before it knows of what comes behind its first record, or of its children: a shard that is not
 //!   stored is taken for one that ended before the ingress was there.
+//! - An aggregate is taken apart when it is its turn: one of each shard at a time.
 //! - What was read is handed out before a failure ends the reading.
 
 mod aggregate;
@@ -19,6 +20,7 @@ mod open;
 mod pace;
 mod polling;
 mod reader;
+mod records;
 mod service;
 mod trouble;
 mod turns;
@@ -181,6 +183,7 @@ impl Ingress for KinesisIngress {
             for partition in taken.ended {
                 self.end(partition);
             }
+            self.shared.stats.events.add(taken.records.len());
             if !taken.records.is_empty() || !self.passed.is_empty() {
                 return Ok(Some(taken.records));
             }

@@ -43,13 +43,42 @@ struct Entry {
     data: Bytes,
 }
 
-/// The user records of an aggregated record, in order. None for a record that is not whole: no magic, a digest that
+/// What is left of an aggregated record, in order.
+#[derive(Debug)]
+pub(super) struct UserRecords {
+    keys: Vec<String>,
+    entries: std::vec::IntoIter<Entry>,
+}
+
+impl Iterator for UserRecords {
+    type Item = UserRecord;
+
+    fn next(&mut self) -> Option<UserRecord> {
+        let entry = self.entries.next()?;
+        Some(UserRecord {
+            key: key_of(&entry, &self.keys)?.clone(),
+            data: entry.data,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.entries.size_hint()
+    }
+}
+
+impl ExactSizeIterator for UserRecords {}
+
+fn key_of<'a>(entry: &Entry, keys: &'a [String]) -> Option<&'a String> {
+    keys.get(usize::try_from(entry.partition_key_index).ok()?)
+}
+
+/// The user records of an aggregated record. None for a record that is not whole: no magic, a digest that
 /// does not fit, no such message, a key that is not in the table; it is then a record like any other, as in the KCL.
 /// So is one that would take far more memory than it has bytes, which no producer writes but to do harm.
 ///
 /// The KCL drops an aggregate with a user record whose hash key is outside the shard; here it is delivered: a
 /// duplicate is no loss.
-pub(super) fn take_apart(data: &Bytes) -> Option<Vec<UserRecord>> {
+pub(super) fn take_apart(data: &Bytes) -> Option<UserRecords> {
     let body_len = data.len().checked_sub(MAGIC.len() + DIGEST)?;
     if !data.starts_with(&MAGIC) {
         return None;
@@ -68,21 +97,14 @@ pub(super) fn take_apart(data: &Bytes) -> Option<Vec<UserRecord>> {
         ..
     } = AggregatedRecord::decode(body).ok()?;
     let mut held = 0;
-    let user_record = |entry: Entry| {
-        let key = keys.get(usize::try_from(entry.partition_key_index).ok()?)?;
-        held += key.len();
-        if held > MAX_KEYS {
-            return None;
-        }
-        Some(UserRecord {
-            key: key.clone(),
-            data: entry.data,
-        })
-    };
-    if records.len() > MAX_RECORDS {
-        return None;
+    for entry in &records {
+        held += key_of(entry, &keys)?.len();
     }
-    records.into_iter().map(user_record).collect()
+    let fits = records.len() <= MAX_RECORDS && held <= MAX_KEYS;
+    fits.then(|| UserRecords {
+        keys,
+        entries: records.into_iter(),
+    })
 }
 
 /// Whether the message has no more fields than a record and a key for each that there may be: decoded, an empty one
@@ -129,17 +151,15 @@ mod tests {
     fn a_whole_aggregate_is_taken_apart_in_order() {
         let data = aggregate(&[("a", b"one"), ("b", b""), ("a", b"\xff\x00")]);
 
-        let records = take_apart(&data.into()).expect("whole");
+        let records: Vec<UserRecord> = take_apart(&data.into()).expect("whole").collect();
 
         let seen: Vec<(&str, &[u8])> = records
             .iter()
             .map(|record| (&*record.key, &*record.data))
             .collect();
         assert_eq!(seen, [("a", &b"one"[..]), ("b", b""), ("a", b"\xff\x00")]);
-        assert_eq!(
-            take_apart(&wrap(&AggregatedRecord::default()).into()),
-            Some(Vec::new())
-        );
+        let empty = take_apart(&wrap(&AggregatedRecord::default()).into());
+        assert_eq!(empty.expect("whole").len(), 0);
     }
 
     #[test]
@@ -151,13 +171,8 @@ mod tests {
 
         let records = take_apart(&[&bytes[..], &digest].concat().into()).expect("whole");
 
-        assert_eq!(
-            records
-                .iter()
-                .map(|record| &*record.data)
-                .collect::<Vec<_>>(),
-            [b"one", b"two"]
-        );
+        let data: Vec<Bytes> = records.map(|record| record.data).collect();
+        assert_eq!(data, ["one", "two"]);
     }
 
     #[test]
@@ -185,7 +200,8 @@ mod tests {
             &no_message,
         ];
         for data in table {
-            assert_eq!(take_apart(&Bytes::copy_from_slice(data)), None, "{data:?}");
+            let taken = take_apart(&Bytes::copy_from_slice(data));
+            assert!(taken.is_none(), "{data:?}");
         }
     }
 
@@ -193,8 +209,8 @@ mod tests {
         #[test]
         fn any_bytes_are_taken_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let framed = [&MAGIC[..], &body, &Md5::digest(&body)].concat();
-            take_apart(&framed.into());
-            take_apart(&body.into());
+            drop(take_apart(&framed.into()));
+            drop(take_apart(&body.into()));
         }
     }
 }

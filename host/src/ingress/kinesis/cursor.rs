@@ -1,21 +1,9 @@
-//! Where a reader stands in its shard, and how what it reads becomes events.
+//! Where a reader stands in its shard.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::aggregate;
-use crate::event::{Event, Incoming, Position, ShardPosition};
-
-/// A record as the service gives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Raw {
-    pub(super) sequence: Box<str>,
-    /// None where the producer gave none, as a stream with the record distribution `AUTO` allows.
-    pub(super) key: Option<String>,
-    pub(super) arrived_ms: u64,
-    pub(super) data: Bytes,
-}
+use super::records::{Raw, Records};
+use crate::event::ShardPosition;
 
 /// Where reading is to begin, in the service's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +24,10 @@ pub(super) struct Gap {
     pub(super) before: (Box<str>, u64),
 }
 
-/// What was read, as events.
-#[derive(Debug, Default)]
+/// What was read.
+#[derive(Debug)]
 pub(super) struct Read {
-    pub(super) records: VecDeque<Incoming>,
+    pub(super) records: Records,
     /// Bytes of the records, as the service counts them.
     pub(super) bytes: usize,
     pub(super) gap: Option<Gap>,
@@ -131,8 +119,11 @@ impl Cursor {
 
     /// Takes in what was read, in the shard's order.
     pub(super) fn take_in(&mut self, records: Vec<Raw>) -> Read {
-        let mut read = Read::default();
-        read.records.reserve(records.len());
+        let mut read = Read {
+            records: Records::new(Arc::clone(&self.prefix), self.partition),
+            bytes: 0,
+            gap: None,
+        };
         let count = records.len();
         for (index, raw) in records.into_iter().enumerate() {
             read.bytes += raw.data.len() + raw.key.as_ref().map_or(0, String::len);
@@ -163,7 +154,10 @@ impl Cursor {
                     arrived_ms: raw.arrived_ms,
                 });
             }
-            self.push(raw, settled, &mut read.records);
+            match settled {
+                None => read.records.push(raw),
+                Some(settled) => read.records.push_settled(raw, settled),
+            }
         }
         if let Some(last) = &self.last
             && !self.expects_last
@@ -172,62 +166,14 @@ impl Cursor {
         }
         read
     }
-
-    fn push(&self, raw: Raw, settled: Option<u64>, into: &mut VecDeque<Incoming>) {
-        let Some(user_records) = aggregate::take_apart(&raw.data) else {
-            into.push_back(self.incoming(&raw, None, true, raw.key.as_deref(), raw.data.clone()));
-            return;
-        };
-        let count = user_records.len() as u64;
-        for (sub, user_record) in (0..).zip(user_records) {
-            if settled.is_some_and(|settled| sub <= settled) {
-                continue;
-            }
-            let is_last = sub + 1 == count;
-            into.push_back(self.incoming(
-                &raw,
-                Some(sub),
-                is_last,
-                Some(&user_record.key),
-                user_record.data,
-            ));
-        }
-    }
-
-    fn incoming(
-        &self,
-        raw: &Raw,
-        sub: Option<u64>,
-        is_last: bool,
-        key: Option<&str>,
-        data: Bytes,
-    ) -> Incoming {
-        let (prefix, sequence) = (&self.prefix, &raw.sequence);
-        let id = match sub {
-            None => format!("{prefix}:{sequence}"),
-            Some(sub) => format!("{prefix}:{sequence}.{sub}"),
-        };
-        Incoming {
-            event: Event {
-                id: id.into(),
-                key: key.map(Into::into),
-                timestamp_ms: raw.arrived_ms,
-                attributes: Vec::new(),
-                data,
-            },
-            partition: self.partition,
-            position: Position::Shard(ShardPosition::Record {
-                sequence: sequence.clone(),
-                sub: sub.filter(|_| !is_last),
-                arrived_ms: raw.arrived_ms,
-            }),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::event::{Incoming, Position};
 
     fn raw(sequence: &str, data: &[u8]) -> Raw {
         Raw {
@@ -262,10 +208,14 @@ mod tests {
         }
     }
 
-    fn ids(read: &Read) -> Vec<&str> {
-        read.records
-            .iter()
-            .map(|record| &*record.event.id)
+    fn taken(read: &mut Read) -> Vec<Incoming> {
+        std::iter::from_fn(|| read.records.pop()).collect()
+    }
+
+    fn ids(read: &mut Read) -> Vec<String> {
+        let taken = taken(read).into_iter();
+        taken
+            .map(|incoming| incoming.event.id.to_string())
             .collect()
     }
 
@@ -273,18 +223,24 @@ mod tests {
     fn records_become_events_and_aggregates_are_numbered() {
         let mut cursor = cursor(ShardPosition::Beginning);
 
-        let read = cursor.take_in(vec![raw("7", b"x"), aggregated("8")]);
+        let mut read = cursor.take_in(vec![raw("7", b"x"), aggregated("8")]);
 
-        assert_eq!(
-            ids(&read),
-            ["t/in/s:7", "t/in/s:8.0", "t/in/s:8.1", "t/in/s:8.2"]
-        );
-        let positions: Vec<&Position> =
-            read.records.iter().map(|record| &record.position).collect();
-        let expected = [("7", None), ("8", Some(0)), ("8", Some(1)), ("8", None)];
-        let expected = expected.map(|(sequence, sub)| Position::Shard(behind(sequence, sub)));
-        assert_eq!(positions, expected.iter().collect::<Vec<_>>());
-        assert_eq!(read.records[1].event.key.as_deref(), Some("u"));
+        let expected = [
+            ("t/in/s:7", "k", behind("7", None)),
+            ("t/in/s:8.0", "u", behind("8", Some(0))),
+            ("t/in/s:8.1", "u", behind("8", Some(1))),
+            ("t/in/s:8.2", "u", behind("8", None)),
+        ];
+        let seen = taken(&mut read).into_iter().map(|incoming| {
+            let Incoming {
+                event, position, ..
+            } = incoming;
+            (event.id, event.key, position)
+        });
+        let expected = expected
+            .map(|(id, key, position)| (id.into(), Some(key.into()), Position::Shard(position)));
+        assert_eq!(seen.collect::<Vec<_>>(), expected);
+        assert!(read.records.is_empty());
         assert_eq!(*cursor.from(), From::After("8".into()));
     }
 
@@ -298,10 +254,10 @@ mod tests {
             let mut cursor = cursor(behind("8", sub));
 
             let from = cursor.from().clone();
-            let read = cursor.take_in(vec![aggregated("8"), raw("9", b"x")]);
+            let mut read = cursor.take_in(vec![aggregated("8"), raw("9", b"x")]);
 
             assert_eq!(from, From::At("8".into()));
-            assert_eq!(ids(&read), expected);
+            assert_eq!(ids(&mut read), expected);
             assert_eq!(read.gap, None);
         }
     }
@@ -311,11 +267,11 @@ mod tests {
         let mut cursor = cursor(behind("8", Some(1)));
 
         let nothing = cursor.take_in(Vec::new());
-        let read = cursor.take_in(vec![raw("12", b"x")]);
+        let mut read = cursor.take_in(vec![raw("12", b"x")]);
         let next = cursor.take_in(vec![raw("13", b"x")]);
 
         assert_eq!(nothing.gap, None);
-        assert_eq!(ids(&read), ["t/in/s:12"]);
+        assert_eq!(ids(&mut read), ["t/in/s:12"]);
         let gap = Gap {
             behind: ("8".into(), 40),
             before: ("12".into(), 40),
@@ -332,10 +288,10 @@ mod tests {
 
         cursor.restart();
         let from = cursor.from().clone();
-        let read = cursor.take_in(vec![raw("7", b"x"), raw("8", b"x")]);
+        let mut read = cursor.take_in(vec![raw("7", b"x"), raw("8", b"x")]);
 
         assert_eq!((before_any, from), (From::Beginning, From::At("7".into())));
-        assert_eq!(ids(&read), ["t/in/s:8"]);
+        assert_eq!(ids(&mut read), ["t/in/s:8"]);
     }
 
     #[test]
@@ -345,14 +301,14 @@ mod tests {
         cursor.take_in(Vec::new());
         cursor.go_on_behind("8".into());
         let before = cursor.from().clone();
-        let read = cursor.take_in(vec![aggregated("8")]);
+        let mut read = cursor.take_in(vec![aggregated("8")]);
         cursor.go_on_behind("9".into());
 
         assert_eq!(
             (before, cursor.from()),
             (From::At("8".into()), &From::After("9".into()))
         );
-        assert_eq!(ids(&read), ["t/in/s:8.1", "t/in/s:8.2"]);
+        assert_eq!(ids(&mut read), ["t/in/s:8.1", "t/in/s:8.2"]);
         assert!(read.gap.is_none());
     }
 

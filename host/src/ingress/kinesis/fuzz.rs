@@ -22,6 +22,7 @@ pub(crate) fn aggregate(input: &[u8]) {
 
 fn bounded(data: &[u8]) -> Option<Vec<UserRecord>> {
     let taken = take_apart(&Bytes::copy_from_slice(data));
+    let taken: Option<Vec<UserRecord>> = taken.map(Iterator::collect);
     let held = taken
         .iter()
         .flatten()

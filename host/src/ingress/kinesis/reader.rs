@@ -125,7 +125,6 @@ impl ShardReader {
                 "records may be lost: the stream gave up those between these two before they were read"
             );
         }
-        stats.events.add(read.records.len());
         stats.bytes.add(read.bytes);
         if read.records.is_empty() && !ends {
             return true;

@@ -7,10 +7,7 @@ use aws_sdk_kinesis::{
 };
 use bytes::Bytes;
 
-use super::{
-    cursor::{From, Raw},
-    lineage::Listed,
-};
+use super::{cursor::From, lineage::Listed, records::Raw};
 use crate::aws::{Failure, FailureKind, Stream};
 
 /// One stream of the service.

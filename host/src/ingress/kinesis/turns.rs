@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::reader::Room;
+use super::{reader::Room, records::Records};
 use crate::{
     event::{Incoming, Position, ShardPosition},
     ingress::ReadLimit,
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Chunk {
     pub(super) shard: u32,
-    pub(super) records: VecDeque<Incoming>,
+    pub(super) records: Records,
     /// Nothing comes behind these records.
     pub(super) ends: bool,
     /// Bounds what is read ahead; none in tests.
@@ -67,7 +67,7 @@ impl Turns {
             {
                 while left > 0
                     && bytes < limit.bytes
-                    && let Some(record) = chunk.records.pop_front()
+                    && let Some(record) = chunk.records.pop()
                 {
                     bytes += record.event.data.len();
                     left -= 1;
@@ -99,23 +99,21 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::event::Event;
+    use crate::ingress::kinesis::records::Raw;
 
     fn chunk(shard: u32, numbers: std::ops::Range<u64>, ends: bool) -> Chunk {
-        let record = |number: u64| Incoming {
-            event: Event {
-                id: format!("{shard}:{number}").into(),
+        let mut records = Records::new(shard.to_string().into(), shard);
+        for number in numbers {
+            records.push(Raw {
+                sequence: number.to_string().into(),
                 key: None,
-                timestamp_ms: 0,
-                attributes: Vec::new(),
+                arrived_ms: 0,
                 data: Bytes::from_static(b"12345678"),
-            },
-            partition: shard,
-            position: Position::Count(number),
-        };
+            });
+        }
         Chunk {
             shard,
-            records: numbers.map(record).collect(),
+            records,
             ends,
             _room: None,
         }
