@@ -2,10 +2,11 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
 };
 
-use nozzle_testkit::{Child, Recorder};
+use nozzle_testkit::{Child, Fault, FaultLayer, Recorder};
+use serde_json::json;
 
 use super::host::{Setup, all, assert_order, boto, ids, kinesis_local};
 
@@ -151,4 +152,60 @@ async fn so_it_is_with_enhanced_fan_out() {
         "consumer: nozzle",
     ];
     a_shard_is_known_before_its_children("known-fan-out", &reader).await;
+}
+
+/// The last records of a closed shard grow older than the stream keeps any, while the host runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_the_stream_has_no_more_is_a_loss_and_its_children_are_read() {
+    const IS_THERE: u8 = 0;
+    const AGES: u8 = 1;
+    const GONE: u8 = 2;
+    const PARENT: &str = "shardId-000000000000";
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut boto = boto(kinesis_local());
+    boto.create_stream("aged", 1);
+    boto.put("aged", 0, 60, KEYS);
+    let state = Arc::new(AtomicU8::new(IS_THERE));
+    let rules = Arc::clone(&state);
+    let layer = FaultLayer::start(kinesis_local(), move |call| {
+        match (rules.load(SeqCst), call.name) {
+            (AGES, "GetRecords") => Fault::Refuse("ExpiredIteratorException"),
+            (AGES | GONE, "GetShardIterator") if call.body["ShardId"] == PARENT => {
+                rules.store(GONE, SeqCst);
+                Fault::Refuse("ResourceNotFoundException")
+            }
+            (GONE, "ListShards") => Fault::Answer(children(PARENT)),
+            _ => Fault::None,
+        }
+    })
+    .await;
+    let recorder = Recorder::start(|_| 200).await;
+    let (kinesis, url) = (layer.url(), recorder.url());
+    let setup = Setup::new(&kinesis, "aged", &url);
+
+    let host = setup.start(folder.path());
+    all(&recorder, 60).await;
+    state.store(AGES, SeqCst);
+    let shards = boto.open_shards("aged");
+    boto.split("aged", &shards[0]);
+    boto.put("aged", 60, 120, KEYS);
+    let said = host.wait_for("records may be lost: the stream gave up the shard");
+    all(&recorder, 120).await;
+    drop(host);
+
+    assert!(said.contains("shard=shardId-000000000000"), "{said}");
+    assert_eq!(recorder.accepted().len(), 120, "nothing is read twice");
+}
+
+/// What `ListShards` says of two shards that one was split into, and which it does not list any more.
+fn children(parent: &str) -> serde_json::Value {
+    let child = |number: u8| {
+        json!({
+            "ShardId": format!("shardId-00000000000{number}"),
+            "ParentShardId": parent,
+            "HashKeyRange": { "StartingHashKey": "0", "EndingHashKey": "1" },
+            "SequenceNumberRange": { "StartingSequenceNumber": "1" },
+        })
+    };
+    json!({ "Shards": [child(1), child(2)] })
 }

@@ -9,7 +9,7 @@ use tracing::debug;
 use super::{
     cursor::Cursor,
     polling,
-    reader::ShardReader,
+    reader::{Meaning, ShardReader},
     service::{Service, behind, raw},
 };
 use crate::{
@@ -101,7 +101,12 @@ pub(super) async fn read(
                 debug!(shard = %reader.shard, "reading the end of a closed shard by polling");
                 return polling::read(reader, cursor, END_INTERVAL).await;
             }
-            Err(failure) => reader.failed(failure, &cursor).await?,
+            Err(failure) => {
+                if reader.failed(failure, &cursor).await? == Meaning::ShardGone {
+                    reader.shard_gone(&mut cursor).await;
+                    return Ok(());
+                }
+            }
         }
     }
 }

@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::{cursor::Cursor, pace::Pace, reader::ShardReader};
+use super::{
+    cursor::Cursor,
+    pace::Pace,
+    reader::{Meaning, ShardReader},
+};
 use crate::{aws::FailureKind, event::now_ms, ingress::IngressError};
 
 /// Reads on from `cursor` to the shard's end.
@@ -17,7 +21,10 @@ pub(super) async fn read(
     let mut pace = Pace::new(interval);
     let mut next_read = Instant::now();
     loop {
-        let mut iterator = iterator(reader, &mut cursor).await?;
+        let Some(mut iterator) = iterator(reader, &mut cursor).await? else {
+            reader.shard_gone(&mut cursor).await;
+            return Ok(());
+        };
         loop {
             let room = reader.room(pace.expected()).await;
             sleep_until(next_read).await;
@@ -31,7 +38,10 @@ pub(super) async fn read(
                 }
                 Err(failure) => {
                     drop(room);
-                    reader.failed(failure, &cursor).await?;
+                    if reader.failed(failure, &cursor).await? == Meaning::ShardGone {
+                        reader.shard_gone(&mut cursor).await;
+                        return Ok(());
+                    }
                     continue;
                 }
             };
@@ -50,7 +60,11 @@ pub(super) async fn read(
     }
 }
 
-async fn iterator(reader: &mut ShardReader, cursor: &mut Cursor) -> Result<String, IngressError> {
+/// None if the stream has the shard no more.
+async fn iterator(
+    reader: &mut ShardReader,
+    cursor: &mut Cursor,
+) -> Result<Option<String>, IngressError> {
     loop {
         let asked = now_ms();
         let service = &reader.shared.service;
@@ -60,9 +74,13 @@ async fn iterator(reader: &mut ShardReader, cursor: &mut Cursor) -> Result<Strin
         match answer {
             Ok(iterator) => {
                 reader.trouble.over();
-                return Ok(iterator);
+                return Ok(Some(iterator));
             }
-            Err(failure) => reader.failed(failure, cursor).await?,
+            Err(failure) => {
+                if reader.failed(failure, cursor).await? == Meaning::ShardGone {
+                    return Ok(None);
+                }
+            }
         }
     }
 }

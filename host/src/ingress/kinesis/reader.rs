@@ -57,6 +57,15 @@ pub(super) struct Room {
     ahead: Option<OwnedSemaphorePermit>,
 }
 
+/// What a failed call means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It may pass, and some time has.
+    TryAgain,
+    /// The stream has the shard no more: it keeps none of its records.
+    ShardGone,
+}
+
 /// The part of a reader that is the same for both kinds.
 #[derive(Debug)]
 pub(super) struct ShardReader {
@@ -143,7 +152,16 @@ impl ShardReader {
         self.shared.said.send(Said::Read(chunk)).await.is_ok()
     }
 
-    /// What a failed call means: a pause, or the end of the reading.
+    /// The stream has the shard no more: what was not read of it is lost, and its children may begin.
+    pub(super) async fn shard_gone(&self, cursor: &mut Cursor) {
+        let Shared { id, stats, .. } = &*self.shared;
+        stats.losses.add(1);
+        error!(ingress = %id, shard = %self.shard, "records may be lost: the stream gave up the shard before it was read to its end");
+        let (nothing, room) = (cursor.take_in(Vec::new()), self.room(0).await);
+        self.hand_over(nothing, true, room).await;
+    }
+
+    /// What a failed call means, if reading goes on.
     ///
     /// # Errors
     /// When the stream is deleted, or the stored progress is of another one.
@@ -151,7 +169,7 @@ impl ShardReader {
         &mut self,
         failure: Failure,
         cursor: &Cursor,
-    ) -> Result<(), IngressError> {
+    ) -> Result<Meaning, IngressError> {
         let stored = match cursor.from() {
             From::At(sequence) => Some(sequence.clone()),
             _ => None,
@@ -167,13 +185,16 @@ impl ShardReader {
                 Err(gone) if gone.kind == FailureKind::NotFound => {
                     return Err(fails(StreamError::Deleted(gone)));
                 }
-                // A subscription may also lack its consumer.
-                Ok(summary)
-                    if !summary.deleting
-                        && stored.is_some()
-                        && failure.call != "SubscribeToShard" =>
-                {
-                    return Err(fails(foreign(failure)));
+                Ok(summary) if !summary.deleting => {
+                    if let Ok(listed) = self.shared.service.shards().await
+                        && listed.iter().all(|listed| listed.id != self.shard)
+                    {
+                        return Ok(Meaning::ShardGone);
+                    }
+                    // A subscription may also lack its consumer.
+                    if stored.is_some() && failure.call != "SubscribeToShard" {
+                        return Err(fails(foreign(failure)));
+                    }
                 }
                 _ => {}
             },
@@ -183,7 +204,7 @@ impl ShardReader {
             _ => {}
         }
         self.trouble.pause(&failure).await;
-        Ok(())
+        Ok(Meaning::TryAgain)
     }
 
     pub(super) fn lag(&self, behind_ms: u64) {
