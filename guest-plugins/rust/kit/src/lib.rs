@@ -17,7 +17,7 @@ pub use time::{Time, Unit};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nozzle_plugin::{EventVerdict, Verdict};
+use nozzle_plugin::{EventVerdict, Handled, Response, Verdict, log};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
@@ -32,6 +32,21 @@ pub fn verdict(each: Vec<EventVerdict>) -> Verdict {
     } else {
         Verdict::Each(each)
     }
+}
+
+/// What is made of a success that is a web page, as of a proxy that asks for a log-in, or of another server: none of the services
+/// answers with one, and nobody has said that the events are stored. None for any other response.
+pub fn of_a_page(response: &Response) -> Option<Handled> {
+    let is_page = is_page(response);
+    is_page.then(|| {
+        let words = "a success is a web page: it is not the service that answers";
+        log::warn(words, &[("status", &response.status)]);
+        Verdict::Retry(None).into()
+    })
+}
+
+fn is_page(response: &Response) -> bool {
+    (200..300).contains(&response.status) && response.body.trim_ascii_start().starts_with(b"<")
 }
 
 /// The beginning of what a service said, for a reason.
@@ -50,6 +65,22 @@ pub fn object<'a>(event: &nozzle_plugin::Event<'a>) -> Result<&'a str, String> {
     } else {
         Err("the record is no JSON object".to_owned())
     }
+}
+
+/// The record as a value. What is JSON may still be none that can be held, as `1e400` or a hundred lists in one another.
+///
+/// # Errors
+/// When it is none, in words that fit a rejection.
+pub fn parsed(record: &str) -> Result<Value, String> {
+    serde_json::from_str(record).map_err(|error| format!("the record cannot be read: {error}"))
+}
+
+/// The record as a value; none where it is no JSON, and so has nothing at any place.
+///
+/// # Errors
+/// See [`parsed`].
+pub fn parsed_if_json(event: &nozzle_plugin::Event<'_>) -> Result<Value, String> {
+    event.json().map_or(Ok(Value::Null), parsed)
 }
 
 /// The keys at the top of a JSON object.
@@ -95,6 +126,26 @@ mod tests {
 
         assert!(matches!(verdict(vec![Delivered]), Verdict::Delivered));
         assert!(matches!(verdict(vec![Delivered, Retry]), Verdict::Each(each) if each.len() == 2));
+    }
+
+    #[test]
+    fn a_page_is_told_from_an_answer() {
+        let table: [(u16, &[u8], bool); 5] = [
+            (200, b"\n<!doctype html>", true),
+            (204, b"", false),
+            (200, b"{}", false),
+            (200, b"ok", false),
+            (503, b"<html>", false),
+        ];
+        for (status, body, expected) in table {
+            let response = Response {
+                status,
+                headers: Vec::new(),
+                body: body.to_vec(),
+                truncated: false,
+            };
+            assert_eq!(is_page(&response), expected, "{status} {body:?}");
+        }
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Source {
         Some(text.into())
     }
 
-    /// The value as text, if the record has it: what is no string as its JSON.
+    /// The value as text, if the record has it: what is no string as its JSON, a number as it is written.
     pub fn text<'a>(&'a self, event: &Event<'a>, json: &'a Value) -> Option<Cow<'a, str>> {
         Some(match self {
             Self::Text(text) => text.as_str().into(),
@@ -86,6 +86,11 @@ impl Source {
             Self::Json(pointer) => match json.pointer(pointer)? {
                 Value::Null => return None,
                 Value::String(text) => text.as_str().into(),
+                // A float would not hold all of its digits.
+                Value::Number(number) if number.is_f64() => match event.json_at(pointer) {
+                    Some(written) => written.into(),
+                    None => number.to_string().into(),
+                },
                 other => other.to_string().into(),
             },
         })

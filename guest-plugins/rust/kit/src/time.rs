@@ -53,6 +53,11 @@ impl Default for Time {
 }
 
 impl Time {
+    /// Where it comes from.
+    pub fn source(&self) -> &Source {
+        &self.from
+    }
+
     /// Whether the record must be parsed for it.
     pub fn needs_json(&self) -> bool {
         self.from.needs_json()
@@ -76,8 +81,12 @@ impl Time {
     }
 }
 
-/// A decimal number of units, to the nanosecond: no float is in between.
+/// A decimal number of units, to the nanosecond: without an exponent, no float is in between.
 fn number(text: &str, unit: u64) -> Option<u64> {
+    if text.contains(['e', 'E']) {
+        // Written out, as it is rarely written: a float is near enough.
+        return number(&text.parse::<f64>().ok()?.to_string(), unit);
+    }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let whole: u64 = whole.parse().ok()?;
     whole.checked_mul(unit)?.checked_add(part(fraction, unit)?)

@@ -17,6 +17,11 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use template_text::{Place, Template};
 
+/// The longest target that the host takes, in bytes.
+const MAX_TARGET: usize = 8 * 1024;
+/// The most bytes of headers of one record: the host takes 64 KiB, with those that all requests share.
+const MAX_HEADERS: usize = 60_000;
+
 /// `plugin.config`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -121,7 +126,7 @@ impl Plugin for PerRecord {
                 shaped = shaped.header(name, value);
             }
         }
-        shaped.each(batch, |event| self.request(event));
+        shaped.each(batch, |event| fits(self.request(event)?));
         Ok(shaped)
     }
 }
@@ -145,6 +150,21 @@ impl PerRecord {
             (None, Method::Get | Method::Head | Method::Delete) => request,
             (None, _) => request.joined("", "", ""),
         })
+    }
+}
+
+/// Refuses what the host would not take of any request: it would refuse the whole batch.
+fn fits(request: Request) -> Result<Request, String> {
+    let sizes = request.headers.iter();
+    let headers: usize = sizes.map(|(name, value)| name.len() + value.len()).sum();
+    match (request.target.len(), headers) {
+        (target, _) if target > MAX_TARGET => Err(format!(
+            "the record makes a target of {target} bytes, of {MAX_TARGET} at most"
+        )),
+        (_, headers) if headers > MAX_HEADERS => Err(format!(
+            "the record makes headers of {headers} bytes, of {MAX_HEADERS} at most"
+        )),
+        _ => Ok(request),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The events of a batch, read in place.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use crate::bindings::nozzle::plugin::types::{self, EventMeta, Span};
 
@@ -123,6 +126,25 @@ impl<'a> Event<'a> {
         serde_json::from_str::<IgnoredAny>(text)
             .map_err(|error| format!("the record is no JSON: {error}"))?;
         Ok(text)
+    }
+
+    /// The JSON value at a place of the record (RFC 6901), as it is written there: `1.10`, or an integer of more than 64 bits. None
+    /// where the record has nothing, or is no JSON.
+    pub fn json_at(&self, pointer: &str) -> Option<&'a str> {
+        let mut value: &RawValue = serde_json::from_slice(self.data()).ok()?;
+        let tokens = pointer.split('/').skip(1);
+        for token in tokens {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            let text = value.get();
+            value = if text.starts_with('{') {
+                let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+                members.remove(&token)?
+            } else {
+                let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+                *elements.get(token.parse::<usize>().ok()?)?
+            };
+        }
+        Some(value.get())
     }
 
     /// Names and values that the ingress has added.

@@ -203,7 +203,7 @@ impl Template {
                         Some(json) => json,
                         None => json.insert(parse_json(event.data())?),
                     };
-                    scalar(json, pointer)
+                    scalar(event, json, pointer)
                         .ok_or_else(|| missing_at(pointer))?
                         .into()
                 }
@@ -258,9 +258,11 @@ fn parse_json(data: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(data).map_err(|error| format!("the record is no JSON: {error}"))
 }
 
-fn scalar(json: &Value, pointer: &str) -> Option<String> {
+fn scalar(event: &Event<'_>, json: &Value, pointer: &str) -> Option<String> {
     match json.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),
+        // A float would not hold all of its digits.
+        Value::Number(number) if number.is_f64() => Some(event.json_at(pointer)?.to_owned()),
         value => Some(value.to_string()),
     }
 }

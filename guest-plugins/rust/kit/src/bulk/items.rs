@@ -52,9 +52,17 @@ fn verdict(item: &Value, delivered: &[u16]) -> Result<EventVerdict, String> {
         200..=299 => EventVerdict::Delivered,
         status if delivered.contains(&status) => EventVerdict::Delivered,
         408 | 425 | 429 | 500..=599 => EventVerdict::Retry,
+        403 if is_blocked(item.get("error")) => EventVerdict::Retry,
         400..=499 => EventVerdict::Reject(reason(status, item.get("error"))),
         status => return Err(format!("an item of status {status}")),
     })
+}
+
+/// Whether an index, or the cluster, takes nothing in for a while, as with a full disk: `cluster_block_exception`,
+/// `index_create_block_exception`.
+fn is_blocked(error: Option<&Value>) -> bool {
+    let kind = error.and_then(|error| error.get("type")?.as_str());
+    kind.is_some_and(|kind| kind.ends_with("block_exception"))
 }
 
 fn reason(status: u16, error: Option<&Value>) -> String {
@@ -89,9 +97,10 @@ mod tests {
     fn each_item_has_its_own_verdict() {
         let body = r#"{"errors":true,"items":[
             {"status":200}, {"index":{"_id":"1","status":201}}, {"status":409}, {"create":{"status":429}}, {"status":503},
+            {"create":{"status":403,"error":{"type":"index_create_block_exception","reason":"blocked"}}}, {"status":403,"error":"no rights"},
             {"status":400,"error":"no such field"}, {"index":{"status":404,"error":{"type":"x","reason":"no index"}}}]}"#;
 
-        let found = read(body, 7).expect("well formed");
+        let found = read(body, 9).expect("well formed");
 
         let expected = [
             "delivered",
@@ -99,6 +108,8 @@ mod tests {
             "delivered",
             "retry",
             "retry",
+            "retry",
+            "item status 403: no rights",
             "item status 400: no such field",
             "item status 404: no index",
         ];

@@ -8,7 +8,11 @@ pub fn passes(code: Code) -> bool {
     matches!(
         code,
         159 // TIMEOUT_EXCEEDED
+        | 75 // CANNOT_WRITE_TO_FILE_DESCRIPTOR, as to a full disk
+        | 95 // CANNOT_READ_FROM_SOCKET
+        | 96 // CANNOT_WRITE_TO_SOCKET
         | 173 // CANNOT_ALLOCATE_MEMORY
+        | 198 // DNS_ERROR
         | 201 // QUOTA_EXPIRED
         | 202 // TOO_MANY_SIMULTANEOUS_QUERIES
         | 203 // NO_FREE_CONNECTION
@@ -34,8 +38,12 @@ pub fn passes(code: Code) -> bool {
         | 439 // CANNOT_SCHEDULE_TASK
         | 473 // DEADLOCK_AVOIDED
         | 499 // S3_ERROR
+        | 519 // NO_REMOTE_SHARD_AVAILABLE
+        | 745 // SERVER_OVERLOADED
         | 999 // KEEPER_EXCEPTION
         | 1000 // POCO_EXCEPTION, as of a connection
+        | 1001 // STD_EXCEPTION, as of a full disk
+        | 1002 // UNKNOWN_EXCEPTION
     )
 }
 
@@ -50,12 +58,15 @@ pub fn code(headers: &[(String, String)], text: &str) -> Option<Code> {
     }
     let (_, rest) = text.split_once("Code: ")?;
     let (number, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-    let is_error = rest.contains("DB::Exception");
+    // `DB::NetException` and others are errors, too.
+    let is_error = rest.contains("DB::") && rest.contains("Exception");
     number.parse().ok().filter(|_| is_error)
 }
 
-/// The place of the row that an error names last, from 0. Text of the row itself may stand before.
+/// The place of the row that an error names, from 0. Text of the row itself may stand before it; behind it only where a
+/// constraint is broken (469), which then says which.
 pub fn row(text: &str) -> Option<usize> {
+    let (text, _) = text.split_once(". Expression: ").unwrap_or((text, ""));
     let (_, rest) = text.rsplit_once("at row ")?;
     let number = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     number.parse::<usize>().ok()?.checked_sub(1)
@@ -85,6 +96,7 @@ mod tests {
         assert_eq!(code(&header("?"), ""), Some(0));
         assert_eq!(code(&[], old), Some(241));
         assert_eq!(code(&[], new), Some(27));
+        assert_eq!(code(&[], "Code: 210. DB::NetException: refused"), Some(210));
         assert_eq!(code(&[], ""), None);
         assert_eq!(code(&[], "Code: 1 of something else"), None);
     }
@@ -92,6 +104,8 @@ mod tests {
     #[test]
     fn the_row_of_an_error_is_the_last_that_it_names() {
         assert_eq!(row("before: at row 7: (at row 2)\n"), Some(1));
+        let broken = "Constraint `c` is violated at row 3. Expression: (s != 'x'). Column values: s = 'at row 1'";
+        assert_eq!(row(broken), Some(2));
         assert_eq!(row("no such column"), None);
         assert_eq!(row("at row 0"), None);
     }

@@ -21,7 +21,7 @@ use nozzle_plugin::{
     Batch, Call, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped,
     Verdict, export_sink,
 };
-use plugin_kit::{Fingerprint, Target, cut, object, verdict};
+use plugin_kit::{Fingerprint, Target, cut, object, of_a_page, verdict};
 use serde::Deserialize;
 
 /// Settings that are sent where the user has not written others: an error's row is counted from the beginning of the call
@@ -145,6 +145,10 @@ fn quoted(name: &str) -> String {
 
 /// The verdict of an error. Nothing of the call is stored.
 fn judge(status: u16, code: Code, text: &str, events: usize) -> Verdict {
+    // What is too much for one INSERT is so each time; the policy of the sink may split it.
+    if code == 252 && text.contains("single INSERT block") {
+        return Verdict::ByStatus;
+    }
     if passes(code) {
         return Verdict::Retry(None);
     }
@@ -167,6 +171,9 @@ impl Handle for ClickHouse {
         let Ok(response) = outcome else {
             return Verdict::ByStatus.into();
         };
+        if let Some(handled) = of_a_page(&response) {
+            return handled;
+        }
         let text = String::from_utf8_lossy(&response.body);
         // With a 200 too: an error may come when the status is sent already.
         match codes::code(&response.headers, &text) {

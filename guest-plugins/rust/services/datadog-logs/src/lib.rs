@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use nozzle_plugin::{Batch, Event, Plugin, Request, Shaped, export_shaper};
-use plugin_kit::{Source, Time, keys, members, object, with_members};
+use plugin_kit::{Source, Time, keys, members, object, parsed_if_json, with_members};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -123,8 +123,7 @@ impl Datadog {
             Record::Message => None,
         };
         let json = if self.reads_records() {
-            event.json()?;
-            serde_json::from_str(text).unwrap_or(Value::Null)
+            parsed_if_json(event)?
         } else {
             Value::Null
         };

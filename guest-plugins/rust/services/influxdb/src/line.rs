@@ -58,6 +58,12 @@ impl Point {
     pub fn field(&mut self, name: &str, value: &Value, numbers: Type) -> Result<(), String> {
         let (text, of_type) = match value {
             Value::Null => return Ok(()),
+            _ if name == "time" => {
+                return Err(
+                    "a field cannot be called `time`, which InfluxDB drops: name it under `fields`"
+                        .to_owned(),
+                );
+            }
             Value::Bool(value) => (value.to_string(), Type::Boolean),
             Value::Number(number) if numbers == Type::Integer => {
                 let integer = number.as_i64();

@@ -105,8 +105,12 @@ fn of_another_type(message: &str, points: &[Point]) -> Option<Named> {
 }
 
 fn dropped(message: &str) -> Option<usize> {
-    let (_, count) = message.rsplit_once(" dropped=")?;
-    count.trim_end().parse().ok()
+    let (_, rest) = message.rsplit_once(" dropped=")?;
+    // Newer ones say of which database behind it.
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn without_count(message: &str) -> &str {

@@ -18,9 +18,9 @@ use std::collections::BTreeMap;
 use ignored::{Entry, judge};
 use nozzle_plugin::{
     Batch, Call, Event, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict,
-    check_header, export_sink,
+    check_header, export_sink, log,
 };
-use plugin_kit::{Source, Time};
+use plugin_kit::{Source, Time, of_a_page, parsed_if_json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ impl Loki {
     fn entry(&self, event: &Event<'_>) -> Result<(Entry, Value), String> {
         let config = &self.0;
         let json = if self.reads_records() {
-            serde_json::from_str(event.json()?).unwrap_or(Value::Null)
+            parsed_if_json(event)?
         } else {
             Value::Null
         };
@@ -162,6 +162,16 @@ impl Handle for Loki {
         let Ok(response) = outcome else {
             return Verdict::ByStatus.into();
         };
+        if let Some(handled) = of_a_page(&response) {
+            return handled;
+        }
+        // 260, by default, while Loki is told to take nothing in (`limits_config.block_ingestion_until`).
+        if matches!(response.status, 201..=203 | 205..=299) {
+            let words =
+                "a success that is none of Loki's: nobody has said that the entries are stored";
+            log::warn(words, &[("status", &response.status)]);
+            return Verdict::Retry(None).into();
+        }
         if response.status != 400 || call.event_count() == 1 {
             return Verdict::ByStatus.into();
         }

@@ -12,8 +12,8 @@ use nozzle_plugin::{
     Batch, Call, Event, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict,
     export_sink, log,
 };
-use plugin_kit::{Source, Time, cut};
-use serde::Deserialize;
+use plugin_kit::{Source, Time, cut, of_a_page, parsed, parsed_if_json};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use value::{any_value, attributes, severity};
 
@@ -110,11 +110,10 @@ impl Plugin for Otlp {
 impl Otlp {
     fn record(&self, event: &Event<'_>) -> Result<Value, String> {
         let config = &self.0;
-        let json: Value = if self.reads_records() {
-            serde_json::from_str(event.json()?)
-                .map_err(|error| format!("the record is no JSON: {error}"))?
-        } else {
-            Value::Null
+        let json = match config.body {
+            Body::Json => parsed(event.json()?)?,
+            Body::Text if self.reads_records() => parsed_if_json(event)?,
+            Body::Text => Value::Null,
         };
         let body = match config.body {
             Body::Text => any_value(event.text()?.into()),
@@ -149,7 +148,10 @@ impl Otlp {
             ("traceId", &config.trace_id, 32),
             ("spanId", &config.span_id, 16),
         ] {
-            let Some(id) = text(source) else { continue };
+            // Outside a span, loggers write none.
+            let Some(id) = text(source).filter(|id| !id.is_empty()) else {
+                continue;
+            };
             if id.len() != digits || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err(format!(
                     "`{id}` is no {name} of {digits} hexadecimal digits"
@@ -217,6 +219,14 @@ fn refused(body: &[u8]) -> Option<Refused> {
     (records > 0 || !message.is_empty()).then_some(Refused { records, message })
 }
 
+/// Whether a success begins as the JSON that says what was refused, and does not end as such.
+fn is_cut_off(response: &Response) -> bool {
+    let body = response.body.trim_ascii_start();
+    (200..300).contains(&response.status)
+        && body.starts_with(b"{")
+        && serde_json::from_slice::<IgnoredAny>(body).is_err()
+}
+
 /// The message of a `Status`, or what came in its place.
 fn message(body: &[u8]) -> String {
     let status: Option<Value> = serde_json::from_slice(body).ok();
@@ -231,6 +241,14 @@ impl Handle for Otlp {
         let Ok(response) = outcome else {
             return Verdict::ByStatus.into();
         };
+        if let Some(handled) = of_a_page(&response) {
+            return handled;
+        }
+        if is_cut_off(&response) {
+            let words = "a success cannot be read: nobody has said that the records are stored";
+            log::warn(words, &[]);
+            return Verdict::Retry(None).into();
+        }
         let (verdict, refused) = self.judge(response.status, &response.body, call.event_count());
         if let Some(refused) = refused {
             let fields: [(&str, &dyn std::fmt::Display); 2] =

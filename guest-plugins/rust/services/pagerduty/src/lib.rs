@@ -15,6 +15,7 @@ use nozzle_plugin::{
     Batch, Call, Event, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict,
     export_sink,
 };
+use plugin_kit::of_a_page;
 use serde_json::{Map, Value, json};
 use settings::{Action, Config};
 use severity::Severities;
@@ -227,7 +228,7 @@ fn judge(response: &Response) -> Verdict {
 impl Handle for PagerDuty {
     fn handle(&self, _: &Call, outcome: Result<Response, Failure>) -> Handled {
         match outcome {
-            Ok(response) => judge(&response).into(),
+            Ok(response) => of_a_page(&response).unwrap_or_else(|| judge(&response).into()),
             Err(_) => Verdict::ByStatus.into(),
         }
     }

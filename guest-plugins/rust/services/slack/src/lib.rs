@@ -13,6 +13,7 @@ use nozzle_plugin::{
     Batch, Call, Event, Failure, Handle, Handled, Plugin, Request, Response, Shaped, Verdict,
     export_sink, log,
 };
+use plugin_kit::of_a_page;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use template_text::{Template, Tree};
@@ -149,6 +150,9 @@ impl Handle for Slack {
         let Ok(response) = outcome else {
             return Verdict::ByStatus.into();
         };
+        if let Some(handled) = of_a_page(&response) {
+            return handled;
+        }
         if let Some(Fault::Hook(reason)) = fault(&response) {
             log::error(
                 "the hook takes no messages any more",

@@ -13,7 +13,7 @@ use nozzle_plugin::{
     Batch, Call, Event, EventVerdict, Failure, Handle, Handled, Plugin, Request, Response, Shaped,
     Verdict, check_header, export_sink,
 };
-use plugin_kit::{Source, Time, cut, members, verdict, with_members};
+use plugin_kit::{Source, Time, cut, members, of_a_page, verdict, with_members};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -100,8 +100,7 @@ impl Splunk {
         let config = &self.0;
         let (record, json) = match event.json() {
             Ok(record) if self.reads_records() => {
-                let json = serde_json::from_str(record).unwrap_or(Value::Null);
-                (record.trim_ascii().to_owned(), json)
+                (record.trim_ascii().to_owned(), plugin_kit::parsed(record)?)
             }
             Ok(record) => (record.trim_ascii().to_owned(), Value::Null),
             Err(_) if config.invalid == Invalid::String => {
@@ -165,7 +164,10 @@ struct Answer {
 fn judge(body: &[u8], events: u32) -> Option<Verdict> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     let events = events as usize;
-    let place = answer.invalid_event.filter(|place| *place < events)?;
+    // Of an index, the first event has the number 1; of anything else, 0.
+    let from = usize::from(answer.code == 7);
+    let place = answer.invalid_event?.saturating_sub(from);
+    let place = Some(place).filter(|place| *place < events)?;
     let (first, at_fault) = match answer.code {
         6 | 7 | 12 | 13 | 15 => {
             let reason = format!("Splunk's code {}: {}", answer.code, cut(&answer.text));
@@ -187,10 +189,15 @@ fn judge(body: &[u8], events: u32) -> Option<Verdict> {
 
 impl Handle for Splunk {
     fn handle(&self, call: &Call, outcome: Result<Response, Failure>) -> Handled {
-        let answer = outcome
-            .ok()
-            .filter(|response| !(200..300).contains(&response.status));
-        let verdict = answer.and_then(|response| judge(&response.body, call.event_count()));
+        let Ok(response) = outcome else {
+            return Verdict::ByStatus.into();
+        };
+        if let Some(handled) = of_a_page(&response) {
+            return handled;
+        }
+        let is_refused = !(200..300).contains(&response.status);
+        let verdict = is_refused.then(|| judge(&response.body, call.event_count()));
+        let verdict = verdict.flatten();
         verdict.unwrap_or(Verdict::ByStatus).into()
     }
 }
