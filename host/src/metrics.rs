@@ -178,7 +178,7 @@ metrics! {
 metrics! {
     /// The numbers of one ingress.
     IngressStats by "ingress"
-    /// Events read; Kinesis reads ahead of what its sinks take.
+    /// Events read and handed on.
     events: Counter = "nozzle_ingress_events_total",
     /// Bytes read: data and keys.
     bytes: Counter = "nozzle_ingress_bytes_total",

@@ -71,7 +71,7 @@ classes! {
     clock_jumps: |setup| setup, clock_jumps, Enough { sent_again: 1, ..ANY };
     few_file_descriptors: |setup| setup, few_files, ANY;
     frozen_for_a_while: |setup| setup, frozen, ANY;
-    reloaded_under_load: |setup| Setup { records: 12_000, ..setup }, reloaded, ANY;
+    reloaded_under_load: |setup| Setup { records: 24_000, ..setup }, reloaded, ANY;
     stopped_under_load: |setup| Setup { records: 8_000, ..setup }, stopped, ANY;
 }
 
@@ -256,7 +256,7 @@ async fn frozen(rig: &mut Rig) {
 async fn reloaded(rig: &mut Rig) {
     let mut child = rig.start(&Start::default());
     for reloads in 1..=4 {
-        rig.came(RECORDS / 8, &mut child).await;
+        assert!(rig.came(RECORDS / 8, &mut child).await, "it has ended");
         rig.worlds()[reloads % PLUGINS.len()].set(Mood::Down);
         rig.reload(&child);
         child.wait_for_times("the module was reloaded", reloads);

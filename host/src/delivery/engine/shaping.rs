@@ -54,11 +54,12 @@ impl<P: Plugin, T: Transport> Engine<P, T> {
             && !self.control.is_paused()
     }
 
-    /// Whether the buffer is spent, and the requests of calls in back-off are a good part of it: those of further batches
-    /// would come on top.
+    /// Whether the buffer is spent, and the requests of calls in back-off are a good part of it, and more than a single one: those
+    /// of further batches would come on top.
     fn is_full_of_requests(&self) -> bool {
-        let max = self.sink.settings.buffer.max_bytes;
-        self.bytes >= max && self.delayed.memory() > max / 4
+        let settings = &self.sink.settings;
+        let most = (settings.buffer.max_bytes / 4).max(settings.batch.max_bytes);
+        self.bytes >= settings.buffer.max_bytes && self.delayed.memory() > most
     }
 
     pub(super) fn start_shaping(&mut self, now: Instant) {

@@ -29,6 +29,7 @@ pub(super) struct Records {
     /// An earlier run has settled the user records of the first up to this one.
     settled: Option<u64>,
     aggregate: Option<Aggregate>,
+    taken_apart: usize,
 }
 
 /// The one that is taken apart.
@@ -50,6 +51,7 @@ impl Records {
             raws: VecDeque::new(),
             settled: None,
             aggregate: None,
+            taken_apart: 0,
         }
     }
 
@@ -69,6 +71,11 @@ impl Records {
         self.raws.is_empty() && self.aggregate.is_none()
     }
 
+    /// Bytes of the aggregates that were taken apart so far.
+    pub(super) fn taken_apart(&self) -> usize {
+        self.taken_apart
+    }
+
     /// Takes the next event.
     pub(super) fn pop(&mut self) -> Option<Incoming> {
         loop {
@@ -86,6 +93,7 @@ impl Records {
             match take_apart(&raw.data) {
                 None => return Some(whole(raw, &self.prefix, self.partition)),
                 Some(user_records) => {
+                    self.taken_apart += raw.data.len();
                     self.aggregate = Some(Aggregate::behind(raw, user_records, settled));
                 }
             }

@@ -67,9 +67,11 @@ impl Turns {
             {
                 while left > 0
                     && bytes < limit.bytes
+                    && let before = chunk.records.taken_apart()
                     && let Some(record) = chunk.records.pop()
                 {
-                    bytes += record.event.data.len();
+                    // Taking apart takes time, too, whatever is taken of it now.
+                    bytes += chunk.records.taken_apart() - before + record.event.data.len();
                     left -= 1;
                     taken.records.push(record);
                 }

@@ -124,7 +124,9 @@ impl Oracle {
     pub fn begin(&self) -> u16 {
         let mut state = self.lock();
         state.incarnation += 1;
-        state.incarnation
+        let incarnation = state.incarnation;
+        state.order.begin(incarnation);
+        incarnation
     }
 
     /// The module changes under the host that runs: sinks may hand over what they hold.

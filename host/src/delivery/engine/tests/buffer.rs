@@ -52,6 +52,7 @@ async fn requests_of_calls_in_back_off_take_little_on_top_of_the_buffer() {
     let room = 200_000;
     let mut settings = DeliverySettings::default();
     settings.batch.max_records = 10;
+    settings.batch.max_bytes = 20_000;
     settings.in_flight.max_calls = 2;
     settings.buffer.max_bytes = room;
     settings.retry.backoff = Backoff::Fixed {
