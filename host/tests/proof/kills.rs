@@ -43,10 +43,11 @@ const KILLS: [Kill; 14] = [
     Stopped,
     At("file.after-sync", 20),
     Frozen,
-    KilledWhileReloading,
     At("progress.before-commit", 2),
     KilledWhileStopping,
     At("progress.after-commit", 2),
+    // The records go on meanwhile: of a short run it may be the last to meet any.
+    KilledWhileReloading,
     Stopped,
 ];
 
@@ -141,7 +142,7 @@ async fn die(
             Stopped => child.signal(Signal::SIGTERM),
             KilledWhileReloading => {
                 rig.reload(&child);
-                tokio::time::sleep(Duration::from_millis(random.u64(..2_000))).await;
+                tokio::time::sleep(Duration::from_millis(random.u64(..1_000))).await;
                 child.signal(Signal::SIGKILL);
             }
             KilledWhileStopping => {
