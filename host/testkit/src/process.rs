@@ -136,6 +136,11 @@ impl Child {
         lines.0.clone()
     }
 
+    /// Whether standard error holds `text` by now.
+    pub fn has_said(&self, text: &str) -> bool {
+        self.lines.lock().0.contains(text)
+    }
+
     /// Sends a signal.
     ///
     /// # Panics

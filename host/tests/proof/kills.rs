@@ -7,7 +7,7 @@ use nozzle_testkit::{Child, Enough};
 
 use crate::{
     module::Source,
-    rig::{Rig, Setup, Start, number},
+    rig::{LOOK, LOOKS, Rig, Setup, Start, number},
     world::Mood,
 };
 
@@ -50,6 +50,9 @@ const KILLS: [Kill; 14] = [
     KilledWhileReloading,
     Stopped,
 ];
+
+/// What a host says when the first of its sinks is to change.
+const CHANGES: &str = "makes room";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_over_kills_of_every_kind() {
@@ -142,7 +145,13 @@ async fn die(
             Stopped => child.signal(Signal::SIGTERM),
             KilledWhileReloading => {
                 rig.reload(&child);
-                tokio::time::sleep(Duration::from_millis(random.u64(..1_000))).await;
+                for _ in 0..LOOKS {
+                    if child.has_said(CHANGES) || child.has_ended() {
+                        break;
+                    }
+                    tokio::time::sleep(LOOK).await;
+                }
+                tokio::time::sleep(Duration::from_millis(random.u64(..300))).await;
                 child.signal(Signal::SIGKILL);
             }
             KilledWhileStopping => {
@@ -163,7 +172,7 @@ async fn die(
         Stopped => false,
         At(..) => by_itself,
         PowerCut => rig.cut_power() > 0 && by_itself,
-        KilledWhileReloading => ended.stderr.contains("makes room"),
+        KilledWhileReloading => ended.stderr.contains(CHANGES),
         Killed | Frozen | KilledWhileStopping => died_of == Some(Signal::SIGKILL as i32),
     }
 }
