@@ -43,8 +43,11 @@ use crate::{
     delivery::{gate::settings::GateSettings, settings::DeliverySettings},
     egress::settings::{FileEgressSettings, KinesisEgressSettings},
     http::settings::EndpointSettings,
-    ingress::settings::{
-        DatagenSettings, DeadLetterSettings, FileIngressSettings, KinesisIngressSettings,
+    ingress::{
+        paths,
+        settings::{
+            DatagenSettings, DeadLetterSettings, FileIngressSettings, KinesisIngressSettings,
+        },
     },
     network::AddressRules,
     plugin::settings::PluginSettings,
@@ -335,10 +338,12 @@ fn relative(folder: &Path, path: &str) -> PathBuf {
     folder.join(path)
 }
 
-/// The file that a path names, however it is written; links are not followed. None for a device, such as
+/// The file that a path names, however it is written. None for a device, such as
 /// `/dev/null`, which may have many users.
 fn file_of(path: &Path) -> Option<PathBuf> {
-    // What cannot be made absolute is refused when it is opened.
-    let path = std::path::absolute(path).ok()?;
+    // What cannot be found is refused when it is opened.
+    let path = paths::absolute(path)
+        .or_else(|_| std::path::absolute(path))
+        .ok()?;
     (!path.starts_with("/dev")).then_some(path)
 }

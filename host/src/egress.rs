@@ -43,6 +43,9 @@ pub enum EgressError {
         #[source]
         source: io::Error,
     },
+    /// Standard output is closed, and does not open again.
+    #[error("nobody reads standard output any more")]
+    NobodyReads,
     /// A stream cannot be opened.
     #[error("the stream `{stream}` cannot be written")]
     Stream {
@@ -59,7 +62,7 @@ impl EgressError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Stream { error, .. } => error.hint(),
-            Self::Io { .. } => None,
+            Self::Io { .. } | Self::NobodyReads => None,
         }
     }
 }

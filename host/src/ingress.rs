@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod file;
 pub mod kinesis;
 pub mod lines;
+pub mod paths;
 pub mod settings;
 mod stream_error;
 
@@ -100,6 +101,14 @@ pub enum IngressError {
         /// The stored line.
         line: u64,
     },
+    /// The last line had no end when it was delivered, and goes on now.
+    #[error("line {line} of `{path}` had no end when it was delivered, and has grown since")]
+    Grown {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+    },
     /// A line that no sink could take.
     #[error("line {line} of `{path}` is longer than {max} bytes")]
     LongLine {
@@ -148,6 +157,11 @@ impl IngressError {
             Self::Shrunk { .. } | Self::Replaced { .. } => Some(
                 "to deliver the new file from its start, give it another name, or forget its progress with \
                  `nozzle progress reset`; for a replay, pass --again"
+                    .to_owned(),
+            ),
+            Self::Grown { .. } => Some(
+                "what writes the file must append whole lines while it is read; to deliver it again from its start, forget its \
+                 progress with `nozzle progress reset`"
                     .to_owned(),
             ),
             Self::LongLine { .. } => Some("the file ingress reads NDJSON: one record a line".to_owned()),

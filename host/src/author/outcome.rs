@@ -86,7 +86,7 @@ impl Workshop {
                     (true, _) => CaseEnd::Passed,
                     (false, Update::Expectations) => {
                         let found = wanted.or_found(&reason);
-                        CaseEnd::Updated(update::with_configure_error(case, &found))
+                        updated(case, update::with_configure_error(case, &found))
                     }
                     (false, Update::Never) => CaseEnd::failed(format!(
                         "`configure` is refused with another message: {reason}"
@@ -127,6 +127,20 @@ impl Workshop {
     }
 }
 
+/// The case with another text, if that says the same of everything else.
+fn updated(case: &Case, text: String) -> CaseEnd {
+    if update::is_kept(case, &text) {
+        return CaseEnd::Updated(text);
+    }
+    CaseEnd::Failed {
+        reason: "what was found cannot be put into the file without changing what is around it"
+            .to_owned(),
+        hint: Some("write the case in block style, its keys at the margin".to_owned()),
+        diff: Vec::new(),
+        differences: Vec::new(),
+    }
+}
+
 fn judge_case(case: &Case, wanted: &View, found: &Found, update: Update) -> CaseEnd {
     let is_said = matches!(case.wanted, Wanted::Answer(_));
     if update == Update::Expectations {
@@ -134,7 +148,7 @@ fn judge_case(case: &Case, wanted: &View, found: &Found, update: Update) -> Case
         if is_said && full == *wanted {
             return CaseEnd::Passed;
         }
-        return CaseEnd::Updated(update::with_expect(case, &full));
+        return updated(case, update::with_expect(case, &full));
     }
     let seen = masked(wanted, found, Fill::Nothing);
     if is_said && seen == *wanted {

@@ -18,6 +18,21 @@ pub(super) fn with_configure_error(case: &Case, message: &Words) -> String {
     with(case, "configure-error", &text)
 }
 
+/// Whether the text is a case that differs in what it expects alone.
+pub(super) fn is_kept(case: &Case, text: &str) -> bool {
+    Case::parse(&case.path, text.to_owned()).is_ok_and(|new| {
+        (new.about, new.config, new.endpoints)
+            == (
+                case.about.clone(),
+                case.config.clone(),
+                case.endpoints.clone(),
+            )
+            && new.order == case.order
+            && new.grants == case.grants
+            && new.events == case.events
+    })
+}
+
 fn below(view: &View) -> String {
     match show::expect(view, 2) {
         lines if lines.is_empty() => " {}\n".to_owned(),

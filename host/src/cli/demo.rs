@@ -107,18 +107,23 @@ pub(super) async fn demo(args: DemoArgs, format: LogFormat) -> Result<(), CliErr
     let delivered: u64 = summary.sinks.iter().map(|sink| sink.delivered).sum();
     let proved = delivered == counts.unique;
     say(&format!(
-        "{}: delivered {} = accepted {}",
+        "{}: delivered {} {} accepted {}",
         if proved {
             "nothing was lost"
         } else {
             "the counts differ"
         },
         grouped(delivered),
+        if proved { "=" } else { "≠" },
         grouped(counts.unique),
     ));
     say(&format!(
         "what was given up on, each with its cause: {}",
         dead_letters.display()
     ));
-    summary::result(summary)
+    summary::result(summary)?;
+    match proved {
+        true => Ok(()),
+        false => Err(CliError::Demo),
+    }
 }

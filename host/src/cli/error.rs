@@ -79,6 +79,12 @@ pub(super) enum CliError {
     Record(RecordError),
     #[error(transparent)]
     Stdout(#[from] StdoutError),
+    #[error("ended by a second signal, before it had started")]
+    Interrupted,
+    #[error(
+        "the demo's counts differ: that is a bug of Nozzle, or its plugin sends other calls than the demo counts"
+    )]
+    Demo,
     #[error("a source failed")]
     Source(#[source] IngressError),
     #[error("stopped")]
@@ -102,6 +108,7 @@ impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Runtime(_) | Self::Signals(_) | Self::Stdout(_) => 1,
+            Self::Interrupted | Self::Demo => 1,
             Self::LogFilter { .. } | Self::Usage { .. } | Self::Config(_) => 2,
             Self::Listen { .. } | Self::Admin { .. } | Self::Fetch(_) | Self::TokenFile { .. } => 2,
             Self::Start(StartError::Endpoint { .. } | StartError::BaseUrl { .. }) => 2,
@@ -136,7 +143,7 @@ impl CliError {
             Self::Package(error) => error.hint(),
             Self::Record(error) => error.hint(),
             Self::NoDemoPlugin { .. } => {
-                Some("run `make guests` in the repository, or name one with --plugin".to_owned())
+                Some("run `make rust-guests` in the repository, or name one with --plugin".to_owned())
             }
             Self::Listen { .. } => Some("pass another --listen address; port 0 takes a free one".to_owned()),
             Self::Admin { source: BindError::Tls(_), .. } => Some("correct `admin.tls` in the module file".to_owned()),

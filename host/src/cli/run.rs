@@ -17,11 +17,32 @@ use crate::{
     shutdown::Shutdown,
 };
 
+/// Flags that stand for what a module file says: beside one they would go unheard. (That they require `plugin` does not keep
+/// them away: clap waives what conflicts with an argument that is there.)
+const OF_A_RUN_WITHOUT_A_MODULE: [&str; 16] = [
+    "plugin",
+    "config",
+    "url",
+    "auth_header",
+    "file",
+    "kinesis",
+    "start",
+    "rate",
+    "count",
+    "seed",
+    "max_records",
+    "max_wait",
+    "max_calls",
+    "dead_letters",
+    "results",
+    "allow",
+];
+
 /// What `nozzle run` can be told.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct RunArgs {
     /// The module file. Without one, name --plugin and --url.
-    #[arg(value_name = "MODULE.yaml", required_unless_present_any = ["plugin", "url"], conflicts_with_all = ["plugin", "url"])]
+    #[arg(value_name = "MODULE.yaml", required_unless_present_any = ["plugin", "url"], conflicts_with_all = OF_A_RUN_WITHOUT_A_MODULE)]
     module: Option<PathBuf>,
     /// A JSON list of property groups, for `${Group:key}`.
     #[arg(long, value_name = "FILE")]
@@ -39,14 +60,14 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "NAME: VALUE", requires = "plugin")]
     auth_header: Option<String>,
     /// NDJSON to deliver; `-` is standard input. Without it, records are made up.
-    #[arg(long, value_name = "PATH", requires = "plugin", conflicts_with_all = ["rate", "count", "seed"])]
+    #[arg(long, value_name = "PATH", requires = "plugin", conflicts_with_all = ["kinesis", "rate", "count", "seed"])]
     file: Option<PathBuf>,
     /// A Kinesis stream to read, by name or ARN; credentials and region come from the AWS SDK's standard chain.
     #[arg(
         long,
         value_name = "STREAM",
         requires = "plugin",
-        conflicts_with = "file"
+        conflicts_with_all = ["file", "rate", "count", "seed"]
     )]
     kinesis: Option<String>,
     /// Where a stream begins of which nothing is stored.
@@ -233,7 +254,20 @@ pub(super) async fn drive(
         Some(settings) => Some(open_admin(settings, &board).await?),
         None => None,
     };
-    let mut running = Box::pin(pipeline::start(module, options)).await?;
+    let mut starting = Box::pin(pipeline::start(module, options));
+    let mut running = tokio::select! {
+        biased;
+        running = &mut starting => running?,
+        () = shutdown.drain.cancelled() => {
+            info!("told to stop while it starts: it stops when it has; a second signal ends it at once");
+            tokio::select! {
+                biased;
+                running = &mut starting => running?,
+                () = shutdown.now.cancelled() => return Err(CliError::Interrupted),
+            }
+        }
+    };
+    drop(starting);
     if let (Some(admin), Some(token)) = (&admin, running.token()) {
         admin.guard(token);
     }
@@ -277,6 +311,36 @@ mod tests {
     struct Line {
         #[command(flatten)]
         run: RunArgs,
+    }
+
+    #[test]
+    fn no_flag_of_a_run_without_a_module_stands_beside_one() {
+        use clap::CommandFactory;
+
+        let command = Line::command();
+        let alone = [
+            "module",
+            "properties",
+            "admin",
+            "admin_read_only",
+            "state_dir",
+            "grace",
+            "help",
+        ];
+        for argument in command.get_arguments() {
+            let (id, name) = (argument.get_id().as_str(), argument.get_long());
+            let Some(name) = name.filter(|_| !alone.contains(&id)) else {
+                continue;
+            };
+            let value = match id {
+                "start" => "latest",
+                "max_wait" => "1s",
+                _ => "1",
+            };
+            let line = ["run", "m.yaml", &format!("--{name}"), value].map(str::to_owned);
+            let refused = Line::try_parse_from(line).map(drop);
+            assert!(refused.is_err(), "--{name} goes unheard");
+        }
     }
 
     #[test]

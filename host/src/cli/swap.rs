@@ -60,7 +60,7 @@ pub(super) struct SwapArgs {
     #[arg(long, value_name = "N", default_value_t = 100, requires = "trial", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     batches: u64,
     /// How much more of its work a canary may fail on, reject or have tried again than the version that serves.
-    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = percent, requires = "canary")]
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = percent, requires = "canary", conflicts_with = "shadow")]
     tolerance: f64,
     #[command(flatten)]
     host: HostArgs,

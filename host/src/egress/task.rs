@@ -6,7 +6,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{Egress, WriteRequest};
+use super::{Egress, EgressError, WriteRequest};
 use crate::{causes::explain, event::Record, metrics::EgressStats};
 
 /// Records in one write, about: what waits beyond is in the next.
@@ -37,10 +37,13 @@ pub async fn run(
             records.extend(next.records);
             waiting.push(next.done);
         }
-        tokio::select! {
+        let is_written = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = write(&id, &mut egress, &records, &stats) => {}
+            is_written = write(&id, &mut egress, &records, &stats) => is_written,
+        };
+        if !is_written {
+            return;
         }
         for done in waiting {
             // Whoever waited may be gone: the record is written all the same.
@@ -51,13 +54,23 @@ pub async fn run(
     }
 }
 
-async fn write(id: &str, egress: &mut impl Egress, records: &[Record], stats: &EgressStats) {
+/// Whether they are written: only what can never be written again is given up.
+async fn write(
+    id: &str,
+    egress: &mut impl Egress,
+    records: &[Record],
+    stats: &EgressStats,
+) -> bool {
     let mut pause = FIRST_PAUSE;
     let mut failed = false;
     let mut started = Instant::now();
     while let Err(problem) = egress.write(records).await {
         stats.failed_writes.add(1);
         stats.failing.set(1);
+        if let EgressError::NobodyReads = problem {
+            error!(egress = %id, %problem, "an egress cannot be written any more");
+            return false;
+        }
         if !failed {
             let problem = explain(&problem);
             error!(egress = %id, problem, "an egress cannot be written; its events are held until it can");
@@ -77,6 +90,7 @@ async fn write(id: &str, egress: &mut impl Egress, records: &[Record], stats: &E
     if failed {
         info!(egress = %id, "the egress is written again");
     }
+    true
 }
 
 #[cfg(test)]
@@ -84,7 +98,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::egress::{EgressError, EgressHandle};
+    use crate::egress::EgressHandle;
     use bytes::Bytes;
 
     /// Fails the first `failures` writes.

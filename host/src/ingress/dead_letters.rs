@@ -15,6 +15,7 @@ use super::{
     Ingress, IngressError, ReadLimit, Start,
     file::fingerprint,
     lines::Lines,
+    paths,
     settings::{DeadLetterSettings, Taken},
 };
 use crate::{
@@ -85,7 +86,7 @@ pub async fn open_for_replay(
     if !file.lines.is_file().await? {
         return Err(IngressError::NoFile { path: shown });
     }
-    let absolute = std::path::absolute(path).map_err(|source| IngressError::Read {
+    let absolute = paths::absolute(path).map_err(|source| IngressError::Read {
         path: shown,
         source,
     })?;

@@ -8,6 +8,7 @@
 use super::{
     Ingress, IngressError, ReadLimit, Start,
     lines::Lines,
+    paths,
     settings::{FileIngressSettings, FilePath},
 };
 use crate::event::{Event, Incoming, Position, now_ms};
@@ -52,7 +53,7 @@ impl FileIngress {
                     let partition = format!("{name}-{}", now_ms());
                     return Ok(Self::new(ingress, lines, &partition));
                 }
-                let absolute = std::path::absolute(path).map_err(|source| IngressError::Read {
+                let absolute = paths::absolute(path).map_err(|source| IngressError::Read {
                     path: lines.shown().to_owned(),
                     source,
                 })?;

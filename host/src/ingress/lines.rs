@@ -181,7 +181,13 @@ impl Lines {
                     settled += 1;
                 }
                 if next != b'\n' {
-                    return Err(replaced());
+                    return Err(match crc {
+                        Some(_) => IngressError::Grown {
+                            path: shown.clone(),
+                            line,
+                        },
+                        None => replaced(),
+                    });
                 }
             }
             file.seek(SeekFrom::Start(settled)).await.map_err(failed)?;

@@ -91,7 +91,7 @@ impl SourceError {
         let hint = match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check `plugin.path`: it is relative to the module file's folder; the plugins of this repository \
-                 are built by `make guests`"
+                 are built by `make guests`, those in Rust by `make rust-guests`"
             }
             Self::Kept { .. } => {
                 "it was swapped in by hand; to have the module's file serve, remove the folder that it is in"
