@@ -6,7 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use nozzle_testkit::{Child, Ended, plugin, plugins};
+use nix::sys::signal::Signal;
+use nozzle_testkit::{Child, Ended, Recorder, plugin, plugins};
 
 fn nozzle() -> Command {
     Command::new(env!("CARGO_BIN_EXE_nozzle"))
@@ -380,4 +381,53 @@ sinks:
         refused.1
     );
     insta::assert_snapshot!(format!("exit code {}\n{}", refused.0, refused.1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_nobody_reads_any_more_end_the_run_and_not_as_delivered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let endpoint = Recorder::start(|_| 200).await;
+    let (reader, gone) = std::io::pipe().expect("a pipe");
+    drop(reader);
+
+    let mut command = nozzle();
+    command
+        .current_dir(folder.path())
+        .args(["run", "--url", &endpoint.url(), "--plugin"])
+        .arg(plugin("per_record.wasm"))
+        .args(["--count", "50", "--results", "-", "--grace", "5s"]);
+    let output = command.stdin(Stdio::null()).stdout(gone).output();
+
+    let output = output.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    let expected = "nobody reads standard output any more";
+    assert!(said.contains(expected), "{said}");
+}
+
+/// A pipe that nobody writes to is waited for: one can be told to wait no more.
+#[test]
+fn a_second_signal_ends_a_host_that_has_not_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = Command::new("mkfifo")
+        .arg(folder.path().join("pipe"))
+        .status();
+    assert!(made.expect("it is there").success());
+    let mut command = nozzle();
+    command
+        .current_dir(folder.path())
+        .args(["run", "--url", "http://127.0.0.1:9/", "--plugin"])
+        .arg(plugin("per_record.wasm"))
+        .args(["--file", "pipe", "--admin", "127.0.0.1:0"]);
+
+    let host = Child::start(&mut command);
+    host.wait_for("metrics, health and status are served");
+    host.signal(Signal::SIGTERM);
+    host.wait_for("told to stop while it starts");
+    host.signal(Signal::SIGTERM);
+    let ended = host.finish();
+
+    assert_eq!(ended.code(), 1, "{}", ended.stderr);
+    let expected = "error: ended by a second signal, before it had started";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
 }

@@ -67,3 +67,30 @@ fn with(case: &Case, key: &str, section: &str) -> String {
     out.extend(after.iter().copied());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_case_that_cannot_be_written_line_by_line_is_left_alone() {
+        let is_kept = |text: &str| {
+            let case = Case::parse(Path::new("c.yaml"), text.to_owned());
+            let case = case.unwrap_or_else(|_| panic!("{text}"));
+            is_kept(&case, &with(&case, "expect", "expect: {}\n"))
+        };
+
+        assert!(is_kept(
+            "about: x\nevents: [ { data: a } ]\nexpect: { drop: [0] }\n# end\n"
+        ));
+        for text in [
+            "{ about: x, events: [ { data: a } ], expect: { drop: [0] } }\n",
+            "{\n  \"events\": [ { \"data\": \"a\" } ],\n  \"expect\": { \"drop\": [0] }\n}\n",
+            "  about: x\n  events: [ { data: a } ]\n  expect: { drop: [0] }\n",
+        ] {
+            assert!(!is_kept(text), "{text}");
+        }
+    }
+}

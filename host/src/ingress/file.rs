@@ -297,6 +297,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_last_line_that_goes_on_after_it_was_delivered_is_told_as_such() {
+        let file = file(b"one\ntw");
+        let mut source = open(&file, None).await.expect("opens");
+        all(&mut source).await;
+        let settings = FileIngressSettings {
+            path: FilePath::Path(file.path().to_owned()),
+        };
+        let start = vec![(source.partitions()[0].clone(), source.lines.position())];
+
+        std::fs::write(file.path(), "one\ntwo\n").expect("written");
+        let grown = FileIngress::open("t/in", &settings, start).await;
+
+        assert!(matches!(grown, Err(IngressError::Grown { line: 2, .. })));
+    }
+
+    #[tokio::test]
     async fn a_line_that_is_longer_than_a_chunk_is_known_again() {
         let long = "x".repeat(700_000);
         let file = file(format!("{long}\nnext\n{long}\n").as_bytes());
