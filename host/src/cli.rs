@@ -9,6 +9,7 @@ mod error;
 mod host;
 mod letters;
 mod log;
+mod named;
 mod numbers;
 mod package;
 mod progress;

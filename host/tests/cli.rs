@@ -61,12 +61,45 @@ fn help_is_what_it_was() {
 }
 
 #[test]
+fn an_endpoint_that_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut found = String::new();
+    for args in [
+        &["--resets", "200"][..],
+        &["--item-failures", "NaN"],
+        &["--latency", "40ms..5ms"],
+        &["--status", "503=60", "--status", "429=40", "--resets", "1"],
+    ] {
+        let (code, text) = run(folder.path(), &[&["endpoint"], args].concat());
+        found.push_str(&format!("exit code {code}\n{text}\n"));
+    }
+
+    insta::assert_snapshot!(found);
+}
+
+const FILE_INGRESS: &str = r#"version: "1"
+ingresses:
+  - id: t/in
+    file: { path: missing.ndjson }
+    routers:
+      - to: [t/sink]
+sinks:
+  - id: t/sink
+    plugin: { path: json_batch.wasm }
+    endpoint: { url: "http://127.0.0.1:9/" }
+"#;
+
+#[test]
 fn the_errors_a_user_meets_first() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     std::fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0").expect("written");
     std::fs::write(folder.join("other.wasm"), b"\0asm\x0d\0\x01\0").expect("written");
-    let good = plugin("json_batch.wasm").display().to_string();
+    // By names of one length, wherever the plugins are: a line of the module is shown, and marked.
+    for name in ["json_batch.wasm", "lookup.wasm", "per_record.wasm"] {
+        std::os::unix::fs::symlink(plugin(name), folder.join(name)).expect("linked");
+    }
+    let good = "json_batch.wasm";
     let mut found = String::new();
     let mut show = |name: &str, args: &[&str]| {
         let (code, text) = run(folder, args);
@@ -83,21 +116,28 @@ fn the_errors_a_user_meets_first() {
     module(
         folder,
         &sink_with(
-            &good,
+            good,
             "    retry: { max-atempts: 3 }\n    dead-letters: t/failed\n",
         ),
     );
     show("unknown key", &["run", "module.yaml"]);
-    module(folder, &sink_with(&good, "    dead-letters: t/failed\n"));
+    module(folder, &sink_with(good, "    dead-letters: t/failed\n"));
     show("dangling id", &["check", "module.yaml"]);
-    module(folder, &sink_with(&good, ""));
+    module(folder, &sink_with(good, ""));
     show("check", &["check", "module.yaml"]);
-    let lookup = plugin("lookup.wasm").display().to_string();
-    module(folder, &sink_with(&lookup, ""));
+    module(folder, &sink_with("lookup.wasm", ""));
     show("no grant", &["check", "module.yaml"]);
+    let misspelt = "per_record.wasm, config: { bodi: x }";
+    module(folder, &sink_with(misspelt, ""));
+    show(
+        "a configuration that the plugin refuses",
+        &["run", "module.yaml"],
+    );
     let folders = "    grants: { files: [{ path: nowhere, as: /tables }] }\n";
-    module(folder, &sink_with(&good, folders));
+    module(folder, &sink_with(good, folders));
     show("no such folder", &["check", "module.yaml"]);
+    std::fs::write(folder.join("file.yaml"), FILE_INGRESS).expect("written");
+    show("no source file", &["run", "file.yaml"]);
     show(
         "no plugin for the demo",
         &["demo", "--plugin", "nowhere.wasm"],
@@ -107,7 +147,7 @@ fn the_errors_a_user_meets_first() {
         &[
             "run",
             "--plugin",
-            &good,
+            good,
             "--url",
             "http://127.0.0.1:9/",
             "--file",
@@ -116,9 +156,7 @@ fn the_errors_a_user_meets_first() {
     );
     show(
         "a URL that is none",
-        &[
-            "run", "--plugin", &good, "--url", "ftp://x/", "--count", "1",
-        ],
+        &["run", "--plugin", good, "--url", "ftp://x/", "--count", "1"],
     );
 
     insta::assert_snapshot!(found);

@@ -65,6 +65,9 @@ impl Template {
     }
 }
 
+/// The SDK, which a project of each language has beside its own code.
+const SDK: &str = "nozzle-plugin";
+
 /// Why there is no new project.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,12 +78,21 @@ pub enum ProjectError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is a file in its place, or in that of a folder above it.
+    #[error("`{}` cannot be a folder: it, or what is above it, is a file", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A name that the tools of the language do not take.
     #[error("`{name}` is no name for a project")]
     Name {
         /// The name.
         name: String,
     },
+    /// The SDK's, which stands in the project.
+    #[error("`{SDK}` is the name of the SDK")]
+    Sdk,
     /// This build of the host has no such project.
     #[error("this build of nozzle has no project in {language} for `{template}`")]
     Missing {
@@ -104,10 +116,13 @@ impl ProjectError {
     /// What the author can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotEmpty { .. } => Some("name a folder that is not there yet"),
+            Self::NotEmpty { .. } | Self::NoFolder { .. } => {
+                Some("name a folder that is not there yet")
+            }
             Self::Name { .. } => Some(
                 "a name begins with a letter and has lower-case letters, digits and `-`: pass one with `--name`",
             ),
+            Self::Sdk => Some("pass another name with `--name`"),
             Self::Missing { .. } => Some("it was built without the sources beside it"),
             Self::Write { .. } => None,
         }
@@ -130,14 +145,18 @@ pub fn write_project(
     if !is_name(&name) {
         return Err(ProjectError::Name { name });
     }
-    let is_empty = fs::read_dir(folder).map_or_else(
-        |error| error.kind() == io::ErrorKind::NotFound,
-        |mut entries| entries.next().is_none(),
-    );
-    if !is_empty {
-        return Err(ProjectError::NotEmpty {
-            path: folder.to_owned(),
-        });
+    if name == SDK {
+        return Err(ProjectError::Sdk);
+    }
+    let path = folder.to_owned();
+    match fs::read_dir(folder).map(|mut entries| entries.next()) {
+        Ok(None) => {}
+        Ok(Some(_)) => return Err(ProjectError::NotEmpty { path }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(ProjectError::NoFolder { path });
+        }
+        Err(source) => return Err(ProjectError::Write { path, source }),
     }
     let all = files::of(language.name(), template.name());
     let all = all.ok_or(ProjectError::Missing {

@@ -71,6 +71,8 @@ pub(super) enum AuthorError {
         #[source]
         source: serde_json::Error,
     },
+    #[error("the baseline was measured with batches of {was}")]
+    OtherBatch { was: usize },
     #[error("{given}: {mistake}")]
     Mistake {
         given: &'static str,
@@ -101,6 +103,7 @@ impl AuthorError {
             Self::Failed { .. } | Self::Write { .. } | Self::Stdout(_) => 1,
             Self::Cases(_) | Self::CaseFiles(_) | Self::NoSuchCase { .. } => 2,
             Self::Read { .. } | Self::NoRecords { .. } | Self::Baseline { .. } => 2,
+            Self::OtherBatch { .. } => 2,
             Self::Preview(PreviewError::Url) | Self::Bench(BenchError::NoRecords) => 2,
             Self::Project(ProjectError::Write { .. }) => 1,
             Self::Project(_) => 2,
@@ -120,6 +123,7 @@ impl AuthorError {
             Self::Project(error) => error.hint().map(str::to_owned),
             Self::NoRecords { .. } => Some("write one record on each line".to_owned()),
             Self::Baseline { .. } => Some("write one with `--save`".to_owned()),
+            Self::OtherBatch { .. } => Some("leave out `--batch`".to_owned()),
             Self::Cases(_) => Some(
                 "name a case file or a folder of them; without one, `cases/` is looked for beside the plugin and above it"
                     .to_owned(),

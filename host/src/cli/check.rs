@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{error::CliError, speak::say};
+use super::{error::CliError, named::Named, speak::say};
 use crate::{
     config::{self, EndpointConfig, SinkConfig},
     delivery::dry_run,
@@ -30,40 +30,35 @@ pub(super) struct CheckArgs {
 pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let module =
         config::load(&args.module, args.properties.as_deref()).map_err(CliError::Config)?;
-    let wrong = module.endpoints.iter().map(try_endpoint);
-    let wrong: Vec<_> = wrong.filter_map(Result::err).collect();
+    let named = Named::of(&args.module, &module);
+    let endpoints = module.endpoints.iter().map(try_endpoint);
+    let mut problems: Vec<_> = endpoints.filter_map(Result::err).collect();
+    let mut exit_code = 2;
     let host = PluginHost::new(None).map_err(StartError::PluginHost)?;
     let host = host
         .offering(services(&module, None))
         .with_packages(oci::Cache::of_user());
-    let mut failed = Vec::new();
-    if !wrong.is_empty() {
-        failed.push(CliError::Config(config::problems_in(&args.module, wrong)));
-    }
     for sink in &module.sinks {
         match load_and_shape(&host, sink, &module.endpoints).await {
             Ok(said) => say(&format!("{}: {said}", sink.id)),
-            Err(error) => failed.push(error),
+            Err(error) => {
+                problems.push(named.problem(&error));
+                exit_code = CliError::Start(error).exit_code();
+            }
         }
     }
-    let last = failed.pop();
-    for error in &failed {
-        error.print();
+    if !problems.is_empty() {
+        return Err(named.located_all(problems, exit_code));
     }
-    match last {
-        None => {
-            say(&format!("`{}` is fine", args.module.display()));
-            Ok(())
-        }
-        Some(error) => Err(error),
-    }
+    say(&format!("`{}` is fine", args.module.display()));
+    Ok(())
 }
 
 async fn load_and_shape(
     host: &PluginHost,
     sink: &SinkConfig,
     endpoints: &[EndpointConfig],
-) -> Result<String, CliError> {
+) -> Result<String, StartError> {
     let id = sink.id.to_string();
     let plugin = host
         .load(&id, &sink.plugin)

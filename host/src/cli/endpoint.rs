@@ -21,10 +21,10 @@ pub(super) struct EndpointArgs {
     #[arg(long = "status", value_name = "CODE=PERCENT", value_parser = share)]
     statuses: Vec<(u16, f64)>,
     /// The share of calls whose connection is reset without an answer, in percent.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     resets: f64,
     /// The share of items of a bulk request that fail, half with 429 and half with 400, in percent.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     item_failures: f64,
     /// The time before an answer: `20ms`, or a range `5ms..40ms`.
     #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = latency)]
@@ -48,28 +48,45 @@ pub(super) struct EndpointArgs {
     seed: u64,
 }
 
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.parse().ok();
+    percent
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| "write a percentage from 0 to 100".to_owned())
+}
+
 fn share(text: &str) -> Result<(u16, f64), String> {
     let parsed = text
         .split_once('=')
-        .and_then(|(code, share)| Some((code.parse().ok()?, share.parse().ok()?)));
+        .and_then(|(code, share)| Some((code.parse().ok()?, percent(share).ok()?)));
     match parsed {
-        Some((code, share)) if (100..=599).contains(&code) && (0.0..=100.0).contains(&share) => {
-            Ok((code, share))
-        }
+        Some((code, share)) if (100..=599).contains(&code) => Ok((code, share)),
         _ => Err("write a status and a percentage, such as `503=8`".to_owned()),
     }
 }
 
 fn latency(text: &str) -> Result<(Duration, Duration), String> {
     let parse = |text: &str| humantime::parse_duration(text).map_err(|error| error.to_string());
-    match text.split_once("..") {
-        Some((shortest, longest)) => Ok((parse(shortest)?, parse(longest)?)),
-        None => parse(text).map(|both| (both, both)),
+    let (shortest, longest) = match text.split_once("..") {
+        Some((shortest, longest)) => (parse(shortest)?, parse(longest)?),
+        None => parse(text).map(|both| (both, both))?,
+    };
+    match shortest <= longest {
+        true => Ok((shortest, longest)),
+        false => Err("write the shorter one first, such as `5ms..40ms`".to_owned()),
     }
 }
 
 /// Serves until a signal, then prints what came.
 pub(super) async fn endpoint(args: EndpointArgs) -> Result<(), CliError> {
+    let shares = args.statuses.iter().map(|(_, share)| share);
+    let all: f64 = shares.sum::<f64>() + args.resets;
+    if all > 100.0 {
+        return Err(CliError::Usage {
+            message: format!("the shares of --status and --resets are {all}% together"),
+            hint: "make them 100% at most: the rest is answered with 200".to_owned(),
+        });
+    }
     let options = EndpointOptions {
         statuses: args.statuses,
         resets: args.resets,

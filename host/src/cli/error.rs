@@ -11,7 +11,7 @@ use super::{
 use crate::{
     admin::{BindError, FetchError},
     causes::causes,
-    config::Problems,
+    config::{Mark, Problem, Problems},
     event::{now_ms, rfc3339},
     ingress::IngressError,
     pipeline::StartError,
@@ -36,6 +36,9 @@ pub(super) enum CliError {
     /// Each is printed with its place.
     #[error("{0}")]
     Config(Problems),
+    /// What the module file names and could not be opened; each is printed with its place.
+    #[error("{problems}")]
+    Located { problems: Problems, exit_code: u8 },
     #[error(transparent)]
     Start(#[from] StartError),
     /// Of a run without a module file.
@@ -121,6 +124,7 @@ impl CliError {
             Self::Start(_) | Self::Source(_) | Self::Store(_) | Self::StateDir(_) => 4,
             Self::Unsettled { .. } => 5,
             Self::Flags(error) => error.exit_code(),
+            Self::Located { exit_code, .. } => *exit_code,
         }
     }
 
@@ -167,19 +171,28 @@ impl CliError {
     /// The same as a line of JSON, as logs are written: also where nothing is logged yet.
     pub(super) fn log(&self) {
         let causes: Vec<_> = causes(self).map(ToString::to_string).collect();
+        let mut fields = serde_json::json!({
+            "causes": causes, "hint": self.hint(), "exit-code": self.exit_code(),
+        });
+        let mut message = self.to_string();
+        // What is drawn for a terminal is no text for a field.
+        if let Self::Config(problems) | Self::Located { problems, .. } = self {
+            message = problems.in_one_line();
+            fields["problems"] = problems.problems.iter().map(problem).collect();
+        }
         let line = serde_json::json!({
             "timestamp": rfc3339(now_ms()),
             "level": "error",
             "target": "nozzle::cli",
-            "message": self.to_string(),
-            "fields": { "causes": causes, "hint": self.hint(), "exit-code": self.exit_code() },
+            "message": message,
+            "fields": fields,
         });
         say(&line.to_string());
     }
 
     /// `error:`, the causes, then one hint.
     pub(super) fn print(&self) {
-        if let Self::Config(problems) = self {
+        if let Self::Config(problems) | Self::Located { problems, .. } = self {
             say(problems.to_string().trim_end());
             return;
         }
@@ -196,4 +209,9 @@ impl CliError {
             say(format!("  hint: {hint}").trim_end());
         }
     }
+}
+
+fn problem(problem: &Problem) -> serde_json::Value {
+    let Mark { line, column, .. } = problem.mark;
+    serde_json::json!({ "line": line, "column": column, "message": problem.message, "hint": problem.hint })
 }

@@ -77,8 +77,9 @@ async fn push(args: PushArgs) -> Result<(), PackageError> {
     }
     let mut annotations: BTreeMap<String, String> = args.annotations.into_iter().collect();
     if let Some(path) = &args.minisig {
-        let text = String::from_utf8(read(path)?.into());
-        let text = text.map_err(|_| PackageError::Minisig { path: path.clone() })?;
+        let text = String::from_utf8(read(path)?.into()).ok();
+        let text = text.filter(|text| plugin::MinisignKey::is_signature(text));
+        let text = text.ok_or_else(|| PackageError::Minisig { path: path.clone() })?;
         annotations.insert(plugin::MINISIGN_ANNOTATION.to_owned(), text);
     }
     let package = Package {

@@ -7,6 +7,7 @@ use super::{
     error::CliError,
     letters::{FilterArgs, counted, table},
     log::LogFormat,
+    named::Named,
     run::drive,
     speak::{print, say},
     summary,
@@ -47,7 +48,7 @@ pub(super) struct ReplayArgs {
     /// Begins at the front, though some were replayed before.
     #[arg(long)]
     again: bool,
-    /// A file for what fails again, in place of what the module says.
+    /// A file for what fails again, in place of what the module says; `-` is standard output.
     #[arg(long, value_name = "PATH")]
     dead_letters: Option<PathBuf>,
     #[command(flatten)]
@@ -94,7 +95,9 @@ pub(super) async fn replay(args: ReplayArgs, format: LogFormat) -> Result<(), Cl
         grace: args.state.grace,
         program: super::this_program(),
     };
-    let (summary, elapsed) = drive(module, None, &options, format).await?;
+    let named = Named::of(&args.module, &module);
+    let driven = drive(module, None, &options, format).await;
+    let (summary, elapsed) = driven.map_err(|error| named.located(error))?;
     summary::print(&summary, elapsed, format);
     let counts = summary.replayed;
     let mut words = vec![format!("{} read", counted(counts.sent, "dead letter"))];

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{StateArgs, error::CliError, log::LogFormat, summary, view};
+use super::{StateArgs, error::CliError, log::LogFormat, named::Named, summary, view};
 use crate::{
     admin::{
         Admin, Board,
@@ -215,11 +215,11 @@ pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), CliError
         grace: args.state.grace,
         program: super::this_program(),
     };
-    let of_flags = file.is_none();
+    let named = args.module.map(|path| Named::of(&path, &module));
     let driven = drive(module, file, &options, format).await;
-    let (summary, elapsed) = driven.map_err(|error| match of_flags {
-        true => CliError::Flags(Box::new(error)),
-        false => error,
+    let (summary, elapsed) = driven.map_err(|error| match named {
+        None => CliError::Flags(Box::new(error)),
+        Some(named) => named.located(error),
     })?;
     summary::print(&summary, elapsed, format);
     summary::result(summary)

@@ -5,6 +5,7 @@ mod auth;
 mod connections;
 mod delivery;
 mod destination;
+mod egress;
 mod endpoint;
 mod endpoints;
 mod gate;
@@ -25,19 +26,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use self::sink::Ids;
 use super::{
-    EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, SinkConfig, file_of,
+    Id, IngressConfig, Module, SinkConfig,
     interpolate::Sources,
     problem::{Mark, Problem},
-    relative,
-    shape::{EgressYaml, ModuleYaml},
+    shape::ModuleYaml,
     tree::Node,
 };
-use crate::{
-    egress::settings::FileEgressSettings,
-    http::settings::Environment,
-    ingress::settings::{FileIngressSettings, FilePath},
-    network::AddressRules,
-};
+use crate::{http::settings::Environment, network::AddressRules};
 
 /// Collects problems while it turns the shape into settings.
 pub(super) struct Checker<'a> {
@@ -186,76 +181,6 @@ impl<'a> Checker<'a> {
 
     fn is_right(&self) -> bool {
         self.is_whole && self.problems.is_empty()
-    }
-
-    fn egress(&mut self, index: usize, yaml: EgressYaml) -> Option<EgressConfig> {
-        let index = index.to_string();
-        let id = self.id(&["egresses", &index, "id"], &yaml.id);
-        let kind = match (yaml.file, yaml.kinesis, yaml.stdout) {
-            (Some(file), None, None) if file.path == "-" => {
-                let mark = self.mark(&["egresses", &index, "file", "path"]);
-                let problem = Problem::new(mark, "`-` is no file");
-                self.problems
-                    .push(problem.hint("write `stdout: {}` for standard output"));
-                return None;
-            }
-            (Some(file), None, None) => EgressKind::File(FileEgressSettings {
-                path: relative(&self.folder, &file.path),
-                max_bytes: file.max_bytes.map(|size| size.0),
-                keep: file.keep,
-            }),
-            (None, Some(kinesis), None) => {
-                EgressKind::Kinesis(self.kinesis_egress(&index, kinesis)?)
-            }
-            (None, None, Some(_)) => EgressKind::Stdout,
-            _ => {
-                self.exactly_one(
-                    &["egresses", &index],
-                    &yaml.id,
-                    "`file`, `kinesis` and `stdout`",
-                );
-                return None;
-            }
-        };
-        Some(EgressConfig { id: id?, kind })
-    }
-
-    /// A file has one writer, which alone knows its length, and no reader: that would never come to its end.
-    /// Standard input has one reader.
-    fn one_user_each(&mut self, ingresses: &[IngressConfig], egresses: &[EgressConfig]) {
-        let mut stdin = 0;
-        let mut used: Vec<(PathBuf, String)> = Vec::new();
-        for IngressConfig { id, kind, .. } in ingresses {
-            match kind {
-                IngressKind::File(FileIngressSettings {
-                    path: FilePath::Stdin,
-                }) => stdin += 1,
-                IngressKind::File(FileIngressSettings {
-                    path: FilePath::Path(path),
-                }) => used.extend(file_of(path).map(|path| (path, format!("the ingress `{id}`")))),
-                IngressKind::Datagen(_) | IngressKind::Kinesis(_) | IngressKind::DeadLetters(_) => {
-                }
-            }
-        }
-        if stdin > 1 {
-            let message = "standard input (`-`) is read by more than one ingress";
-            self.problems
-                .push(Problem::new(self.mark(&["ingresses"]), message));
-        }
-        for (index, EgressConfig { id, kind }) in egresses.iter().enumerate() {
-            let EgressKind::File(file) = kind else {
-                continue;
-            };
-            let Some(path) = file_of(&file.path) else {
-                continue;
-            };
-            if let Some((_, user)) = used.iter().find(|(other, _)| *other == path) {
-                let mark = self.mark(&["egresses", &index.to_string(), "file", "path"]);
-                let message = format!("`{id}` would write the file of {user}");
-                self.problems.push(Problem::new(mark, message));
-            }
-            used.push((path, format!("the egress `{id}`")));
-        }
     }
 
     /// A problem at `key` below `at`.

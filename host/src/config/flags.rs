@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Destination, EgressConfig, EgressKind, EndpointConfig, Id, IngressConfig, IngressKind, Module,
-    OnUnrouted, Places, SinkConfig,
+    Destination, EgressConfig, EgressKind, EndpointConfig, Id, IngressConfig, IngressKind, Mark,
+    Module, OnUnrouted, Places, SinkConfig,
     check::{check_header, check_url, default_fields},
     file_of,
     interpolate::{Sources, fill_pieces},
@@ -111,6 +111,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             to: vec![0],
             router: Router::to_all(1),
             on_unrouted: OnUnrouted::File,
+            place: Mark::default(),
         }],
         endpoints: vec![EndpointConfig {
             name: "endpoint of `--url`".to_owned(),
@@ -125,6 +126,7 @@ pub fn from_flags(flags: Flags, sources: &Sources) -> Result<Module, String> {
             delivery,
             results,
             dead_letters: dead_letters.map(Destination::Egress),
+            places: Places::default(),
         }],
         egresses,
         network,
@@ -213,11 +215,13 @@ fn different_files(flags: &Flags) -> Result<(), String> {
     Ok(())
 }
 
-fn is_stdio(path: &Path) -> bool {
+/// Whether a path of the command line is standard input or output.
+pub(super) fn is_stdio(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn egress(name: &str, path: PathBuf) -> EgressConfig {
+/// What a path of the command line writes to.
+pub(super) fn egress(name: &str, path: PathBuf) -> EgressConfig {
     let kind = match is_stdio(&path) {
         true => EgressKind::Stdout,
         false => EgressKind::File(FileEgressSettings {
@@ -226,7 +230,11 @@ fn egress(name: &str, path: PathBuf) -> EgressConfig {
             keep: None,
         }),
     };
-    EgressConfig { id: id(name), kind }
+    EgressConfig {
+        id: id(name),
+        kind,
+        place: Mark::default(),
+    }
 }
 
 /// The source, and its id.

@@ -115,6 +115,25 @@ impl Problems {
     }
 }
 
+impl Problems {
+    /// The first in one line, and how many there are: for logs.
+    pub fn in_one_line(&self) -> String {
+        let Some(first) = self.problems.first() else {
+            return self.file.clone();
+        };
+        let Mark { line, column, .. } = first.mark;
+        let place = match line {
+            0 => self.file.clone(),
+            _ => format!("{}:{line}:{column}", self.file),
+        };
+        let others = match self.problems.len() {
+            1 => String::new(),
+            count => format!(" (the first of {count} problems)"),
+        };
+        format!("{place}: {}{others}", first.message)
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in self.problems.iter().take(MAX_SHOWN) {

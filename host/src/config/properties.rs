@@ -64,6 +64,8 @@ pub fn load_properties(path: &Path) -> Result<Groups, Problems> {
 /// # Errors
 /// What is wrong, with line and column, and without the values that stand there.
 pub fn parse_properties(text: &str) -> Result<Groups, Problem> {
+    // Editors on Windows write one; RFC 8259, section 8.1, lets a reader pass over it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let list: Vec<Object<PropertyGroup>> =
         serde_json::from_str(text).map_err(|error| refused(&error, text))?;
     let mut groups = Groups::new();
@@ -163,6 +165,15 @@ mod tests {
                 "{shown}"
             );
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let text = "\u{feff}[{\"PropertyGroupId\":\"A\",\"PropertyMap\":{\"a\":\"b\"}}]";
+
+        let groups = parse_properties(text).expect("a list");
+
+        assert_eq!(groups["A"]["a"], "b");
     }
 
     #[test]

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    Destination, EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Module, OnUnrouted,
-    SinkConfig, file_of,
+    Destination, EgressConfig, EgressKind, Id, IngressConfig, IngressKind, Mark, Module,
+    OnUnrouted, SinkConfig, file_of,
+    flags::{egress, is_stdio},
 };
 use crate::{
     dead_letter::Filter,
-    egress::settings::FileEgressSettings,
     ingress::settings::DeadLetterSettings,
     progress::settings::{ProgressSettings, StoreSettings},
     router::Router,
@@ -147,16 +147,10 @@ impl Module {
                 let writer = writer.clone();
                 return Err(ReplayError::SharedFile { path, writer });
             }
-            written.push((path.clone(), "--dead-letters".to_owned()));
-            let settings = FileEgressSettings {
-                path,
-                max_bytes: None,
-                keep: None,
-            };
-            egresses.push(EgressConfig {
-                id: Id("replay/dead-letters".to_owned()),
-                kind: EgressKind::File(settings),
-            });
+            if !is_stdio(&path) {
+                written.push((path.clone(), "--dead-letters".to_owned()));
+            }
+            egresses.push(egress("replay/dead-letters", path));
             if let Some(sink) = sinks.first_mut() {
                 sink.dead_letters = Some(Destination::Egress(egresses.len() - 1));
             }
@@ -183,6 +177,7 @@ impl Module {
                 to: vec![0],
                 router: Router::to_all(1),
                 on_unrouted: OnUnrouted::File,
+                place: Mark::default(),
             }],
             // Their places stay the same.
             endpoints: self.endpoints,
@@ -313,6 +308,21 @@ egresses:
             )
         );
         assert_eq!(own.sinks[0].dead_letters, Some(Destination::Egress(1)));
+    }
+
+    #[test]
+    fn a_dash_is_standard_output() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let replay = Replay {
+            dead_letters: Some("-".into()),
+            ..replay(folder.path(), Some("t/b"), &["x"])
+        };
+
+        let module = module(folder.path()).replay(replay);
+
+        let module = module.expect("it makes sense");
+        let last = module.egresses.last().map(|egress| &egress.kind);
+        assert!(matches!(last, Some(EgressKind::Stdout)), "{last:?}");
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl<'a> Schema<'a> {
         (minimum, maximum.or(of_type))
     }
 
+    /// Whether a text must say something.
+    pub(super) fn is_filled(self) -> bool {
+        self.at.get("minLength") == Some(&Value::from(1))
+    }
+
     /// Whether it takes a duration, which is no shorter than `x-shortest`.
     ///
     /// # Errors

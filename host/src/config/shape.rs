@@ -77,6 +77,7 @@ pub(super) struct EgressYaml {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct FileEgressYaml {
     /// Relative to the module file.
+    #[schemars(length(min = 1))]
     pub(super) path: String,
     /// It is moved to `PATH.1` before it grows beyond this. Default: never.
     pub(super) max_bytes: Option<Size>,

@@ -1,6 +1,7 @@
 //! The module file as a tree that knows where each value stands, with its references filled in.
 
 mod form;
+mod syntax;
 
 use std::collections::HashSet;
 
@@ -71,13 +72,13 @@ impl Node {
             Ok(documents) => documents,
             Err(error) => {
                 let mark = mark_of(error.marker(), 1);
-                let message = match error.info() {
+                let problem = match error.info() {
                     "duplicated key in mapping" => {
-                        "this key stands twice in its mapping".to_owned()
+                        Problem::new(mark, "this key stands twice in its mapping")
                     }
-                    info => format!("the file is no YAML: {info}"),
+                    info => syntax::refused(text, mark, info),
                 };
-                problems.push(Problem::new(mark, message));
+                problems.push(problem);
                 return None;
             }
         };

@@ -154,13 +154,25 @@ impl Walk<'_> {
         if choices.contains(&text) {
             return Some(text.into());
         }
-        let shown = match &node.data {
-            Data::Null => "empty".to_owned(),
+        // What YAML reads as a number or a truth value was meant as a text.
+        let plain = match &node.data {
+            Data::Integer(value) => Some(value.to_string()),
+            Data::Float(value) => Some(value.to_string()),
+            Data::Boolean(value) => Some(value.to_string()),
+            _ => None,
+        };
+        let shown = match (&node.data, &plain) {
+            (Data::Null, _) => "empty".to_owned(),
+            (Data::Integer(_) | Data::Float(_), Some(plain)) => format!("the number {plain}"),
+            (_, Some(plain)) => format!("`{plain}`"),
             _ => node
                 .written()
                 .map_or("this".to_owned(), |text| format!("`{text}`")),
         };
         let problem = Problem::new(node.mark, format!("`{name}` cannot be {shown}"));
+        if let Some(plain) = plain.filter(|plain| choices.contains(&plain.as_str())) {
+            return self.wrong_with(problem.hint(format!("quote it: `\"{plain}\"`")));
+        }
         self.wrong_with(
             problem.suggest(node.written().unwrap_or_default(), choices.iter().copied()),
         )
@@ -191,7 +203,13 @@ impl Walk<'_> {
             (Data::Float(value), _) if schema.allows("number") && value.is_finite() => {
                 Some((*value).into())
             }
-            (Data::Text(text), None) if schema.allows("string") => Some(text.value.as_str().into()),
+            (Data::Text(text), None) if schema.allows("string") => {
+                if text.value.is_empty() && schema.is_filled() {
+                    let message = format!("`{name}` is an empty text");
+                    return self.wrong_with(Problem::new(node.mark, message));
+                }
+                Some(text.value.as_str().into())
+            }
             // A number or a truth value may come from outside the file, as text.
             (Data::Text(text), _) if text.secret => {
                 let value = match text.value.as_str() {

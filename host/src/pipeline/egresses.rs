@@ -238,7 +238,12 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{config::Id, delivery::Sources, event::Record, pipeline::letters::Letters};
+    use crate::{
+        config::{Id, Mark},
+        delivery::Sources,
+        event::Record,
+        pipeline::letters::Letters,
+    };
 
     fn waits(seconds: u64) -> Waits {
         Waits {
@@ -251,6 +256,7 @@ mod tests {
         EgressConfig {
             id: Id::parse(id).expect("an id"),
             kind: EgressKind::Stdout,
+            place: Mark::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use super::StartError;
 use crate::{
     auth::AuthSettings,
     causes::explain,
-    config::{EndpointConfig, Mark, Module, SinkConfig},
+    config::{EndpointConfig, Module, Problem, SinkConfig},
     delivery::{Endpoint, Endpoints, gate::Gate, settings::DeliverySettings},
     http::HttpClient,
     network::{BaseUrl, HeaderRules},
@@ -77,12 +77,16 @@ fn users_of(module: &Module, endpoint: usize) -> Vec<&DeliverySettings> {
 ///
 /// # Errors
 /// Where in the module file the first part stands that cannot be used, and why.
-pub fn try_endpoint(config: &EndpointConfig) -> Result<(), (Mark, String)> {
+pub fn try_endpoint(config: &EndpointConfig) -> Result<(), Problem> {
     let Err(error) = HttpClient::new(&config.settings, 1) else {
         return Ok(());
     };
     let message = format!("the {} cannot be used: {}", config.name, explain(&error));
-    Err((config.places.get(error.key()), message))
+    Err(Problem {
+        mark: config.places.get(error.key()),
+        message,
+        hint: None,
+    })
 }
 
 /// What the engine must know of a sink's endpoints.

@@ -121,6 +121,17 @@ fn listed(names: &[String]) -> String {
 }
 
 impl LoadError {
+    /// The key of the sink that is at fault, where it stands below `plugin` without that.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.key(),
+            Self::Digest { .. } => "sha256",
+            Self::Grant(_) => "grants",
+            Self::Configure { .. } => "config",
+            _ => "path",
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

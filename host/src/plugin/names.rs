@@ -18,7 +18,10 @@ pub enum NamesError {
     /// A module, not a component.
     #[error("it is a core WebAssembly module, not a component")]
     CoreModule,
-    /// No WebAssembly, or damaged.
+    /// No WebAssembly at all.
+    #[error("it is no WebAssembly file")]
+    NotWasm,
+    /// Damaged.
     #[error("it is no WebAssembly component: {0}")]
     Damaged(String),
 }
@@ -29,6 +32,9 @@ impl Names {
     /// # Errors
     /// When it is none.
     pub fn read(bytes: &[u8]) -> Result<Self, NamesError> {
+        if !bytes.starts_with(b"\0asm") {
+            return Err(NamesError::NotWasm);
+        }
         let mut names = Self::default();
         let mut depth = 0_usize;
         let damaged = |error: wasmparser::BinaryReaderError| NamesError::Damaged(error.to_string());
@@ -90,13 +96,12 @@ mod tests {
         let cut = component.get(..component.len() - 2).expect("longer");
 
         assert_eq!(Names::read(&module), Err(NamesError::CoreModule));
-        for bytes in [&b"<html>"[..], b"", cut] {
-            let refused = Names::read(bytes);
-
-            assert!(
-                matches!(refused, Err(NamesError::Damaged(_))),
-                "{refused:?}"
-            );
-        }
+        assert_eq!(Names::read(b"<html>"), Err(NamesError::NotWasm));
+        assert_eq!(Names::read(b""), Err(NamesError::NotWasm));
+        let refused = Names::read(cut);
+        assert!(
+            matches!(refused, Err(NamesError::Damaged(_))),
+            "{refused:?}"
+        );
     }
 }

@@ -79,6 +79,11 @@ impl MinisignKey {
         })
     }
 
+    /// Whether a text is that of a `.minisig` file, of whatever key and bytes.
+    pub fn is_signature(text: &str) -> bool {
+        Signature::decode(text).is_ok()
+    }
+
     /// Verifies a signature, which is the text of a `.minisig` file.
     ///
     /// # Errors

@@ -58,10 +58,14 @@ fn an_error_is_an_object_too() {
     assert_eq!(code, 2);
     assert!(lines.len() == 1 && is_complete(&lines[0]), "{lines:#?}");
     assert_eq!(lines[0]["fields"]["exit-code"], 2);
-    assert!(
-        lines[0]["message"]
-            .as_str()
-            .is_some_and(|text| text.contains("ftp")),
+    let problem = &lines[0]["fields"]["problems"][0];
+    let place = (&problem["line"], &problem["column"]);
+    assert_eq!(place, (&10.into(), &22.into()), "{lines:#?}");
+    let message = problem["message"].as_str().expect("a text");
+    assert!(message.contains("ftp"), "{message}");
+    assert_eq!(
+        lines[0]["message"],
+        format!("module.yaml:10:22: {message}"),
         "{lines:#?}"
     );
 }

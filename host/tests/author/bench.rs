@@ -20,6 +20,7 @@ fn a_plugin_is_measured_and_compared_with_a_baseline() {
     let saved = bench(&["--save", "base.json", "--batch", "10"]);
     let text = std::fs::read_to_string(folder.join("base.json")).expect("it was saved");
     let compared = bench(&["--baseline", "base.json"]);
+    let longer = bench(&["--baseline", "base.json", "--batch", "20"]);
     std::fs::write(folder.join("other.json"), "{}").expect("written");
     let other = bench(&["--baseline", "other.json"]);
 
@@ -31,6 +32,9 @@ fn a_plugin_is_measured_and_compared_with_a_baseline() {
         assert!(base[figure].as_f64() > Some(0.0), "{figure}: {text}");
     }
     assert!(compared.contains("baseline  change"), "{compared}");
+    assert!(compared.starts_with("10 a batch"), "{compared}");
+    assert!(longer.contains("with batches of 10"), "{longer}");
+    assert!(longer.contains("exit code 2"), "{longer}");
     let size = compared.lines().find(|line| line.starts_with("size"));
     assert!(size.is_some_and(|line| line.ends_with("+0%")), "{compared}");
     assert!(other.contains("`other.json` is no baseline"), "{other}");

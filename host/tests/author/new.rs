@@ -15,11 +15,13 @@ fn a_folder_that_is_not_empty_and_a_name_that_is_none_are_refused() {
 
     let full = said(folder, &["new", "--lang", "rust", "full"]);
     let name = said(folder, &["new", "--lang", "rust", "My Plugin"]);
+    let sdk = said(folder, &["new", "--lang", "rust", "nozzle-plugin"]);
+    let below = said(folder, &["new", "--lang", "rust", "full/kept/plugin"]);
     let language = said(folder, &["new", "--lang", "cobol", "plugin"]);
 
     assert!(!folder.join("full/Cargo.toml").exists());
     assert!(!folder.join("My Plugin").exists());
-    insta::assert_snapshot!(format!("{full}\n{name}\n{language}"));
+    insta::assert_snapshot!(format!("{full}\n{name}\n{sdk}\n{below}\n{language}"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn a_stream_that_is_not_there() {
 #[test]
 fn an_egress_that_is_not_there() {
     let egress = format!(
-        "  - id: t/out\n    kinesis: {{ stream: nowhere, endpoint-url: \"{}\" }}",
+        "  - id: t/out\n    kinesis:\n      stream: nowhere\n      endpoint-url: \"{}\"",
         moto()
     );
     let mut boto = boto(moto());

@@ -37,6 +37,11 @@ fn what_is_no_plugin_is_not_pushed_and_not_shown_as_one() {
         "component.wasm",
         r#"(component (import "a:b/c@1.0.0" (instance)))"#,
     );
+    write(
+        "plugin.wasm",
+        r#"(component (import "x" (instance)) (export "nozzle:plugin/shaping@0.1.0" (instance 0)))"#,
+    );
+    std::fs::write(folder.path().join("text.wasm"), "no WebAssembly").expect("written");
     let tag = "oci://localhost:1/acme/score:1.0";
     let pinned = "oci://localhost:1/score@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -57,6 +62,11 @@ fn what_is_no_plugin_is_not_pushed_and_not_shown_as_one() {
             ],
             2,
         ),
+        (
+            &["push", "plugin.wasm", tag, "--minisig", "component.wasm"],
+            3,
+        ),
+        (&["inspect", "text.wasm"], 3),
         (&["pull", tag, "--user", "me"], 2),
         (&["inspect", "component.wasm"], 0),
         (&["inspect", "component.wasm", "--json"], 0),

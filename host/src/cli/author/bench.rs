@@ -1,6 +1,10 @@
 //! `nozzle plugin bench`.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -26,9 +30,9 @@ pub(in crate::cli) struct BenchArgs {
     /// Records, one on each line. Default: JSON objects of about 100 bytes.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Records in a call, where the time of a record is measured.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    batch: u32,
+    /// Records in a call, where the time of a record is measured. Default: as in the baseline, or 100.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    batch: Option<u32>,
     /// Compares with what `--save` has written.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -41,7 +45,8 @@ pub(in crate::cli) struct BenchArgs {
 
 /// Measures a plugin.
 pub(super) async fn bench(args: BenchArgs) -> Result<(), AuthorError> {
-    let before = args.baseline.as_ref().map(baseline).transpose()?;
+    let before = args.baseline.as_deref().map(baseline).transpose()?;
+    let batch = batch(&args, before.as_ref())?;
     let records = match &args.events {
         None => samples(),
         Some(path) => events(path)?,
@@ -52,13 +57,7 @@ pub(super) async fn bench(args: BenchArgs) -> Result<(), AuthorError> {
         );
     }
     let limits = args.limits.limits();
-    let measured = Bench::of(
-        &args.plugin,
-        limits,
-        &args.config,
-        &records,
-        args.batch as usize,
-    );
+    let measured = Bench::of(&args.plugin, limits, &args.config, &records, batch);
     let measured = measured.await.map_err(AuthorError::Bench)?;
     print(&format!("{}\n", shown(&measured, before.as_ref())))?;
     if let Some(path) = args.save {
@@ -69,15 +68,25 @@ pub(super) async fn bench(args: BenchArgs) -> Result<(), AuthorError> {
     Ok(())
 }
 
-fn baseline(path: &PathBuf) -> Result<Bench, AuthorError> {
+fn baseline(path: &Path) -> Result<Bench, AuthorError> {
     let read = fs::read(path).map_err(|source| AuthorError::Read {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })?;
     serde_json::from_slice(&read).map_err(|source| AuthorError::Baseline {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })
+}
+
+/// Records in a call: the time of a record depends on it, so that of the baseline is no other.
+fn batch(args: &BenchArgs, before: Option<&Bench>) -> Result<usize, AuthorError> {
+    let given = args.batch.map(|batch| batch as usize);
+    let before = before.map(|before| usize::try_from(before.batch).unwrap_or(usize::MAX));
+    match (given, before) {
+        (Some(is), Some(was)) if is != was => Err(AuthorError::OtherBatch { was }),
+        (given, before) => Ok(given.or(before).unwrap_or(100)),
+    }
 }
 
 /// As a source of readings would have them.

@@ -41,7 +41,7 @@ pub(in crate::cli) enum PackageError {
     },
     #[error("`{}` is a component, but no plugin: it does not export `nozzle:plugin/shaping`", path.display())]
     NoPlugin { path: PathBuf },
-    #[error("`{}` is no signature of minisign: it is no text", path.display())]
+    #[error("`{}` is no signature of minisign", path.display())]
     Minisig { path: PathBuf },
     #[error("could not {verb} `{reference}`")]
     Oci {
@@ -66,6 +66,12 @@ impl PackageError {
             Self::Reference { .. } => "write `oci://registry/repository:tag`",
             Self::PushedDigest { .. } => {
                 "leave out the digest: it is printed when the package is pushed"
+            }
+            Self::Names {
+                source: NamesError::NotWasm,
+                ..
+            } => {
+                "a plugin is a WebAssembly component, as `cargo build --target wasm32-wasip2` makes it"
             }
             Self::Names {
                 source: NamesError::CoreModule,
@@ -99,6 +105,9 @@ impl PackageError {
                     .iter()
                     .fold(hint, |hint, (key, flag)| hint.replace(key, flag));
                 return Some(said);
+            }
+            Self::Minisig { .. } => {
+                "name the file that `minisign -S` has written: `P.wasm.minisig`"
             }
             _ => return None,
         };

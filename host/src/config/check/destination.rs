@@ -22,18 +22,19 @@ impl Checker<'_> {
             Some("drop") => OnUnrouted::Drop,
             Some("halt") => OnUnrouted::Halt,
             Some(id) => {
-                let to = self.destination(&path, id, (sinks, egresses), "");
+                let to = self.destination(&path, id, (sinks, egresses), &["drop", "halt"], "");
                 to.map_or(OnUnrouted::File, OnUnrouted::To)
             }
         }
     }
 
-    /// The sink or egress that an id names; `own` is not suggested.
+    /// The sink or egress that an id names. What else may stand there is suggested as well, and `own` is not.
     pub(super) fn destination(
         &mut self,
         path: &[&str],
         id: &str,
         (sinks, egresses): (&[String], &[String]),
+        others: &[&str],
         own: &str,
     ) -> Option<Destination> {
         let place = |ids: &[String]| ids.iter().position(|other| other == id);
@@ -41,8 +42,9 @@ impl Checker<'_> {
             (Some(egress), None) => return Some(Destination::Egress(egress)),
             (None, Some(sink)) => return Some(Destination::Sink(sink)),
             (None, None) => {
-                let others = sinks.iter().filter(|sink| *sink != own);
-                let all = egresses.iter().chain(others).map(String::as_str);
+                let sinks = sinks.iter().filter(|sink| *sink != own);
+                let ids = egresses.iter().chain(sinks).map(String::as_str);
+                let all = ids.chain(others.iter().copied());
                 Problem::new(
                     self.mark(path),
                     format!("there is no egress or sink `{id}`"),

@@ -47,7 +47,7 @@ impl Checker<'_> {
             name,
             settings,
             gate,
-            places: Places::of(|way| self.mark(&[place, way].concat())),
+            places: Places::of(Places::ENDPOINT, |way| self.mark(&[place, way].concat())),
         })
     }
 

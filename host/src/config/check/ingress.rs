@@ -47,8 +47,14 @@ impl Checker<'_> {
                 return None;
             }
         };
+        let way: &[&str] = match kind {
+            IngressKind::File(_) => &["file", "path"],
+            IngressKind::Kinesis(_) => &["kinesis", "stream"],
+            IngressKind::Datagen(_) | IngressKind::DeadLetters(_) => &["datagen"],
+        };
         Some(IngressConfig {
             id: id?,
+            place: self.mark(&[&at, way].concat()),
             kind,
             to,
             router,

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     config::{
-        EndpointConfig, SinkConfig,
-        problem::Problem,
+        EndpointConfig, Places, SinkConfig,
+        problem::{Mark, Problem},
         shape::{
             delivery::{OnOutageYaml, OrderYaml, ResultsOrderYaml},
             sink::{PluginYaml, SinkYaml},
@@ -72,27 +72,25 @@ impl Checker<'_> {
         });
         let dead_letters = yaml.dead_letters.and_then(|letters| {
             let path = ["sinks", &index, "dead-letters"];
-            self.destination(&path, &letters, (ids.sinks, ids.egresses), &yaml.id)
+            self.destination(&path, &letters, (ids.sinks, ids.egresses), &[], &yaml.id)
         });
         let batch = batch(yaml.batch);
         let buffer = buffer(yaml.buffer);
         if buffer.max_records <= batch.max_records {
-            self.sink_problem(
-                &at(&["buffer", "max-records"]),
-                format!(
-                    "`buffer.max-records` ({}) must be larger than `batch.max-records` ({})",
-                    buffer.max_records, batch.max_records
-                ),
+            let mark = self.mark_of_limit(&index, "max-records");
+            let message = format!(
+                "`buffer.max-records` ({}) must be larger than `batch.max-records` ({})",
+                buffer.max_records, batch.max_records
             );
+            self.problems.push(Problem::new(mark, message));
         }
         if buffer.max_bytes < batch.max_bytes {
-            self.sink_problem(
-                &at(&["buffer", "max-bytes"]),
-                format!(
-                    "`buffer.max-bytes` ({}) must not be smaller than `batch.max-bytes` ({})",
-                    buffer.max_bytes, batch.max_bytes
-                ),
+            let mark = self.mark_of_limit(&index, "max-bytes");
+            let message = format!(
+                "`buffer.max-bytes` ({}) must not be smaller than `batch.max-bytes` ({})",
+                buffer.max_bytes, batch.max_bytes
             );
+            self.problems.push(Problem::new(mark, message));
         }
         if batch.max_bytes == 0 {
             self.sink_problem(
@@ -143,7 +141,19 @@ impl Checker<'_> {
             delivery,
             results,
             dead_letters,
+            places: Places::of(Places::SINK, |way| {
+                self.mark(&[&["sinks", &*index], way].concat())
+            }),
         })
+    }
+
+    /// The place of a limit that the file names: the buffer's, or the batch's where the buffer has its default.
+    fn mark_of_limit(&self, index: &str, key: &str) -> Mark {
+        let of = |part| ["sinks", index, part, key];
+        match self.root.at(&of("buffer")) {
+            Some(named) => named.mark,
+            None => self.mark(&of("batch")),
+        }
     }
 
     fn sink_problem(&mut self, path: &[String], message: String) {

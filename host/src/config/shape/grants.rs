@@ -46,6 +46,7 @@ pub(in crate::config) struct HttpLimitsYaml {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct FilesYaml {
     /// The folder, relative to the module file.
+    #[schemars(length(min = 1))]
     pub(in crate::config) path: String,
     /// Where the plugin finds it, such as `/tables`.
     #[serde(rename = "as")]

@@ -137,5 +137,6 @@ pub(in crate::config) struct StringYaml {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct FileIngressYaml {
     /// Relative to the module file; `-` is standard input, which is read once and keeps no progress.
+    #[schemars(length(min = 1))]
     pub(in crate::config) path: String,
 }

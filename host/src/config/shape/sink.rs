@@ -79,6 +79,7 @@ pub(in crate::config) struct SinkYaml {
 pub(in crate::config) struct PluginYaml {
     /// The component's file, relative to the module file; or a package in a registry, `oci://registry/repository:tag`, which must be
     /// pinned: by the digest of its manifest behind it (`@sha256:…`), or by `sha256`.
+    #[schemars(length(min = 1))]
     pub(in crate::config) path: String,
     /// The SHA-256 digest that the component must have, 64 hexadecimal digits. Default: any.
     pub(in crate::config) sha256: Option<String>,

@@ -86,6 +86,19 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// The key of `plugin` that is at fault.
+    pub(in crate::plugin) fn key(&self) -> &'static str {
+        match self {
+            Self::Pin { .. } => "sha256",
+            Self::Unsigned { .. } | Self::Signature { .. } => "signature",
+            Self::Read { .. }
+            | Self::Kept { .. }
+            | Self::TooLarge { .. }
+            | Self::Pull { .. }
+            | Self::Unpinned { .. } => "path",
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
