@@ -1,6 +1,7 @@
 //! Answers of plugins and of endpoints.
 
 use std::{
+    io::Read,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -16,7 +17,7 @@ use super::{
     prepare::prepare,
     retry,
     settings::{Backoff, FailureAction, Order, RetrySettings, StatusAction, StatusPolicy},
-    verdict::{Seen, Verdict, judge},
+    verdict::{Rejected, Seen, Verdict, judge},
 };
 use crate::{
     event::Event,
@@ -51,18 +52,25 @@ pub(crate) fn shaped(input: &[u8]) {
     let shaped = plugin::fuzz::shaped(&mut draw, events.len());
 
     let several = draw.below(2) == 1;
-    let endpoint = |url: &str| {
-        let url = url.parse().expect("a URL");
-        Endpoint {
-            base: BaseUrl::new(&url).expect("a base"),
-            headers: HeaderRules::new(vec![AUTHORIZATION]),
-            compression,
-            call_ids: Vec::new(),
-            attempt_header: None,
-        }
+    let rules = HeaderRules::new(vec![AUTHORIZATION]);
+    let base = |name: &str| {
+        let url = format!("https://{name}.test:8443/v1");
+        BaseUrl::new(&url.parse().expect("a URL")).expect("a base")
     };
-    let default = ("default".into(), endpoint("https://api.test:8443/v1"));
-    let eu = several.then(|| ("eu".into(), endpoint("https://eu.test:8443/v1")));
+    let bases = [base("api"), base("eu")];
+    let base_of = |request: &ShapedRequest| match request.endpoint.as_deref() {
+        Some("eu") => bases[1].clone(),
+        _ => bases[0].clone(),
+    };
+    let endpoint = |base: &BaseUrl| Endpoint {
+        base: base.clone(),
+        headers: rules.clone(),
+        compression,
+        call_ids: Vec::new(),
+        attempt_header: None,
+    };
+    let default = ("default".into(), endpoint(&bases[0]));
+    let eu = several.then(|| ("eu".into(), endpoint(&bases[1])));
     let endpoints = Endpoints::new([default].into_iter().chain(eu));
 
     let checked = contract::check(&shaped, &events, order, endpoints.names());
@@ -85,9 +93,17 @@ pub(crate) fn shaped(input: &[u8]) {
         &events,
     );
 
+    let mut requests = shaped.requests.iter();
+    let separators: usize = requests.clone().map(separators).sum();
+    let may_be_sent = separators <= ADDED
+        && rules.check(&shaped.headers).is_ok()
+        && requests.all(|request| {
+            base_of(request).resolve(&request.target).is_ok()
+                && rules.check(&request.headers).is_ok()
+        });
+    assert_eq!(prepared.is_ok(), may_be_sent, "{prepared:?}: {shaped:?}");
     let Ok(prepared) = prepared else { return };
     assert_eq!(prepared.len(), shaped.requests.len());
-    let mut added = 0;
     for (prepared, asked) in prepared.iter().zip(&shaped.requests) {
         let Request {
             method,
@@ -100,26 +116,32 @@ pub(crate) fn shaped(input: &[u8]) {
             method.as_str(),
             format!("{:?}", asked.method).to_uppercase()
         );
-        assert_eq!(
-            uri.authority().map(|authority| authority.as_str()),
-            Some(match asked.endpoint.as_deref() {
-                Some("eu") => "eu.test:8443",
-                _ => "api.test:8443",
-            })
-        );
+        assert_eq!(Ok(uri), base_of(asked).resolve(&asked.target).as_ref());
         has_headers(headers, &shaped.headers, &asked.headers);
         assert!(prepared.memory >= body.as_ref().map_or(0, Bytes::len));
-        if compression.is_none() {
-            assert_eq!(body.as_deref(), expected_body(asked, &events).as_deref());
-            assert!(!headers.contains_key(CONTENT_ENCODING));
-        } else {
-            assert_eq!(headers.contains_key(CONTENT_ENCODING), body.is_some());
-        }
-        if let ShapedBody::Joined { separator, .. } = &asked.body {
-            added += separator.len() * (asked.events.len() - 1);
-        }
+        let is_compressed = compression.is_some() && body.is_some();
+        assert_eq!(headers.contains_key(CONTENT_ENCODING), is_compressed);
+        let body = body.as_deref().map(|body| match is_compressed {
+            true => decompressed(body),
+            false => body.to_vec(),
+        });
+        assert_eq!(body, expected_body(asked, &events));
     }
-    assert!(added <= ADDED, "{added} bytes");
+}
+
+/// Bytes of the separators that the host writes into the request's body.
+fn separators(request: &ShapedRequest) -> usize {
+    match &request.body {
+        ShapedBody::Joined { separator, .. } => separator.len() * (request.events.len() - 1),
+        _ => 0,
+    }
+}
+
+fn decompressed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut reader = flate2::read::GzDecoder::new(body);
+    reader.read_to_end(&mut bytes).expect("it is gzip");
+    bytes
 }
 
 fn is_granted(request: &ShapedRequest, several: bool) -> bool {
@@ -217,7 +239,7 @@ pub(crate) fn handled(input: &[u8]) {
         classes: (0..draw.below(2))
             .map(|_| {
                 (
-                    draw.byte(),
+                    draw.byte() % 10,
                     draw.pick(&[Delivered, Retry, Reject, Split, Halt]),
                 )
             })
@@ -251,7 +273,8 @@ pub(crate) fn handled(input: &[u8]) {
             assert!(answered || !each.contains(&EventVerdict::Delivered));
         }
         (verdict, PluginVerdict::ByStatus) => {
-            assert_eq!(*verdict, judge(&seen, None, events, &policy))
+            assert_eq!(*verdict, by_status(&seen, &policy));
+            assert_eq!(*verdict, judge(&seen, None, events, &policy));
         }
         (Verdict::Delivered, PluginVerdict::Delivered) => {}
         (Verdict::Retry(wish), PluginVerdict::Retry(said)) => {
@@ -261,6 +284,35 @@ pub(crate) fn handled(input: &[u8]) {
         (verdict, answer) => panic!("{answer:?} became {verdict:?}"),
     }
     assert!(answered || verdict != Verdict::Delivered);
+}
+
+/// What the status policy makes of an outcome, as `docs/verdicts.md` says.
+fn by_status(seen: &Seen, policy: &StatusPolicy) -> Verdict {
+    let rejected = Verdict::Reject(Rejected::ByStatus);
+    let Some(status) = seen.status() else {
+        return match policy.failures.values().next() {
+            None | Some(FailureAction::Retry) => Verdict::Retry(None),
+            Some(FailureAction::Reject) => rejected,
+            Some(FailureAction::Halt) => Verdict::Halt,
+        };
+    };
+    let mut classes = policy.classes.iter();
+    let of_class = classes.find(|(class, _)| u16::from(**class) == status / 100);
+    let configured = policy
+        .codes
+        .get(&status)
+        .or(of_class.map(|(_, action)| action));
+    match configured {
+        Some(StatusAction::Delivered) => Verdict::Delivered,
+        Some(StatusAction::Retry) => Verdict::Retry(None),
+        Some(StatusAction::Reject) => rejected,
+        Some(StatusAction::Split) => Verdict::Split,
+        Some(StatusAction::Halt) => Verdict::Halt,
+        None if (200..300).contains(&status) => Verdict::Delivered,
+        None if status == 413 => Verdict::Split,
+        None if status >= 500 || [408, 425, 429].contains(&status) => Verdict::Retry(None),
+        None => rejected,
+    }
 }
 
 const WORDS: [&str; 36] = [
