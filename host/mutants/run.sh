@@ -3,9 +3,9 @@
 #
 #   run.sh [name …]     these patches, or all
 #
-# A patch begins with lines that say what the bug is, and which test finds it: `simulation`
-# (host/src/pipeline/simulation.rs) or `kills` (host/tests/proof/kills.rs). A bug counts as found when the test's oracle
-# names a broken promise: a test that fails otherwise has not found it.
+# A patch begins with lines that say what the bug is, which test finds it: `simulation`
+# (host/src/pipeline/simulation.rs) or `kills` (host/tests/proof/kills.rs), and the word for the promise that it breaks
+# (docs/proof.md). A bug counts as found when the test's oracle says that word: a test that fails otherwise has not found it.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
@@ -57,12 +57,15 @@ for name in simulation kills; do
     fi
 done
 
-# What a broken promise is called (docs/proof.md).
-words="LOST|INVENTED|ALTERED|TWO ENDS|ORDER|BOUND|RETRY|LIVE|PANIC|STUCK|ENDED"
 survived=0
 for name in "${names[@]}"; do
     patch="$here/$name.patch"
     by="$(field "$patch" by)"
+    words="$(field "$patch" word)"
+    if [[ -z "$words" ]]; then
+        echo "error: $name.patch does not say which promise it breaks: \`# word: …\`" >&2
+        exit 1
+    fi
     if ! plant "$patch"; then
         echo "error: $name.patch does not fit any more: bring it up to date" >&2
         exit 1

@@ -34,6 +34,9 @@ export PROPTEST_RNG_SEED=1 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 PROPTEST_MAX_S
 copy_sources "$(tree 0)"
 (cd "$(tree 0)" && cargo test --quiet --locked --package nozzle-mutation --features run)
 
+# Nothing of an earlier run is taken for this one's.
+rm -rf "$built"/*/mutants.out "$built"/*/mutants.out.old
+all="$(cd "$(tree 0)" && cargo mutants --list --package nozzle "$@" | wc -l)"
 running=()
 for ((job = 0; job < jobs; job++)); do
     if ((job > 0)); then
@@ -45,12 +48,24 @@ for ((job = 0; job < jobs; job++)); do
         --shard "$job/$jobs" --sharding round-robin --output "$built/$job" --colors never --no-times "$@" >"$built/$job/log" 2>&1 &
     running+=($!)
 done
-# It fails as soon as one mutant is missed: what matters is in the lists.
-for process in "${running[@]}"; do wait "$process" || true; done
+# 2: one was missed; 3: one did not end. Any other failure is one of cargo-mutants.
+for process in "${running[@]}"; do
+    status=0
+    wait "$process" || status=$?
+    if ((status != 0 && status != 2 && status != 3)); then
+        echo "error: cargo-mutants ended with $status: $built/*/log" >&2
+        exit 1
+    fi
+done
 
 for list in caught unviable timeout missed; do
     cat "$built"/*/mutants.out/"$list.txt" | sort >"$built/$list.txt"
     printf '%-9s %d\n' "$list" "$(wc -l <"$built/$list.txt")"
 done
+tried="$(cat "$built"/{caught,unviable,timeout,missed}.txt | wc -l)"
+if ((tried != all)); then
+    echo "error: $tried of $all mutants were tried: $built/*/log" >&2
+    exit 1
+fi
 cat "$built/missed.txt"
 [[ ! -s "$built/missed.txt" ]]

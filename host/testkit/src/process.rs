@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Child {
     child: std::process::Child,
+    /// It was waited for: its process id may be another's by now.
+    is_gone: bool,
     lines: Arc<Lines>,
     readers: Vec<JoinHandle<()>>,
     stdout: Arc<Mutex<String>>,
@@ -99,6 +101,7 @@ impl Child {
         });
         Self {
             child,
+            is_gone: false,
             lines,
             readers: vec![read_errors, read_output],
             stdout,
@@ -141,11 +144,14 @@ impl Child {
         self.lines.lock().0.contains(text)
     }
 
-    /// Sends a signal.
+    /// Sends a signal; one that has ended takes it as if it heard nothing.
     ///
     /// # Panics
-    /// When there never was such a process. One that has ended, and was not waited for, takes it.
+    /// When there never was such a process.
     pub fn signal(&self, signal: Signal) {
+        if self.is_gone {
+            return;
+        }
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         kill(pid, signal).expect("the child runs");
     }
@@ -165,7 +171,8 @@ impl Child {
     /// When the child cannot be waited for.
     pub fn has_ended(&mut self) -> bool {
         let status = self.child.try_wait().expect("it can be waited for");
-        status.is_some()
+        self.is_gone |= status.is_some();
+        self.is_gone
     }
 
     /// Waits for the end.

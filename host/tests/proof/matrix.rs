@@ -144,7 +144,7 @@ fn is_judged(fault: &Fault) -> bool {
 
 async fn down(rig: &mut Rig) {
     let mut child = rig.start(&Start::default());
-    rig.came(RECORDS / 4, &mut child).await;
+    assert!(rig.came(RECORDS / 4, &mut child).await, "it has ended");
     rig.set(&Mood::Down);
     tokio::time::sleep(Duration::from_secs(1)).await;
     rig.set(&Mood::Calm);

@@ -215,13 +215,15 @@ impl Rig {
     /// Holds how the host ended against how it should.
     pub(crate) fn expect_code(&self, ended: &Ended, code: i32) {
         if ended.code() != code {
-            let how = format!(
-                "exit code {}, not {code}:\n{}",
-                ended.code(),
-                last_lines(&ended.stderr)
-            );
-            self.oracles[0].violated(Violation::Ended(how));
+            self.ended_wrongly(&format!("exit code {code}"), ended);
         }
+    }
+
+    /// The host ended otherwise than it should.
+    pub(crate) fn ended_wrongly(&self, expected: &str, ended: &Ended) {
+        let Ended { status, stderr, .. } = ended;
+        let how = format!("{status}, not {expected}:\n{}", last_lines(stderr));
+        self.oracles[0].violated(Violation::Ended(how));
     }
 
     /// Cuts off what was not synced of the files that are appended to; gives the bytes that are gone.

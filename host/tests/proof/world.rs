@@ -71,6 +71,8 @@ impl World {
         let mut state = self.lock();
         if let Mood::Faults(faults) = &mood {
             state.happened.resize(faults.len(), 0);
+            // What is answered before a body was read refuses records that nobody knows.
+            self.oracle.is_not_told_of_refusals();
         }
         state.mood = mood;
     }
@@ -121,6 +123,12 @@ impl World {
             .filter(|(_, status)| **status == 201);
         self.oracle
             .accepted(incarnation, delivered.map(|(number, _)| *number));
+        let refused = numbers
+            .iter()
+            .zip(&statuses)
+            .filter(|(_, status)| **status == 400);
+        self.oracle
+            .refused(incarnation, refused.map(|(number, _)| *number));
         ok(&items(statuses.into_iter()))
     }
 
@@ -137,8 +145,17 @@ impl World {
                 Step::Write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"it".into()),
                 Step::Reset,
             ],
-            105..112 => answer(400, &[]),
-            112..116 => answer(413, &[]),
+            105..112 => {
+                self.oracle.refused(incarnation, numbers.iter().copied());
+                answer(400, &[])
+            }
+            112..116 => {
+                // More than one are sent again, in halves.
+                if let [only] = numbers {
+                    self.oracle.refused(incarnation, [*only]);
+                }
+                answer(413, &[])
+            }
             _ if self.case.framing == Framing::Bulk && roll < 250 => {
                 self.partly(incarnation, numbers, random)
             }

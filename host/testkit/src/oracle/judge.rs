@@ -18,6 +18,10 @@ pub enum Violation {
     Foreign(String),
     /// It was sent again by the incarnation in which it had ended.
     SentAfterItsEnd(u64),
+    /// One call has it twice.
+    TwiceInACall(u64),
+    /// It was dead-lettered though the endpoint never refused it: the cause that the letter names.
+    NotRefused(u64, String),
     /// It was dead-lettered twice by one incarnation.
     TwoLetters(u64),
     /// It was delivered and dead-lettered by one incarnation.
@@ -41,6 +45,15 @@ impl Display for Violation {
             Self::Foreign(bytes) => write!(out, "INVENTED: no record of the sink: {bytes}"),
             Self::SentAfterItsEnd(number) => {
                 write!(out, "TWO ENDS: record {number} was sent after its end")
+            }
+            Self::TwiceInACall(number) => {
+                write!(out, "TWO ENDS: record {number} stands twice in a call")
+            }
+            Self::NotRefused(number, cause) => {
+                write!(
+                    out,
+                    "GIVEN UP: record {number} was dead-lettered as `{cause}`, and was never refused"
+                )
             }
             Self::TwoLetters(number) => {
                 write!(out, "TWO ENDS: record {number} has two dead letters")

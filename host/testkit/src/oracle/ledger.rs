@@ -33,6 +33,11 @@ pub struct Oracle {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) incarnation: u16,
+    /// The next line of dead letters, or of results, is the first that is read in this incarnation.
+    pub(super) first_letter: bool,
+    pub(super) first_result: bool,
+    /// Whether every refusal is told: then letters that name one are held against them.
+    pub(super) knows_refusals: bool,
     pub(super) fates: Vec<Fate>,
     order: OrderCheck,
     pub(super) counts: Counts,
@@ -47,6 +52,8 @@ pub(super) struct Fate {
     accepted_ms: u32,
     pub(super) accepted_in: u16,
     pub(super) lettered_in: u16,
+    /// The last incarnation that was told that it will never be taken.
+    pub(super) refused_in: u16,
     sent_in: u16,
     pub(super) letters: u8,
     pub(super) results: u8,
@@ -81,6 +88,9 @@ impl Oracle {
             started: Instant::now(),
             state: Mutex::new(State {
                 incarnation: 0,
+                first_letter: true,
+                first_result: true,
+                knows_refusals: true,
                 fates: Vec::new(),
                 order: OrderCheck::new(order),
                 counts: Counts::default(),
@@ -124,6 +134,7 @@ impl Oracle {
     pub fn begin(&self) -> u16 {
         let mut state = self.lock();
         state.incarnation += 1;
+        (state.first_letter, state.first_result) = (true, true);
         let incarnation = state.incarnation;
         state.order.begin(incarnation);
         incarnation
@@ -154,6 +165,11 @@ impl Oracle {
             .sent(incarnation, &numbers, |number| self.records.key(number))
         {
             state.report(Violation::Order(late, before));
+        }
+        let mut sorted = numbers.clone();
+        sorted.sort_unstable();
+        if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            state.report(Violation::TwiceInACall(twice[0]));
         }
         let mut is_new = false;
         for number in &numbers {
@@ -213,6 +229,20 @@ impl Oracle {
         }
         drop(state);
         self.accepted(incarnation, numbers);
+    }
+
+    /// A whole answer goes out that refuses these records for good.
+    pub fn refused(&self, incarnation: u16, numbers: impl IntoIterator<Item = u64>) {
+        let mut state = self.lock();
+        for number in numbers {
+            let fate = &mut state.fates[number as usize];
+            fate.refused_in = fate.refused_in.max(incarnation);
+        }
+    }
+
+    /// From now on records are refused of which the oracle is not told.
+    pub fn is_not_told_of_refusals(&self) {
+        self.lock().knows_refusals = false;
     }
 
     /// A violation that another part has seen.

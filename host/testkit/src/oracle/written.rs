@@ -8,14 +8,18 @@ use super::{
     records::excerpt,
 };
 
+/// Causes that need no refusal: the host has tried for long enough.
+const GIVEN_UP: [&str; 2] = ["attempts-exhausted", "timed-out"];
+
 impl Oracle {
     /// Lines of the dead-letter file that were written in this incarnation. The first may be what a kill has left of
     /// the last line of the one before: it was closed, and stays.
     pub fn letters(&self, incarnation: u16, lines: &str) {
-        for (place, line) in lines.lines().enumerate() {
+        for line in lines.lines() {
             let found = self.letter(line);
             let mut state = self.lock();
-            let may_be_torn = self.rewrites || is_torn(place, incarnation, line);
+            let is_first = std::mem::take(&mut state.first_letter);
+            let may_be_torn = self.rewrites || (is_first && is_torn(incarnation, line));
             if may_be_torn && matches!(found, Err(Violation::Foreign(_))) {
                 state.counts.torn += 1;
                 continue;
@@ -23,8 +27,10 @@ impl Oracle {
             state.counts.letters += 1;
             match found {
                 Err(violation) => state.report(violation),
-                Ok(number) => {
+                Ok((number, cause)) => {
+                    let knows_refusals = state.knows_refusals;
                     let fate = &mut state.fates[number as usize];
+                    let is_refused = fate.refused_in == incarnation || !knows_refusals;
                     let had_end = fate.has_end(self.wants_results);
                     let twice = fate.lettered_in == incarnation && !self.rewrites;
                     let both = fate.accepted_in == incarnation && !fate.maybe_timed_out;
@@ -33,6 +39,9 @@ impl Oracle {
                     state.counts.ended += u64::from(!had_end);
                     if twice {
                         state.report(Violation::TwoLetters(number));
+                    }
+                    if !is_refused && !GIVEN_UP.contains(&&*cause) {
+                        state.report(Violation::NotRefused(number, cause));
                     }
                     if both {
                         state.report(Violation::DeliveredAndLettered(number));
@@ -43,7 +52,8 @@ impl Oracle {
         self.announce(&self.lock());
     }
 
-    fn letter(&self, line: &str) -> Result<u64, Violation> {
+    /// The record of a letter, and its cause.
+    fn letter(&self, line: &str) -> Result<(u64, String), Violation> {
         let issued = self.lock().fates.len() as u64;
         let letter: Value =
             serde_json::from_str(line).map_err(|_| Violation::Foreign(excerpt(line.as_bytes())))?;
@@ -53,15 +63,17 @@ impl Oracle {
         if self.records.checked(number, issued)? != data {
             return Err(Violation::Altered(number, excerpt(data.as_bytes())));
         }
-        Ok(number)
+        let cause = letter["cause"].as_str().unwrap_or_default();
+        Ok((number, cause.to_owned()))
     }
 
     /// Lines of the results file: envelopes whose body is the record's number. The first may be torn, as above.
     pub fn results(&self, lines: &str) {
-        for (place, line) in lines.lines().enumerate() {
+        for line in lines.lines() {
             let number = result_of(line);
             let mut state = self.lock();
-            let may_be_torn = self.rewrites || is_torn(place, state.incarnation, line);
+            let is_first = std::mem::take(&mut state.first_result);
+            let may_be_torn = self.rewrites || (is_first && is_torn(state.incarnation, line));
             state.counts.results += 1;
             let State { fates, counts, .. } = &mut *state;
             let fate = number.and_then(|number| fates.get_mut(number as usize));
@@ -82,7 +94,7 @@ impl Oracle {
     /// These lines, which were read before, are gone: from the files of dead letters, and of results.
     pub fn take_back(&self, letters: &str, results: &str) {
         let letters = letters.lines().filter_map(|line| self.letter(line).ok());
-        for number in letters.collect::<Vec<_>>() {
+        for (number, _) in letters.collect::<Vec<_>>() {
             self.change(number, |fate| fate.letters = fate.letters.saturating_sub(1));
         }
         for number in results.lines().filter_map(result_of) {
@@ -101,8 +113,8 @@ impl Oracle {
 }
 
 /// Whether a line is the start of one that a kill has cut off.
-fn is_torn(place: usize, incarnation: u16, line: &str) -> bool {
-    place == 0 && incarnation > 1 && serde_json::from_str::<Value>(line).is_err()
+fn is_torn(incarnation: u16, line: &str) -> bool {
+    incarnation > 1 && serde_json::from_str::<Value>(line).is_err()
 }
 
 /// The record that a result is of, if the oracle's own answer stands in it.

@@ -33,7 +33,7 @@ fn deliver(oracle: &Oracle, incarnation: u16, numbers: impl IntoIterator<Item = 
 fn letter(oracle: &Oracle, number: u64) -> String {
     format!(
         "{}\n",
-        json!({ "event": { "data": oracle.records.text(number) } })
+        json!({ "event": { "data": oracle.records.text(number) }, "cause": "timed-out" })
     )
 }
 
@@ -106,6 +106,49 @@ fn one_incarnation_ends_a_record_once_and_the_next_may_do_it_again() {
 }
 
 #[test]
+fn a_letter_that_names_a_refusal_needs_one_of_its_incarnation() {
+    let refused = |oracle: &Oracle| letter(oracle, 4).replace("timed-out", "status");
+    let not_refused = [Violation::NotRefused(4, "status".to_owned())];
+    type Told = fn(&Oracle);
+    let table: [(Told, &[Violation]); 4] = [
+        (|_| {}, &not_refused),
+        (|oracle| oracle.refused(2, [4]), &[]),
+        (|oracle| oracle.refused(1, [4]), &not_refused),
+        (Oracle::is_not_told_of_refusals, &[]),
+    ];
+    for (tell, expected) in table {
+        let oracle = oracle();
+        deliver(&oracle, 1, 0..4);
+        oracle.begin();
+        send(&oracle, 2, [4]);
+
+        tell(&oracle);
+        oracle.letters(2, &refused(&oracle));
+
+        assert_eq!(oracle.judge().violations, expected);
+    }
+}
+
+#[test]
+fn a_record_stands_once_in_a_call() {
+    let oracle = Oracle::new(
+        "sink",
+        Records::new(1, 2),
+        Framing::Array,
+        Promise::None,
+        MINUTE,
+    );
+    oracle.issue(1);
+    oracle.begin();
+    let text = oracle.records.text(0);
+
+    oracle.sent(1, format!("[{text},{text}]").as_bytes());
+    oracle.accepted(1, [0]);
+
+    assert_eq!(oracle.judge().violations, [Violation::TwiceInACall(0)]);
+}
+
+#[test]
 fn what_is_sent_again_long_after_its_success_may_have_timed_out() {
     let oracle = Oracle::new(
         "sink",
@@ -170,7 +213,9 @@ fn a_line_that_a_kill_has_cut_off_is_no_foreign_one() {
     oracle.letters(2, "{\"event\":{\"id\n");
     oracle.results("{\n");
     let cut_off = oracle.judge().violations;
-    oracle.letters(2, &format!("{}{{\n", letter(&oracle, 4)));
+    // Once: a second one is none, though it is the first of what is read in one go.
+    oracle.letters(2, "{\n");
+    oracle.letters(2, &letter(&oracle, 4));
 
     assert_eq!(cut_off, []);
     assert_eq!(
