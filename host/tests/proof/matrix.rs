@@ -196,6 +196,7 @@ async fn disk_full_and_killed(rig: &mut Rig) {
     rig.met(6).await;
     child.signal(Signal::SIGKILL);
     child.finish();
+    rig.collect();
     // A start on a full disk is refused, in words.
     let refused = rig.start(&Start::default()).finish();
     rig.expect_code(&refused, 4);

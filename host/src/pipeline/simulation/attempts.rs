@@ -73,7 +73,9 @@ impl World {
         self.hold_against_shape(call, request, header("x-events"));
         for &event in &events {
             self.may_be_sent(sink, call, event);
+            self.hold_against_passing(sink, event);
         }
+        self.hold_against_a_pause(sink, "an attempt");
         self.hold_against_order(sink, &events);
         self.hold_against_pauses(sink, endpoint);
         let truth = &mut self.calls[call];

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::world::World;
+use super::{truth::Letter, world::World};
 use crate::{
     batch::BatchBy,
     delivery::settings::{Backoff, OnOutage, Order, RetrySettings},
@@ -23,37 +23,60 @@ fn bound(retry: &RetrySettings, probes: u32) -> std::time::Duration {
 impl World {
     /// Under `order`, nothing overtakes an earlier event that has no end.
     pub(super) fn hold_against_order(&mut self, sink: usize, events: &[usize]) {
-        let settings = self.plan.sinks[sink].settings.clone();
-        let key = |event: usize| self.plan.issued[event].event.key.clone();
+        for (event, earlier) in self.overtaken(sink, events) {
+            let is_busy = self.fate(sink, earlier).is_some_and(|fate| fate.busy);
+            if is_busy || !self.is_over(sink, earlier) {
+                let what = format!("event {event} goes, and event {earlier} has no end");
+                return self.fail("ORDER", what);
+            }
+            if let Some(fate) = self.fate(sink, earlier) {
+                fate.passed_by = true;
+            }
+        }
+    }
+
+    /// Those of a call, each with an earlier one that it had to wait for, and of which the world has seen no end.
+    fn overtaken(&self, sink: usize, events: &[usize]) -> Vec<(usize, usize)> {
+        let settings = &self.plan.sinks[sink].settings;
+        let key = |event: usize| &self.plan.issued[event].event.key;
+        // Batches by key leave when they are full: there, `strict` is about what has been tried.
+        let in_turn = settings.order == Order::Key || settings.batch.by == BatchBy::Any;
+        let truth = &self.sinks[sink];
+        let mut all = Vec::new();
         for &event in events {
-            let own = match settings.order {
-                Order::None => return,
-                Order::Key => match key(event) {
-                    None => continue,
-                    own => own,
-                },
-                Order::Strict => None,
+            let waits = |earlier: usize| match settings.order {
+                Order::None => false,
+                Order::Key => key(event).is_some() && key(event) == key(earlier),
+                Order::Strict => true,
             };
-            // Batches by key leave when they are full: there, `strict` is about what has been tried.
-            let in_turn = settings.order == Order::Key || settings.batch.by == BatchBy::Any;
             let tried = |earlier: usize| {
-                let fate = self.sinks[sink].fates[earlier].as_ref();
+                let fate = truth.fates[earlier].as_ref();
                 in_turn || fate.is_some_and(|fate| fate.attempts > 0)
             };
-            let truth = &self.sinks[sink];
             let seq = truth.fates[event].as_ref().map_or(0, |fate| fate.seq);
-            let overtaken = truth.arrived.iter().take(seq).copied().find(|&earlier| {
-                (settings.order == Order::Strict || key(earlier) == own)
+            let earlier = truth.arrived.iter().take(seq).copied();
+            let overtaken = earlier.filter(|&earlier| {
+                waits(earlier)
                     && !events.contains(&earlier)
                     && tried(earlier)
-                    && !self.is_over(sink, earlier)
+                    && self.is_open(sink, earlier)
             });
-            if let Some(earlier) = overtaken {
-                return self.fail(
-                    "ORDER",
-                    format!("event {event} goes, and event {earlier} has no end"),
-                );
-            }
+            all.extend(overtaken.map(|earlier| (event, earlier)));
+        }
+        all
+    }
+
+    /// Whether the world has seen no end of it: neither an answer nor a letter.
+    fn is_open(&self, sink: usize, event: usize) -> bool {
+        let fate = self.sinks[sink].fates[event].as_ref();
+        fate.is_none_or(|fate| fate.is_open() && fate.letter == Letter::None)
+    }
+
+    /// What a later one has passed by under `order` was given up on.
+    pub(super) fn hold_against_passing(&mut self, sink: usize, event: usize) {
+        if self.fate(sink, event).is_some_and(|fate| fate.passed_by) {
+            let what = format!("event {event} goes on, and a later one went before it");
+            self.fail("ORDER", what);
         }
     }
 
@@ -64,6 +87,16 @@ impl World {
             || self.sinks[sink].fates[event]
                 .as_ref()
                 .is_some_and(|fate| !fate.is_open() || fate.may_give_up(settings))
+    }
+
+    /// Behind a pause nothing begins.
+    pub(super) fn hold_against_a_pause(&mut self, sink: usize, what: &str) {
+        if self.sinks[sink].paused {
+            self.fail(
+                "PAUSE",
+                format!("{what} of sink {sink} begins in its pause"),
+            );
+        }
     }
 
     /// `Retry-After` pauses the endpoint; and in an outage calls go as probes.

@@ -17,7 +17,7 @@ use super::{
     plan::Ending,
     source::Source as Scripted,
     steering::steer,
-    world::Shared,
+    world::{Shared, World},
 };
 use crate::{
     delivery::{
@@ -43,6 +43,9 @@ use crate::{
 
 /// An incarnation that lasts longer has a part that waits for what never comes.
 const LIFE: Duration = Duration::from_secs(4 * 3600);
+
+/// What a host may take for its last writes and its last progress.
+const LAST_WRITES: Duration = Duration::from_secs(60);
 
 /// How an incarnation came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +85,7 @@ async fn life(world: &Shared, ending: Option<Ending>, fault_free: bool) -> End {
         biased;
         () = violated.notified() => return End::Early,
         summary = running.finish(&shutdown) => summary,
-        () = strike(ending, &shutdown) => {
+        () = strike(world, ending, &shutdown) => {
             let mut world = world.lock();
             world.note(format_args!("crash"));
             world.seen.count("incarnation: crash");
@@ -99,14 +102,20 @@ async fn life(world: &Shared, ending: Option<Ending>, fault_free: bool) -> End {
 }
 
 /// Ends only if the plan is to crash.
-async fn strike(ending: Option<Ending>, shutdown: &Shutdown) {
+async fn strike(world: &Shared, ending: Option<Ending>, shutdown: &Shutdown) {
     match ending {
         Some(Ending::Crash { at }) => return sleep(at).await,
         Some(Ending::Stop { at, again, .. }) => {
             sleep(at).await;
+            {
+                let mut world = world.lock();
+                world.stopped = Some(Instant::now());
+                world.sinks.iter_mut().for_each(|sink| sink.paused = false);
+            }
             shutdown.drain.cancel();
             if let Some(again) = again {
                 sleep(again).await;
+                world.lock().stopped_again = Some(Instant::now());
                 shutdown.now.cancel();
             }
         }
@@ -132,9 +141,19 @@ fn judge(world: &Shared, summary: &Summary, shutdown: &Shutdown) -> End {
     for reason in &failures.broken {
         world.fail(word(reason), without_task(reason).to_owned());
     }
+    // Whatever else a store meets passes.
+    for (failed, is_planned) in [
+        (failures.source.is_some(), world.source_failed),
+        (failures.store.is_some(), world.taken_over),
+    ] {
+        if failed && !is_planned {
+            world.fail("ENDED", format!("it has ended by itself: {failures:?}"));
+        }
+    }
     if failures.source.is_some() || failures.store.is_some() || !failures.halted.is_empty() {
         return End::Early;
     }
+    hold_against_patience(&mut world, summary.unsettled);
     if shutdown.drain.is_cancelled() {
         let unsettled = summary.unsettled;
         world.note(format_args!("stopped, {unsettled} unsettled"));
@@ -156,6 +175,23 @@ fn judge(world: &Shared, summary: &Summary, shutdown: &Shutdown) -> End {
     }
     world.seen.count("incarnation: end of the sources");
     End::Clean
+}
+
+/// Told to stop, it uses its time to settle what it has, and no more than that.
+fn hold_against_patience(world: &mut World, unsettled: usize) {
+    let Some(stopped) = world.stopped else { return };
+    let (took, grace) = (stopped.elapsed(), world.grace);
+    if unsettled > 0 && took < grace && world.stopped_again.is_none() && !world.pauses {
+        let what = format!("it gave up {unsettled} events after {took:?} of {grace:?}");
+        world.fail("ENDED", what);
+    }
+    let over = match world.stopped_again {
+        Some(again) => again.elapsed(),
+        None => took.saturating_sub(grace),
+    };
+    if over > LAST_WRITES {
+        world.fail("LIVE", format!("it has not ended {over:?} after it should"));
+    }
 }
 
 fn word(reason: &str) -> &'static str {

@@ -187,6 +187,7 @@ impl Store for Memory {
         let Some(fault) = fault else { return Ok(()) };
         world.note(format_args!("store: fails (durable: {durable})"));
         if fault == 0 {
+            world.taken_over = true;
             world.seen.count("store: taken over");
             return Err(StoreError::TakenOver {
                 table: "planned".to_owned(),

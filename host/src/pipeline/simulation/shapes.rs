@@ -38,7 +38,9 @@ impl World {
         self.hold_against_limits(sink, &numbers);
         for &number in &numbers {
             self.may_be_shaped(sink, number);
+            self.hold_against_passing(sink, number);
         }
+        self.hold_against_a_pause(sink, "a call of the plugin");
         let slow = self.plan.sinks[sink].plugin_ms;
         (numbers, Duration::from_millis(self.rng.u64(0..=slow)))
     }

@@ -156,10 +156,13 @@ impl Ingress for Source {
         match self.take(limit) {
             Some(Taken::Records(records)) => Ok(Some(records)),
             Some(Taken::End) => Ok(None),
-            Some(Taken::Failure) => Err(IngressError::Read {
-                path: "planned".to_owned(),
-                source: io::ErrorKind::Other.into(),
-            }),
+            Some(Taken::Failure) => {
+                self.world.lock().source_failed = true;
+                Err(IngressError::Read {
+                    path: "planned".to_owned(),
+                    source: io::ErrorKind::Other.into(),
+                })
+            }
             // What is not held has been read: only a settled event can bring more.
             None => std::future::pending().await,
         }

@@ -29,8 +29,18 @@ pub(super) async fn steer(world: &Shared, controls: Vec<Control>) {
 }
 
 async fn tell(world: &Shared, controls: &[Control], number: usize, mode: Mode) {
+    {
+        let mut world = world.lock();
+        world.sinks[number].paused = false;
+        world.pauses |= mode == Mode::Pause;
+    }
     let told = controls[number].set(mode).await;
     let mut world = world.lock();
+    // While the host stops, nobody would tell it to go on.
+    if world.stopped.is_none() {
+        world.sinks[number].paused = mode == Mode::Pause && told.is_ok();
+        world.pauses = world.sinks.iter().any(|sink| sink.paused);
+    }
     world.note(format_args!("sink {number}: told to {mode:?}: {told:?}"));
     if told.is_ok() {
         world.seen.count(&format!("told to: {mode:?}"));

@@ -26,6 +26,8 @@ pub(super) struct SinkTruth {
     pub(super) handler_worked: Option<Instant>,
     /// A status or a plugin's failure allows it to stop.
     pub(super) may_halt: bool,
+    /// It was told to pause, and acts by it.
+    pub(super) paused: bool,
     /// The first event of the last result that left.
     pub(super) last_result: usize,
     /// The numbers that the engine reports of itself.
@@ -89,6 +91,7 @@ impl SinkTruth {
             handler_run: 0,
             handler_worked: None,
             may_halt: false,
+            paused: false,
             last_result: 0,
             stats: std::sync::Arc::default(),
         }
@@ -117,6 +120,8 @@ pub(super) struct Fate {
     pub(super) first: Option<Instant>,
     /// The plugin has it before it, or a call that carries it is under way.
     pub(super) busy: bool,
+    /// A later one went under `order`, as this one may have been given up on: it must have been.
+    pub(super) passed_by: bool,
     /// The call that carried it last.
     pub(super) call: Option<usize>,
     /// The results that must be durable before it is settled.
@@ -170,6 +175,7 @@ impl Fate {
             timed: false,
             first: None,
             busy: false,
+            passed_by: false,
             call: None,
             owed: BTreeSet::new(),
             letter: Letter::None,

@@ -38,6 +38,14 @@ pub(super) struct World {
     pub(super) fault_free: bool,
     /// How long it may take to stop.
     pub(super) grace: std::time::Duration,
+    /// When it was told to stop, and whether it was told again.
+    pub(super) stopped: Option<Instant>,
+    pub(super) stopped_again: Option<Instant>,
+    /// A sink is told to pause, or was when the host was told to stop: what it holds waits for the next incarnation.
+    pub(super) pauses: bool,
+    /// A source has failed, or another host has taken over: then it ends by itself.
+    pub(super) source_failed: bool,
+    pub(super) taken_over: bool,
     /// It has crashed, or is being taken down: what is dropped now says nothing.
     pub(super) gone: bool,
     pub(super) sinks: Vec<SinkTruth>,
@@ -86,6 +94,11 @@ impl World {
             started: Instant::now(),
             fault_free: false,
             grace: std::time::Duration::ZERO,
+            stopped: None,
+            stopped_again: None,
+            pauses: false,
+            source_failed: false,
+            taken_over: false,
             gone: false,
             sinks: Vec::new(),
             endpoints: Vec::new(),
@@ -116,6 +129,9 @@ impl World {
         self.started = Instant::now();
         self.fault_free = fault_free;
         self.kept = true;
+        (self.stopped, self.stopped_again) = (None, None);
+        self.pauses = false;
+        (self.source_failed, self.taken_over) = (false, false);
         self.gone = false;
         self.sinks = self
             .plan
