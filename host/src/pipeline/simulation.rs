@@ -12,7 +12,9 @@
 //! | `ORDER` | nothing overtakes, where order is promised |
 //! | `BOUND` | buffer, batch, calls in flight, probes and timeouts keep to their settings |
 //! | `RETRY` | the same bytes again, no more often than allowed, not before `Retry-After`; outages do not count |
-//! | `LIVE` | once faults are over, everything ends |
+//! | `PAUSE` | behind a pause nothing begins |
+//! | `LIVE` | once faults are over, everything ends; told to stop, it ends in its time |
+//! | `ENDED` | it ends when it is told to, when all is settled, or for a fault that was planned, and not before |
 //! | `PANIC` | no part of the engine panics, or halts without a cause |
 //! | `ENOUGH` | over all seeds, each kind of fault and end was met |
 //!
