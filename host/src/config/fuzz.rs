@@ -207,7 +207,8 @@ const JSON_WORDS: [&str; 24] = [
 /// Property groups are what another JSON reader sees in them; what is refused shows no value.
 pub(crate) fn property_groups(input: &[u8]) {
     let text = Draw::new(input).text(&JSON_WORDS);
-    let seen = serde_json::from_str::<serde_json::Value>(&text);
+    let seen = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let seen = serde_json::from_str::<serde_json::Value>(seen);
 
     match parse_properties(&text) {
         Ok(groups) => {
