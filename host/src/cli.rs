@@ -61,6 +61,7 @@ struct Args {
 
 const EXIT_CODES: &str = "Exit codes:
   0  done: every event has its end
+  1  the process could not work at all, a case of `plugin test` failed, or `plugin record` has recorded nothing
   2  usage or configuration
   3  a plugin was refused
   4  a source, an egress or the progress store failed

@@ -204,7 +204,7 @@ metrics! {
     lags: Gauge<Lags> = "nozzle_ingress_lag_seconds",
     /// Events that were handed to sinks, or that no router took.
     taken: Counter = "nozzle_ingress_events_taken_total",
-    /// Events before which everything of their partition is settled too: what a restart does not read again.
+    /// Events before which everything of their partition is settled too: what a restart does not read again, once it is stored.
     settled: Counter = "nozzle_ingress_events_settled_total",
     /// Events that were handed to sinks and are not settled by all of them.
     unsettled: Gauge = "nozzle_ingress_unsettled_events",
@@ -262,6 +262,13 @@ metrics! {
     fetch_time: Histogram<AttemptTime> = "nozzle_plugin_fetch_seconds",
     /// Log lines that were left out, as there were too many.
     suppressed_lines: Counter = "nozzle_plugin_log_lines_suppressed_total",
+}
+
+metrics! {
+    /// The numbers of the progress store.
+    ProgressStats by ""
+    /// 1 while progress cannot be stored: delivery goes on, and a restart would deliver again what came since.
+    failing: Gauge = "nozzle_progress_failing",
 }
 
 metrics! {
@@ -378,12 +385,13 @@ impl SinkStats {
 }
 
 /// Every table, with the prefix that its names have.
-pub const TABLES: [(&str, &[Metric]); 7] = [
+pub const TABLES: [(&str, &[Metric]); 8] = [
     ("nozzle_", HostStats::METRICS),
     ("nozzle_ingress_", IngressStats::METRICS),
     ("nozzle_sink_", SinkStats::METRICS),
     ("nozzle_plugin_", PluginStats::METRICS),
     ("nozzle_egress_", EgressStats::METRICS),
+    ("nozzle_progress_", ProgressStats::METRICS),
     ("nozzle_trace_", TraceStats::METRICS),
     ("process_", ProcessStats::METRICS),
 ];

@@ -42,7 +42,7 @@ use crate::{
     auth::Secret,
     delivery::{SinkEnd, Source},
     ingress::IngressError,
-    metrics::TraceStats,
+    metrics::{ProgressStats, TraceStats},
     shutdown::Shutdown,
     trace,
 };
@@ -82,6 +82,7 @@ pub struct Running {
     /// Tells the progress task to store what is settled, and to end.
     last_progress: CancellationToken,
     writers: Writers,
+    progress_stats: Arc<ProgressStats>,
     trace_stats: Arc<TraceStats>,
     /// Sends spans until the sinks are gone.
     traces: Option<trace::Exporter>,
@@ -118,6 +119,7 @@ impl Running {
                 Some(live) => self.writers.views(&live.module.egresses),
                 None => Vec::new(),
             },
+            progress: Arc::clone(&self.progress_stats),
             traces: Arc::clone(&self.trace_stats),
             draining: self.intake.clone(),
         }

@@ -55,6 +55,25 @@ test("an event is read as it is", () => {
   assert.deepEqual(found, [[0, "é", "", 5, [["a", "1"], ["b", "2"]], "2", "\ufeffx"], [1, "1", undefined, 0, [], undefined, "y"], 2, "1", undefined]);
 });
 
+test("half of a pair of surrogates traps nothing: the host takes well-formed text alone", () => {
+  const half = "\u{1f980}".slice(0, 1);
+  const plugin = definePlugin({
+    shape: (batch) => new Shaped().header("x", half).send(post(half).header(half, "y").events([0])).each(batch, (event) => {
+      if (event.index === 1) throw new Reject(`no ${half}`);
+    }),
+    handle: () => ({ verdict: { each: [{ reject: half }] }, results: [{ key: half, attributes: { [half]: half }, data: half }] }),
+  });
+
+  const { headers, requests, reject } = start(plugin).shape(["0", "1"]);
+
+  assert.deepEqual(headers, [["x", "\ufffd"]]);
+  assert.deepEqual([requests[0]!.target, requests[0]!.headers], ["\ufffd", [["\ufffd", "y"]]]);
+  assert.deepEqual(reject, [{ event: 1, reason: "no \ufffd" }]);
+  const { verdict, results } = start(plugin).handle({}, ["x"]);
+  assert.deepEqual(verdict, { tag: "each", val: [{ tag: "reject", val: "\ufffd" }] });
+  assert.deepEqual(results.map(({ key, attributes }) => [key, attributes]), [["\ufffd", [["\ufffd", "\ufffd"]]]]);
+});
+
 test("a record that is no JSON, or that the plugin does not want, is rejected alone", () => {
   const plugin = definePlugin({
     shape(batch) {

@@ -289,6 +289,7 @@ fn metrics(head: &Parts, board: &Board) -> Response<Full<Bytes>> {
         text.table(views.sinks.iter().map(|view| (&*view.id, &*view.stats)));
         text.table(views.sinks.iter().map(|view| (&*view.id, &*view.plugin)));
         text.table(views.egresses.iter().map(|view| (&*view.id, &*view.stats)));
+        text.table([("", &*views.progress)].into_iter());
         text.table([("", &*views.traces)].into_iter());
     }
     respond(StatusCode::OK, format.content_type(), text.finish())

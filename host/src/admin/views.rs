@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Records;
 use crate::{
     delivery::control::Control,
-    metrics::{EgressStats, IngressStats, PluginStats, SinkStats, TraceStats},
+    metrics::{EgressStats, IngressStats, PluginStats, ProgressStats, SinkStats, TraceStats},
     plugin::Swaps,
     progress::Ledger,
 };
@@ -21,6 +21,8 @@ pub struct Views {
     pub sinks: Vec<SinkView>,
     /// Those of the module, then the files of dead letters that it does not name.
     pub egresses: Vec<EgressView>,
+    /// What the progress store counts.
+    pub progress: Arc<ProgressStats>,
     /// What the traces count; they may be off.
     pub traces: Arc<TraceStats>,
     /// Cancelled when nothing new is read any more.

@@ -81,7 +81,7 @@ pub(super) struct FileEgressYaml {
     pub(super) path: String,
     /// It is moved to `PATH.1` before it grows beyond this. Default: never.
     pub(super) max_bytes: Option<Size>,
-    /// How many such files are kept. Default: all.
+    /// How many such files are kept: the oldest is deleted, with all that it holds. Default: all.
     pub(super) keep: Option<usize>,
 }
 

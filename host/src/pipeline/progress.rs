@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::{
     delivery::Source,
+    metrics::ProgressStats,
     progress::{
         Advanced,
         store::{Advance, Store, StoreError},
@@ -44,6 +45,7 @@ pub(super) async fn keep(
     sources: Stored,
     interval: Duration,
     last: CancellationToken,
+    stats: Arc<ProgressStats>,
 ) -> Result<(), StoreError> {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -63,12 +65,14 @@ pub(super) async fn keep(
         match save(&mut *store, &now).await {
             Ok(()) if failing => {
                 failing = false;
+                stats.failing.set(0);
                 info!("progress is stored again");
             }
             Err(error @ StoreError::TakenOver { .. }) => return Err(error),
             Err(error) if !failing => {
                 // Delivery goes on: a restart would deliver more twice, and lose nothing.
                 failing = true;
+                stats.failing.set(1);
                 let cause = std::error::Error::source(&error)
                     .map(ToString::to_string)
                     .unwrap_or_default();
@@ -138,6 +142,63 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::event::Position;
+
+    /// It fails so often, and then takes what it is given.
+    struct Fails(u32);
+
+    impl Store for Fails {
+        async fn load(&self, _: &str) -> Result<Vec<(String, Position)>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn save(&mut self, _: Vec<Advance>) -> Result<(), StoreError> {
+            self.0 = self.0.wrapping_sub(1);
+            match self.0 {
+                u32::MAX => Ok(()),
+                _ => Err(StoreError::Io {
+                    path: "full".into(),
+                    source: std::io::ErrorKind::StorageFull.into(),
+                }),
+            }
+        }
+
+        async fn forget(&mut self, _: &str, _: Vec<String>) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_fails_is_tried_again_and_seen_to_fail() {
+        let source = Source {
+            id: "t/in".into(),
+            ledger: Arc::default(),
+            relays: false,
+        };
+        source.ledger.learn(&["a".to_owned()]);
+        source
+            .ledger
+            .begin([(0, Position::Count(1))].into_iter(), 0);
+        let (stats, last) = (Arc::<ProgressStats>::default(), CancellationToken::new());
+        let second = Duration::from_secs(1);
+        let keeping = tokio::spawn(keep(
+            Arc::new(tokio::sync::Mutex::new(Fails(2))),
+            Arc::new(Mutex::new(vec![source.clone()])),
+            second,
+            last.clone(),
+            Arc::clone(&stats),
+        ));
+
+        let mut failing = Vec::new();
+        for _ in 0..3 {
+            sleep(second * 3 / 4).await;
+            failing.push((stats.failing.get(), source.ledger.advanced().len()));
+        }
+        last.cancel();
+
+        assert_eq!(failing, [(1, 1), (1, 1), (0, 0)]);
+        assert!(keeping.await.is_ok_and(|kept| kept.is_ok()));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_store_that_does_not_answer_holds_nobody_up() {

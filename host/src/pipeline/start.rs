@@ -28,7 +28,7 @@ use crate::{
     config::{Module, SinkConfig},
     delivery::{Queue, Rest, Sources},
     http::HttpClient,
-    metrics::TraceStats,
+    metrics::{ProgressStats, TraceStats},
     oci,
     plugin::{LoadError, PluginHost},
     progress::{AnyStore, state_dir::StateDir},
@@ -124,11 +124,13 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
     }
     state_dir.enter()?;
     let last_progress = CancellationToken::new();
+    let progress_stats = Arc::new(ProgressStats::default());
     let progress = tokio::spawn(progress::keep(
         Arc::clone(&store),
         Arc::clone(&stored),
         module.progress.interval,
         last_progress.clone(),
+        Arc::clone(&progress_stats),
     ));
     let claimed = module.ingresses.iter();
     let claimed = claimed.map(|ingress| ingress.id.to_string()).collect();
@@ -147,6 +149,7 @@ pub async fn start(module: Module, options: &RunOptions) -> Result<Running, Star
         failed,
         last_progress,
         writers,
+        progress_stats,
         trace_stats,
         traces,
         grace: options.grace,

@@ -40,7 +40,7 @@ static bool judge(const nz_json *item, nz_event_verdict *verdict) {
         return false;
     if (status >= 200 && status <= 299) {
         *verdict = nz_event_delivered();
-    } else if (status == 429 || status >= 500) {
+    } else if (status == 408 || status == 425 || status == 429 || status >= 500) {
         *verdict = nz_event_retry();
     } else if (status >= 400) {
         size_t len = 0;

@@ -65,8 +65,9 @@ func (b *bulk) Handle(call handling.Call, response *handling.Response, failure e
 func read(body []byte, events int) ([]handling.EventVerdict, error) {
 	var answer struct {
 		Items []struct {
-			Status int    `json:"status"`
-			Error  string `json:"error"`
+			Status int `json:"status"`
+			// A text, or whatever the service says.
+			Error json.RawMessage `json:"error"`
 		} `json:"items"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -80,7 +81,7 @@ func read(body []byte, events int) ([]handling.EventVerdict, error) {
 		switch status := item.Status; {
 		case status >= 200 && status < 300:
 			verdicts[at] = handling.EventDelivered
-		case status == 429 || status >= 500 && status < 600:
+		case status == 408 || status == 425 || status == 429 || status >= 500 && status < 600:
 			verdicts[at] = handling.EventRetry
 		case status >= 400 && status < 500:
 			verdicts[at] = handling.EventReject(fmt.Sprintf("item status %d: %s", status, item.Error))

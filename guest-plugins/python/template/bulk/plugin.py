@@ -66,6 +66,8 @@ def verdict(item: dict[str, Any]) -> Delivered | Retry | Reject:
     status = item["status"]
     if 200 <= status < 300:
         return Delivered()
-    if status == 429 or status >= 500:
+    if status in (408, 425, 429) or 500 <= status < 600:
         return Retry()
-    return Reject(f"item status {status}: {json.dumps(item.get('error'))[:200]}")
+    if 400 <= status < 500:
+        return Reject(f"item status {status}: {json.dumps(item.get('error'))[:200]}")
+    raise ValueError(f"an item of status {status}")

@@ -83,6 +83,12 @@ impl Handle for Bulk {
     fn handle(&self, call: &Call, outcome: Result<Response, Failure>) -> Handled {
         match outcome {
             Ok(response) if (200..300).contains(&response.status) => {
+                if response.truncated {
+                    log::warn(
+                        "the response is longer than the sink takes: raise `endpoint.max-response-body`, or make batches smaller",
+                        &[],
+                    );
+                }
                 self.judge(&response.body, call.event_count()).into()
             }
             _ => Verdict::ByStatus.into(),

@@ -1,6 +1,7 @@
 /** Words to the operator: lines in the host's log, under the sink's id, and counters. */
 
 import { u64 } from "./outcome";
+import { wellFormed } from "./utf8";
 import type { Host, Level } from "./wit";
 
 /** What stands in for the host until the component is connected to it: tests need none. */
@@ -15,7 +16,7 @@ type Fields = Record<string, unknown>;
 const line =
   (level: Level) =>
   (message: string, fields: Fields = {}): void =>
-    host.log(level, message, Object.entries(fields).map(([name, value]) => [name, show(value)]));
+    host.log(level, wellFormed(message), Object.entries(fields).map(([name, value]) => [wellFormed(name), wellFormed(show(value))]));
 
 /** Writes a line. A message is best a constant, with what varies in the fields. */
 export const log = {

@@ -2,7 +2,7 @@
 
 import { Batch } from "./batch";
 import { parse } from "./json";
-import { decode, encode } from "./utf8";
+import { decode, encode, wellFormed } from "./utf8";
 import type * as wit from "./wit";
 
 /** A complete response, or why there is none. `kind` tells them apart. */
@@ -153,7 +153,7 @@ function lowerVerdict(verdict: Verdict): wit.Verdict {
   if (verdict === "retry") return { tag: "retry", val: null };
   if (typeof verdict === "object") {
     if ("retry" in verdict) return { tag: "retry", val: milliseconds(verdict.retry) };
-    if ("reject" in verdict) return { tag: "reject", val: verdict.reject };
+    if ("reject" in verdict) return { tag: "reject", val: wellFormed(verdict.reject) };
     if ("each" in verdict) return { tag: "each", val: verdict.each.map(lowerEventVerdict) };
   }
   throw new TypeError(`\`handle\` returned what is no verdict: ${JSON.stringify(verdict)}`);
@@ -161,7 +161,7 @@ function lowerVerdict(verdict: Verdict): wit.Verdict {
 
 function lowerEventVerdict(verdict: EventVerdict): wit.EventVerdict {
   if (verdict === "delivered" || verdict === "retry") return { tag: verdict };
-  if (typeof verdict === "object" && "reject" in verdict) return { tag: "reject", val: verdict.reject };
+  if (typeof verdict === "object" && "reject" in verdict) return { tag: "reject", val: wellFormed(verdict.reject) };
   throw new TypeError(`\`handle\` returned what is no verdict of an event: ${JSON.stringify(verdict)}`);
 }
 
@@ -176,8 +176,8 @@ export function u64(value: number): number | bigint {
 
 function lowerResult({ key, attributes, data }: Result): wit.Emission {
   return {
-    key: key ?? null,
-    attributes: Object.entries(attributes ?? {}),
+    key: key === undefined || key === null ? null : wellFormed(key),
+    attributes: Object.entries(attributes ?? {}).map(([name, value]) => [wellFormed(name), wellFormed(value)]),
     data: typeof data === "string" ? encode(data) : data,
   };
 }

@@ -1,7 +1,7 @@
 /** Building answers to `shape`. */
 
 import { type Batch, Event, Reject } from "./batch";
-import { encode } from "./utf8";
+import { encode, wellFormed } from "./utf8";
 import type * as wit from "./wit";
 
 /** A request without a body. `target` is resolved against the endpoint's URL: "items" stands below its path, "/items" replaces it, "" is the URL itself. */
@@ -25,18 +25,18 @@ export class Request {
   readonly #request: wit.Request;
 
   constructor(method: wit.Method, target: string) {
-    this.#request = { method, endpoint: null, target, headers: [], body: { tag: "empty" }, events: [] };
+    this.#request = { method, endpoint: null, target: wellFormed(target), headers: [], body: { tag: "empty" }, events: [] };
   }
 
   /** Sends it to the endpoint that the sink grants under this name, in place of its default one. Another name breaks the contract. */
   endpoint(name: string): this {
-    this.#request.endpoint = name;
+    this.#request.endpoint = wellFormed(name);
     return this;
   }
 
   /** A header of this request alone. */
   header(name: string, value: string): this {
-    this.#request.headers.push([name, value]);
+    this.#request.headers.push([wellFormed(name), wellFormed(value)]);
     return this;
   }
 
@@ -77,7 +77,7 @@ export class Shaped {
 
   /** A header for every request of this answer. */
   header(name: string, value: string): this {
-    this.#shaped.headers.push([name, value]);
+    this.#shaped.headers.push([wellFormed(name), wellFormed(value)]);
     return this;
   }
 
@@ -95,7 +95,7 @@ export class Shaped {
 
   /** Dead-letters an event with a reason. */
   reject(event: Event, reason: string): this {
-    this.#shaped.reject.push({ event: event.index, reason });
+    this.#shaped.reject.push({ event: event.index, reason: wellFormed(reason) });
     return this;
   }
 

@@ -29,6 +29,13 @@ export const encode: (text: string) => Uint8Array = globals.TextEncoder
   ? encodeByEncoder(new globals.TextEncoder())
   : encodeByBase64;
 
+/** `text` as the host takes it: a lone surrogate, as half of a pair that was cut, would trap, and becomes U+FFFD. */
+export function wellFormed(text: string): string {
+  return surrogate.test(text) ? decode(encode(text)) : text;
+}
+
+const surrogate = /[\ud800-\udfff]/;
+
 function readByDecoder(decoder: { decode(bytes: Uint8Array): string }) {
   return (bytes: Uint8Array): Reader => (start, len) => decoder.decode(bytes.subarray(start, start + len));
 }

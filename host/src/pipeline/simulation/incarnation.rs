@@ -345,10 +345,12 @@ fn start(world: &Shared) -> Running {
         Arc::new(Mutex::new(sources.clone())),
         plan.progress_interval,
         last_progress.clone(),
+        Arc::default(),
     ));
     Running {
         ingresses,
         sinks: views,
+        progress_stats: Arc::default(),
         trace_stats: Arc::default(),
         traces: None,
         sources,

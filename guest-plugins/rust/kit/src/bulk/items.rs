@@ -1,15 +1,14 @@
 //! The response of a bulk API: from its items to verdicts.
 
+use std::collections::BTreeMap;
+
 use nozzle_plugin::EventVerdict;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::cut;
 
-#[derive(Deserialize)]
-struct Answer {
-    items: Vec<Value>,
-}
+/// The members of a JSON object, unread: what a verdict does not need may be what it likes.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// One verdict for each of `events` items. `{"status": …}` and Elasticsearch's `{"index": {"status": …}}` are read.
 /// `delivered` are the statuses that mean that the item is there already.
@@ -21,41 +20,50 @@ pub fn verdicts(
     events: usize,
     delivered: &[u16],
 ) -> Result<Vec<EventVerdict>, String> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    if answer.items.len() != events {
-        return Err(format!("{} items for {events} events", answer.items.len()));
+    let answer: Members<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let items = answer.get("items").ok_or("it has no `items`")?;
+    let items: Vec<&RawValue> =
+        serde_json::from_str(items.get()).map_err(|error| error.to_string())?;
+    if items.len() != events {
+        return Err(format!("{} items for {events} events", items.len()));
     }
-    answer
-        .items
-        .iter()
+    items
+        .into_iter()
         .map(|item| verdict(item, delivered))
         .collect()
 }
 
-fn verdict(item: &Value, delivered: &[u16]) -> Result<EventVerdict, String> {
-    let inner = || {
-        item.as_object()
-            .and_then(|object| object.values().find(|value| value.get("status").is_some()))
-    };
-    let item = if item.get("status").is_some() {
-        Some(item)
-    } else {
-        inner()
+fn members(value: &RawValue) -> Option<Members<'_>> {
+    serde_json::from_str(value.get()).ok()
+}
+
+fn verdict(item: &RawValue, delivered: &[u16]) -> Result<EventVerdict, String> {
+    let has_status = |item: &Members<'_>| item.contains_key("status");
+    let item = members(item).ok_or("an item that is no object")?;
+    let item = match has_status(&item) {
+        true => Some(item),
+        false => item
+            .values()
+            .filter_map(|value| members(value))
+            .find(has_status),
     };
     let item = item.ok_or("an item without a status")?;
-    let status = item
-        .get("status")
-        .and_then(Value::as_u64)
-        .and_then(|status| u16::try_from(status).ok());
-    let status = status.ok_or("a status that is no number")?;
+    let status = item.get("status").map_or("", |status| status.get());
+    let status: u16 = serde_json::from_str(status).map_err(|_| "a status that is no number")?;
+    let error = item.get("error").map(|error| value(error));
     Ok(match status {
         200..=299 => EventVerdict::Delivered,
         status if delivered.contains(&status) => EventVerdict::Delivered,
         408 | 425 | 429 | 500..=599 => EventVerdict::Retry,
-        403 if is_blocked(item.get("error")) => EventVerdict::Retry,
-        400..=499 => EventVerdict::Reject(reason(status, item.get("error"))),
+        403 if is_blocked(error.as_ref()) => EventVerdict::Retry,
+        400..=499 => EventVerdict::Reject(reason(status, error.as_ref())),
         status => return Err(format!("an item of status {status}")),
     })
+}
+
+/// What stands there, or its text where that is no value: half of a pair of surrogates, as of a field that was cut, is none.
+fn value(raw: &RawValue) -> Value {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
 }
 
 /// Whether an index, or the cluster, takes nothing in for a while, as with a full disk: `cluster_block_exception`,
@@ -122,6 +130,9 @@ mod tests {
             "",
             "{}",
             "[]",
+            r#"[[{"status":200}]]"#,
+            r#"{"items":[[{"status":200}]]}"#,
+            r#"{"items":[{"status":200.5}]}"#,
             r#"{"items":[]}"#,
             r#"{"items":[{}]}"#,
             r#"{"items":[{"status":"200"}]}"#,
@@ -133,6 +144,21 @@ mod tests {
             assert!(read(body, 1).is_err(), "{body}");
         }
         assert!(read(r#"{"items":[{"status":200}]}"#, 2).is_err());
+    }
+
+    #[test]
+    fn what_a_verdict_does_not_need_may_be_what_it_likes() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        let body = format!(
+            r#"{{"took":1e999,"items":[{{"status":201,"x":"\ud800"}},{{"index":{{"status":201,"x":{deep}}}}},{{"status":400,"error":"bad \ud800"}}]}}"#
+        );
+
+        let found = read(&body, 3).expect("well formed");
+
+        assert_eq!(
+            found,
+            ["delivered", "delivered", r#"item status 400: "bad \ud800""#]
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use nozzle_plugin::{
     Shaped, Verdict, export_sink,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 struct Bulk;
 
@@ -39,8 +40,9 @@ struct Answer {
 #[derive(Deserialize)]
 struct Item {
     status: u16,
+    /// A text, or whatever the service says.
     #[serde(default)]
-    error: String,
+    error: Value,
 }
 
 impl Handle for Bulk {
@@ -56,20 +58,28 @@ impl Handle for Bulk {
 
 fn verdict(body: &[u8], events: u32) -> Verdict {
     let answer: Result<Answer, _> = serde_json::from_slice(body);
-    match answer {
-        Ok(answer) if answer.items.len() == events as usize => {
-            Verdict::Each(answer.items.into_iter().map(of_item).collect())
-        }
+    let items = answer.map(|answer| answer.items).unwrap_or_default();
+    let each: Option<Vec<_>> = items.into_iter().map(of_item).collect();
+    match each {
+        Some(each) if each.len() == events as usize => Verdict::Each(each),
         // Nobody has said that the records are stored.
         _ => Verdict::Retry(None),
     }
 }
 
-fn of_item(item: Item) -> EventVerdict {
+/// None for an item that does not say what became of its record.
+fn of_item(item: Item) -> Option<EventVerdict> {
+    let error = match item.error {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
     match item.status {
-        200..=299 => EventVerdict::Delivered,
-        408 | 425 | 429 | 500..=599 => EventVerdict::Retry,
-        status => EventVerdict::Reject(format!("item status {status}: {}", item.error)),
+        200..=299 => Some(EventVerdict::Delivered),
+        408 | 425 | 429 | 500..=599 => Some(EventVerdict::Retry),
+        status @ 400..=499 => Some(EventVerdict::Reject(format!(
+            "item status {status}: {error}"
+        ))),
+        _ => None,
     }
 }
 
