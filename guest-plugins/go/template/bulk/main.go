@@ -84,12 +84,21 @@ func read(body []byte, events int) ([]handling.EventVerdict, error) {
 		case status == 408 || status == 425 || status == 429 || status >= 500 && status < 600:
 			verdicts[at] = handling.EventRetry
 		case status >= 400 && status < 500:
-			verdicts[at] = handling.EventReject(fmt.Sprintf("item status %d: %s", status, item.Error))
+			verdicts[at] = handling.EventReject(fmt.Sprintf("item status %d: %s", status, said(item.Error)))
 		default:
 			return nil, fmt.Errorf("an item of status %d", status)
 		}
 	}
 	return verdicts, nil
+}
+
+// said is what a service says of an item: a text, or any other JSON as it is written.
+func said(raw json.RawMessage) string {
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return string(raw)
+	}
+	return text
 }
 
 func init() { handling.Export(defaults, newBulk) }
