@@ -184,7 +184,7 @@ async fn a_reload_that_fails_on_the_way_leaves_no_event_of_a_removed_sink_withou
         );
         let letters = "    dead-letters: t/dead\n";
         let sinks = [&[sink("t/a", &endpoint.url(), letters)], more].concat();
-        let egress = format!("{{ path: dead.ndjson{egress} }}");
+        let egress = format!("{{ path: letters/dead.ndjson{egress} }}");
         let egresses = format!("egresses: [{{ id: t/dead, file: {egress} }}]\n");
         module(&ingress, &sinks, &egresses)
     };
@@ -197,9 +197,9 @@ async fn a_reload_that_fails_on_the_way_leaves_no_event_of_a_removed_sink_withou
     host.wait_for("the endpoint is down");
 
     // It is to be opened when nobody writes to it any more, and cannot be.
-    let path = rig.path().join("dead.ndjson");
-    std::fs::remove_file(&path).expect("it is there");
-    std::fs::create_dir(&path).expect("made");
+    let folder = rig.path().join("letters");
+    std::fs::remove_dir_all(&folder).expect("it is there");
+    std::fs::write(&folder, "no folder").expect("written");
     rig.write(&with("t/a", &[], ", max-bytes: 1MiB"));
     host.signal(Signal::SIGHUP);
     let ended = host.finish();
