@@ -39,6 +39,7 @@ function verdicts(answer: unknown, events: number): EventVerdict[] {
   const { items } = answer as Answer;
   if (items.length !== events) throw new Error(`${items.length} items for ${events} events`);
   return items.map(({ status, error }) => {
+    if (typeof status !== "number") throw new Error("an item without a status");
     if (status >= 200 && status < 300) return "delivered";
     if ([408, 425, 429].includes(status) || (status >= 500 && status < 600)) return "retry";
     if (status >= 400 && status < 500) return { reject: `item status ${status}: ${JSON.stringify(error ?? null).slice(0, 200)}` };
